@@ -1,0 +1,74 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("InternalImportsByDefault")]
+
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let posix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let http1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let http2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
+let tls = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let concurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "sallyport",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-http2", exact: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    ],
+    targets: [
+        // The words everyone shares.
+        .target(name: "SallyportCore", dependencies: [nio, concurrency, log], swiftSettings: strict),
+        // Bytes: JSON with offsets and edits, SSE, multipart, paths, error bodies.
+        .target(name: "SallyportWire", dependencies: ["SallyportCore", nio], swiftSettings: strict),
+        // Capabilities.
+        .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
+        .target(name: "SallyportIdentity", dependencies: ["SallyportCore", concurrency, crypto], swiftSettings: strict),
+        .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio], swiftSettings: strict),
+        .target(
+            name: "SallyportOversight", dependencies: ["SallyportCore", nio, posix, concurrency, log, crypto], swiftSettings: strict),
+        // Adapters: each wraps one outside thing.
+        .systemLibrary(name: "CHyperscan", pkgConfig: "libhs", providers: [.apt(["libhyperscan-dev"])]),
+        .target(name: "SallyportPatterns", dependencies: ["SallyportCore", "CHyperscan", concurrency], swiftSettings: strict),
+        .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
+        .target(
+            name: "SallyportEgress",
+            dependencies: ["SallyportCore", nio, posix, http1, http2, tls, concurrency, log], swiftSettings: strict),
+        // Surfaces.
+        .target(
+            name: "SallyportGateway",
+            dependencies: [
+                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
+                nio, posix, http1, concurrency, log, crypto,
+            ], swiftSettings: strict),
+        // The one place where parts are put together, and the command line.
+        .target(
+            name: "SallyportServer",
+            dependencies: [
+                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
+                "SallyportPatterns", "SallyportStorage", "SallyportEgress", "SallyportGateway", nio, posix, concurrency, log, crypto, yams,
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "sallyport",
+            dependencies: [
+                "SallyportCore", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity", "SallyportGuard",
+                arguments, log, nio,
+            ], swiftSettings: strict),
+        // Fakes, contracts and fixtures; the product never imports it.
+        .target(
+            name: "SallyportTesting", dependencies: ["SallyportCore", nio, posix, http1, concurrency], path: "Sources/SallyportTesting",
+            swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,20 @@
+import NIOCore
+import SallyportCore
+
+/// States facts about a text; never decides. Synchronous, over bytes, free of side effects: the same text gives the same findings.
+package protocol Detector: Sendable {
+    var id: DetectorID { get }
+    /// The readings of a text that this detector wants to see.
+    var layers: Set<TextLayer.Kind> { get }
+    /// Expressions that the shared scan looks for on the detector's behalf. All detectors' patterns are one database, scanned once per layer.
+    var patterns: [Pattern] { get }
+    /// - Parameters:
+    ///   - passage: one reading of a text.
+    ///   - hits: where the detector's own patterns matched in it, numbered as in `patterns`, in order of their ends. May overlap.
+    /// - Throws: when it could not do its work; the text then counts as not cleared.
+    func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding]
+}
+
+extension Detector {
+    package var patterns: [Pattern] { [] }
+}
