@@ -1,0 +1,96 @@
+import Foundation
+import SallyportCore
+
+/// API keys in SQL: hashes and settings, never secrets.
+package struct SQLKeyStore: KeyStore {
+    private let database: any SQLDatabase
+    package init(_ database: any SQLDatabase) { self.database = database }
+
+    private static let columns = """
+        tenant, id, project, principal, name, team, roles, deployments, granted_policies, limits, secret_hash, \
+        created_at, expires_at, revoked_at
+        """
+
+    package func keys(of tenant: TenantID) throws -> [KeyRecord] {
+        try database.read { db in
+            try db.rows("SELECT \(Self.columns) FROM api_key WHERE tenant = $1 ORDER BY created_at, id", [.text(tenant)])
+                .map(Self.record)
+        }
+    }
+
+    package func allKeys() throws -> [KeyRecord] {
+        try database.read { db in
+            try db.rows("SELECT \(Self.columns) FROM api_key ORDER BY tenant, created_at, id", []).map(Self.record)
+        }
+    }
+
+    package func insert(_ key: KeyRecord) throws {
+        let arguments = try Self.arguments(key)
+        try database.write { db in
+            let added = try db.execute(
+                """
+                INSERT INTO api_key (\(Self.columns))
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                ON CONFLICT DO NOTHING
+                """, arguments)
+            guard added == 1 else { throw Fault(.conflict, "A key with this id exists already.") }
+            try Revision.keys.bump(db)
+        }
+    }
+
+    /// A time in the future lets the key work until then. A time once set only ever moves forward to an earlier one.
+    package func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool {
+        try database.write { db in
+            let known = try db.rows("SELECT 1 FROM api_key WHERE tenant = $1 AND id = $2", [.text(tenant), .text(id)])
+            guard !known.isEmpty else { return false }
+            let changed = try db.execute(
+                """
+                UPDATE api_key SET revoked_at = $1
+                WHERE tenant = $2 AND id = $3 AND (revoked_at IS NULL OR revoked_at > $1)
+                """, [.integer(now), .text(tenant), .text(id)])
+            if changed > 0 { try Revision.keys.bump(db) }
+            return true
+        }
+    }
+
+    package func revision() throws -> Int64 { try database.read(Revision.keys.number) }
+
+    private static func arguments(_ key: KeyRecord) throws -> [SQLValue] {
+        [
+            .text(key.tenant), .text(key.id), .text(key.project), .text(key.principal), .text(key.name), .text(key.team),
+            .text(try JSONColumn.text(key.roles.map(\.rawValue).sorted())),
+            .text(try key.deployments.map { try JSONColumn.text($0.map(\.rawValue).sorted()) }),
+            .text(try JSONColumn.text(key.grantedPolicies.map(\.rawValue).sorted())),
+            .text(try JSONColumn.text(key.limits)), .blob(key.secretHash), .integer(key.createdAt), .integer(key.expiresAt),
+            .integer(key.revokedAt),
+        ]
+    }
+
+    private static func record(_ row: SQLRow) throws -> KeyRecord {
+        KeyRecord(
+            id: KeyID(try row.text(1)), tenant: TenantID(try row.text(0)), project: ProjectID(try row.text(2)),
+            principal: PrincipalID(try row.text(3)), name: try row.text(4), team: try row.optionalText(5),
+            roles: try JSONColumn.value(of: row, 6), deployments: try row.optionalText(7).map { _ in try JSONColumn.value(of: row, 7) },
+            grantedPolicies: try JSONColumn.value(of: row, 8), limits: try JSONColumn.value(of: row, 9),
+            secretHash: try row.blob(10), createdAt: try row.integer(11), expiresAt: try row.optionalInteger(12),
+            revokedAt: try row.optionalInteger(13))
+    }
+}
+
+/// Small sets and records that are read and written as a whole.
+enum JSONColumn {
+    static func text(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    static func value<T: Decodable>(of row: SQLRow, _ column: Int) throws -> T {
+        do {
+            return try JSONDecoder().decode(T.self, from: Data(try row.text(column).utf8))
+        } catch is DecodingError {
+            // A role that this version does not know: refusing is safer than a key with other rights than it was given.
+            throw SQLColumnError(column: column, expected: "what this version of Sallyport writes")
+        }
+    }
+}

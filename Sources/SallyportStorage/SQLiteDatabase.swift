@@ -1,0 +1,178 @@
+import Foundation
+import GRDB
+import SallyportCore
+
+/// An embedded database in one file: write-ahead log, every commit synced to disk, one writer beside several readers.
+/// Several processes may open the same file.
+package final class SQLiteDatabase: SQLDatabase {
+    package enum Location: Sendable, Hashable {
+        /// A file; it and its folder are made, for the owner only, when they are missing.
+        case file(String)
+        /// A fresh file that is removed with this object. For tests.
+        case temporary
+    }
+
+    package struct Configuration: Sendable {
+        /// How long a write waits for another process's write.
+        package var busyTimeout: Duration
+        /// Connections that read beside the writer.
+        package var readers: Int
+        package init(busyTimeout: Duration = .seconds(5), readers: Int = 3) {
+            self.busyTimeout = busyTimeout
+            self.readers = readers
+        }
+    }
+
+    package let path: String
+    private let pool: DatabasePool
+    private let ownedDirectory: String?
+
+    /// Opens the file, checks that it is sound and brings its tables up to this version.
+    /// - Throws: ``DatabaseOpenError``.
+    package init(_ location: Location, configuration: Configuration = Configuration()) throws {
+        switch location {
+        case .file(let file):
+            path = file
+            ownedDirectory = nil
+        case .temporary:
+            let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sallyport-\(UUID().uuidString)").path
+            path = directory + "/sallyport.sqlite"
+            ownedDirectory = directory
+        }
+        try PrivateFile.prepare(path)
+        do {
+            pool = try DatabasePool(path: path, configuration: Self.settings(configuration))
+            // GRDB lowers this to NORMAL when it switches the log on; a commit must survive a power cut.
+            try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            try Self.check(pool, path: path)
+            try Self.migrator.migrate(pool)
+        } catch let error as DatabaseOpenError {
+            throw error
+        } catch let error as DatabaseError {
+            throw DatabaseOpenError(path: path, error)
+        }
+    }
+
+    deinit {
+        guard let ownedDirectory else { return }
+        try? pool.close()
+        // A temporary folder that cannot be removed is the system's to clean.
+        try? FileManager.default.removeItem(atPath: ownedDirectory)
+    }
+
+    package func read<T: Sendable>(_ body: (any SQLConnection) throws -> T) throws -> T {
+        try Self.mapping { try pool.read { try body(SQLiteConnection($0)) } }
+    }
+
+    package func write<T: Sendable>(_ body: (any SQLConnection) throws -> T) throws -> T {
+        try Self.mapping { try pool.write { try body(SQLiteConnection($0)) } }
+    }
+
+    package func scrubDeleted() throws {
+        // `secure_delete` has overwritten the content in its page; the older page may still stand in the log.
+        try Self.mapping { _ = try pool.writeWithoutTransaction { try $0.checkpoint(.truncate) } }
+    }
+
+    /// Closes all connections; later calls throw.
+    package func close() throws { try pool.close() }
+
+    private static func mapping<T>(_ body: () throws -> T) throws -> T {
+        do {
+            return try body()
+        } catch let error as DatabaseError {
+            throw Fault.database(error)
+        } catch let error as SQLColumnError {
+            throw Fault.database(error)
+        }
+    }
+
+    private static func settings(_ configuration: Configuration) -> GRDB.Configuration {
+        var settings = GRDB.Configuration()
+        settings.label = "sallyport.sqlite"
+        settings.foreignKeysEnabled = true
+        settings.journalMode = .wal
+        settings.busyMode = .timeout(configuration.busyTimeout.seconds)
+        settings.maximumReaderCount = max(1, configuration.readers)
+        settings.prepareDatabase { db in
+            try db.execute(sql: "PRAGMA secure_delete = ON")
+            // A schema that someone tampered with must not call functions with side effects.
+            try db.execute(sql: "PRAGMA trusted_schema = OFF")
+        }
+        return settings
+    }
+
+    /// "SLPT": tells our file from another program's.
+    static let applicationID: Int32 = 0x534C_5054
+
+    private static func check(_ pool: DatabasePool, path: String) throws {
+        try pool.writeWithoutTransaction { db in
+            let owner = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
+            let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
+            if owner != applicationID {
+                guard owner == 0, tables == 0 else { throw DatabaseOpenError(path: path, reason: .foreign) }
+                try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+            }
+            let verdict = try String.fetchOne(db, sql: "PRAGMA quick_check(1)") ?? "no answer"
+            guard verdict == "ok" else { throw DatabaseOpenError(path: path, reason: .damaged(verdict)) }
+            guard try !migrator.hasBeenSuperseded(db) else { throw DatabaseOpenError(path: path, reason: .newer) }
+        }
+    }
+
+    private static var migrator: DatabaseMigrator {
+        var migrator = DatabaseMigrator()
+        for migration in Schema.migrations {
+            migrator.registerMigration(migration.name) { db in
+                for statement in migration.statements { try db.execute(sql: statement) }
+            }
+        }
+        return migrator
+    }
+}
+
+extension Duration {
+    fileprivate var seconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
+}
+
+/// A GRDB connection in the stores' words.
+private struct SQLiteConnection: SQLConnection {
+    private let db: Database
+    init(_ db: Database) { self.db = db }
+
+    func rows(_ sql: String, _ arguments: [SQLValue]) throws -> [SQLRow] {
+        let statement = try db.cachedStatement(sql: sql)
+        let rows = try Row.fetchCursor(statement, arguments: Self.bound(arguments))
+        var result: [SQLRow] = []
+        while let row = try rows.next() {
+            result.append(SQLRow(try row.databaseValues.map(Self.value)))
+        }
+        return result
+    }
+
+    func execute(_ sql: String, _ arguments: [SQLValue]) throws -> Int {
+        let before = db.totalChangesCount
+        try db.cachedStatement(sql: sql).execute(arguments: Self.bound(arguments))
+        return db.totalChangesCount - before
+    }
+
+    private static func bound(_ arguments: [SQLValue]) -> StatementArguments {
+        StatementArguments(
+            arguments.map { value -> DatabaseValue in
+                switch value {
+                case .null: .null
+                case .integer(let number): number.databaseValue
+                case .text(let text): text.databaseValue
+                case .blob(let bytes): Data(bytes).databaseValue
+                }
+            })
+    }
+
+    private static func value(_ value: DatabaseValue) throws -> SQLValue {
+        switch value.storage {
+        case .null: .null
+        case .int64(let number): .integer(number)
+        case .string(let text): .text(text)
+        case .blob(let data): .blob([UInt8](data))
+        case .double: throw SQLColumnError(column: 0, expected: "a type that the stores use")
+        }
+    }
+}

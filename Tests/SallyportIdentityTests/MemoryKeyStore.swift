@@ -1,0 +1,60 @@
+import NIOConcurrencyHelpers
+import SallyportCore
+
+/// Keys in memory, as the contract asks for; fails on demand.
+final class MemoryKeyStore: KeyStore {
+    struct Unreachable: Error {}
+
+    private struct State {
+        var keys: [KeyRecord] = []
+        var revision: Int64 = 0
+        var isReachable = true
+        var canRevoke = true
+        var reads = 0
+    }
+    private let state = NIOLockedValueBox(State())
+
+    func setReachable(_ isReachable: Bool) { state.withLockedValue { $0.isReachable = isReachable } }
+    func setCanRevoke(_ canRevoke: Bool) { state.withLockedValue { $0.canRevoke = canRevoke } }
+    var reads: Int { state.withLockedValue { $0.reads } }
+
+    private func locked<T>(_ body: (inout State) throws -> T) throws -> T {
+        try state.withLockedValue { state in
+            guard state.isReachable else { throw Unreachable() }
+            return try body(&state)
+        }
+    }
+
+    func keys(of tenant: TenantID) throws -> [KeyRecord] { try locked { $0.keys.filter { $0.tenant == tenant } } }
+
+    func allKeys() throws -> [KeyRecord] {
+        try locked {
+            $0.reads += 1
+            return $0.keys
+        }
+    }
+
+    func insert(_ key: KeyRecord) throws {
+        try locked { state in
+            guard !state.keys.contains(where: { ($0.tenant, $0.id) == (key.tenant, key.id) || $0.secretHash == key.secretHash }) else {
+                throw Fault(.conflict, "exists")
+            }
+            state.keys.append(key)
+            state.revision += 1
+        }
+    }
+
+    func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool {
+        try locked { state in
+            guard state.canRevoke else { throw Unreachable() }
+            guard let index = state.keys.firstIndex(where: { ($0.tenant, $0.id) == (tenant, id) }) else { return false }
+            if now < state.keys[index].revokedAt ?? .max {
+                state.keys[index].revokedAt = now
+                state.revision += 1
+            }
+            return true
+        }
+    }
+
+    func revision() throws -> Int64 { try locked { $0.revision } }
+}
