@@ -34,6 +34,11 @@ package struct JSONEdits: Sendable {
         replace(range, with: ByteBuffer(staticString: text))
     }
 
+    /// Adds another's edits of the same document.
+    package mutating func append(contentsOf other: JSONEdits) {
+        for edit in other.edits { replace(edit.lower..<edit.upper, with: edit.bytes) }
+    }
+
     /// Inserts at a document offset. Insertions at one offset keep the order of their calls and stand before a replacement that starts there.
     package mutating func insert(_ bytes: ByteBuffer, at offset: Int) { replace(offset..<offset, with: bytes) }
     package mutating func insert(_ bytes: [UInt8], at offset: Int) { replace(offset..<offset, with: bytes) }
