@@ -1,0 +1,44 @@
+# `make` lists what there is. All of it works from the repository's root.
+.DEFAULT_GOAL := help
+.PHONY: help build run test bench lint soak fuzz clean setup setup-openvino
+
+FUZZ_SECONDS ?= 60
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## set up, build and start the gateway on http://127.0.0.1:8080
+	@scripts/run.sh
+
+test: ## set up, build once, and run every test (what CI runs)
+	@scripts/test.sh
+
+build: setup ## the release binary: .build/release/sallyport
+	@scripts/build.sh
+
+bench: ## compare with nginx and with no proxy at all, on this machine
+	@scripts/setup.sh base bench
+	@scripts/build.sh
+	@python3 Benchmarks/bench.py
+
+lint: ## swift-format, strict
+	@swift format lint --strict --recursive Sources Tests Package.swift
+
+soak: ## the long tests: 200 kills under load, memory over ten minutes
+	@scripts/setup.sh base tests
+	@scripts/build.sh
+	@cd Tests/EndToEnd && SOAK=1 ../../.deps/venv/bin/python -m pytest -q -k "soak or kill"
+
+fuzz: ## the parsers' property tests, FUZZ_SECONDS (60) each
+	@scripts/setup.sh base
+	@scripts/build.sh --build-tests
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) swift test -c release --skip-build --filter Fuzz
+
+setup: ## install what is missing
+	@scripts/setup.sh base tests
+
+setup-openvino: ## fetch the inference runtime into .deps/openvino
+	@scripts/setup.sh openvino
+
+clean: ## remove what the build made; data in ./var stays
+	@rm -rf .build Benchmarks/.build
