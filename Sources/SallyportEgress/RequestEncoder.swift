@@ -1,0 +1,104 @@
+import NIOCore
+import SallyportCore
+
+/// Writes HTTP/1.1 request heads as bytes, refusing whatever could be read as more than one field or request.
+enum RequestEncoder {
+    struct Invalid: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// - Parameters:
+    ///   - basePath: put before the request's own path.
+    ///   - fixedLines: whole header lines of this upstream (`host`, a static credential), already validated.
+    ///   - credential: added as they are; fields of the request under these names, or under `credentialName`, are dropped.
+    static func writeHead(
+        of request: UpstreamRequest, basePath: String, fixedLines: [UInt8], credential: HeaderFields, credentialName: String?,
+        bodyLength: Int, into buffer: inout ByteBuffer
+    ) throws(Invalid) {
+        try write(request.method, to: &buffer, allowed: token, "method")
+        buffer.writeInteger(UInt8(ascii: " "))
+        guard request.path.utf8.first == UInt8(ascii: "/") else { throw Invalid(description: "the request's path must begin with /") }
+        buffer.writeString(basePath)
+        try write(request.path, to: &buffer, allowed: target, "path")
+        buffer.writeStaticString(" HTTP/1.1\r\n")
+        buffer.writeBytes(fixedLines)
+        for field in request.headers where forwards(field.name, credentialName: credentialName) {
+            try writeLine(field.name, field.value, to: &buffer)
+        }
+        for field in credential { try writeLine(field.name, field.value, to: &buffer) }
+        if sendsLength(request.method, bodyLength) {
+            buffer.writeStaticString("content-length: ")
+            buffer.writeString(String(bodyLength))
+            buffer.writeStaticString("\r\n")
+        }
+        buffer.writeStaticString("\r\n")
+    }
+
+    static func writeLine(_ name: String, _ value: String, to buffer: inout ByteBuffer) throws(Invalid) {
+        try write(name, to: &buffer, allowed: token, "header name")
+        buffer.writeInteger(UInt16(0x3a20))
+        try write(value, to: &buffer, allowed: fieldValue, "header value", mayBeEmpty: true)
+        buffer.writeInteger(UInt16(0x0d0a))
+    }
+
+    static func sendsLength(_ method: String, _ bodyLength: Int) -> Bool {
+        bodyLength > 0 || method == "POST" || method == "PUT" || method == "PATCH"
+    }
+
+    static func isToken(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy { token[Int($0)] } }
+    static func isTarget(_ text: String) -> Bool { text.utf8.first == UInt8(ascii: "/") && text.utf8.allSatisfy { target[Int($0)] } }
+    /// What may stand behind `Bearer` (RFC 6750).
+    static func isToken68(_ text: String) -> Bool {
+        text.utf8.allSatisfy { byte in
+            switch byte {
+            case 48...57, 65...90, 97...122, 43, 45, 46, 47, 61, 95, 126: true
+            default: false
+            }
+        }
+    }
+    static func isFieldValue(_ text: String) -> Bool { text.utf8.allSatisfy { fieldValue[Int($0)] } }
+
+    /// False for what the client writes itself and for fields that belong to one connection.
+    static func forwards(_ name: String, credentialName: String?) -> Bool {
+        if let credentialName, HeaderFields.sameName(name, credentialName) { return false }
+        let candidates: [String]
+        switch name.utf8.count {
+        case 2: candidates = ["te"]
+        case 4: candidates = ["host"]
+        case 6: candidates = ["expect"]
+        case 7: candidates = ["upgrade", "trailer", "api-key"]
+        case 10: candidates = ["connection", "keep-alive"]
+        case 13: candidates = ["authorization"]
+        case 14: candidates = ["content-length", "http2-settings"]
+        case 16: candidates = ["proxy-connection"]
+        case 17: candidates = ["transfer-encoding"]
+        case 18: candidates = ["proxy-authenticate"]
+        case 19: candidates = ["proxy-authorization"]
+        default: return name.utf8.first != UInt8(ascii: ":")
+        }
+        return !candidates.contains { HeaderFields.sameName($0, name) }
+    }
+
+    private static func write(
+        _ text: String, to buffer: inout ByteBuffer, allowed: [Bool], _ what: String, mayBeEmpty: Bool = false
+    ) throws(Invalid) {
+        var text = text
+        let fine = text.withUTF8 { bytes in
+            for byte in bytes where !allowed[Int(byte)] { return false }
+            buffer.writeBytes(bytes)
+            return mayBeEmpty || !bytes.isEmpty
+        }
+        // The text itself is not repeated: it may be a caller's.
+        guard fine else { throw Invalid(description: "the request's \(what) is empty or holds a character that is not allowed") }
+    }
+
+    private static let token: [Bool] = (0..<256).map { byte in
+        switch UInt8(byte) {
+        case 48...57, 65...90, 97...122: true
+        case 33, 35, 36, 37, 38, 39, 42, 43, 45, 46, 94, 95, 96, 124, 126: true
+        default: false
+        }
+    }
+    private static let target: [Bool] = (0..<256).map { $0 > 0x20 && $0 < 0x7f && $0 != 0x23 }
+    private static let fieldValue: [Bool] = (0..<256).map { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+}
