@@ -17,9 +17,9 @@ import Testing
             buffer.writeBytes(bytes)
             buffer.moveReaderIndex(forwardBy: skipped)
             let document = try JSONDocument(parsing: buffer)
-            #expect(ReferenceJSON(document) == value, "seed \(seed)")
-            #expect(ReferenceReader.read(bytes) == value, "seed \(seed)")
-            #expect(JSONEdits().apply(to: document.bytes).array == bytes, "seed \(seed)")
+            Fuzz.check(ReferenceJSON(document) == value, seed)
+            Fuzz.check(ReferenceReader.read(bytes) == value, seed)
+            Fuzz.check(JSONEdits().apply(to: document.bytes).array == bytes, seed)
             checkTape(document, seed)
         }
     }
@@ -34,12 +34,30 @@ import Testing
             let expected = ReferenceReader.read(bytes)
             do throws(JSONFault) {
                 let document = try JSONDocument(parsing: ByteBuffer(bytes: bytes))
-                #expect(ReferenceJSON(document) == expected, "seed \(seed)")
+                Fuzz.check(ReferenceJSON(document) == expected, seed)
                 checkTape(document, seed)
             } catch {
-                #expect(expected == nil, "seed \(seed): \(error)")
-                #expect((0...bytes.count).contains(error.offset), "seed \(seed)")
+                Fuzz.check(expected == nil, seed, "\(error)")
+                Fuzz.check((0...bytes.count).contains(error.offset), seed)
             }
+        }
+    }
+
+    @Test func findsEveryRepeatedKeyHoweverItIsSpelled() {
+        let names = ["", "a", "b", "ab", "é", "😀", "abcdefg", "abcdefgh", "abcdefgi", "content_filter_results", "content_filter_offsets", "\n", "/"]
+        Fuzz.run(rounds: 3000) { seed, random in
+            var generator = JSONGenerator(random: random)
+            var bytes = Array("{".utf8)
+            let isLarge = generator.random.chance(6)
+            for index in 0..<generator.random.below(isLarge ? 60 : 7) {
+                if index > 0 { bytes.append(UInt8(ascii: ",")) }
+                generator.spell(isLarge && !generator.random.chance(40) ? "key\(index)" : generator.random.pick(names), &bytes)
+                bytes += Array(":".utf8) + Array(generator.random.pick(["0", "{}", "[[],{\"a\":0}]"]).utf8)
+            }
+            bytes.append(UInt8(ascii: "}"))
+            let expected = ReferenceReader.read(bytes)
+            let document = try? JSONDocument(parsing: ByteBuffer(bytes: bytes))
+            Fuzz.check(document.map { ReferenceJSON($0) } == expected, seed, String(decoding: bytes, as: UTF8.self))
         }
     }
 
@@ -63,10 +81,10 @@ import Testing
             }
             for (range, mask) in pieces.reversed() { expected.replaceSubrange(range, with: mask) }
             let edited = edits.apply(to: document.bytes)
-            #expect(edited.array == expected, "seed \(seed)")
+            Fuzz.check(edited.array == expected, seed)
             if !pieces.isEmpty {
                 let again = try? JSONDocument(parsing: edited, limits: .standard)
-                #expect(again?.nodes.count == document.nodes.count, "seed \(seed)")
+                Fuzz.check(again?.nodes.count == document.nodes.count, seed)
             }
         }
     }
@@ -85,7 +103,7 @@ import Testing
                 replaced.formUnion(bytes[lower..<upper])
             }
             let out = edits.apply(to: ByteBuffer(bytes: bytes)).array.filter { $0 != 0xFF }
-            #expect(out == bytes.filter { !replaced.contains($0) }, "seed \(seed)")
+            Fuzz.check(out == bytes.filter { !replaced.contains($0) }, seed)
         }
     }
 
@@ -98,25 +116,25 @@ import Testing
             generator.spell(text, &spelled)
             let document = try JSONDocument(parsing: ByteBuffer(bytes: spelled))
             let decoded = document.text(0)
-            #expect(decoded.bytes.array == Array(text.utf8), "seed \(seed)")
-            #expect(decoded.isASCII == text.utf8.allSatisfy { $0 < 0x80 }, "seed \(seed)")
+            Fuzz.check(decoded.bytes.array == Array(text.utf8), seed)
+            Fuzz.check(decoded.isASCII == text.utf8.allSatisfy { $0 < 0x80 }, seed)
             // Scalar by scalar, the raw ranges follow one another without a gap and decode to that scalar.
             var offset = 0
             var raw = 1
             for scalar in text.unicodeScalars {
                 let width = UTF8.width(scalar)
                 let range = decoded.rawRange(of: offset..<offset + width)
-                #expect(range.lowerBound == raw, "seed \(seed)")
-                for inner in 0..<width { #expect(decoded.rawRange(of: offset + inner..<offset + inner + 1) == range, "seed \(seed)") }
+                Fuzz.check(range.lowerBound == raw, seed)
+                for inner in 0..<width { Fuzz.check(decoded.rawRange(of: offset + inner..<offset + inner + 1) == range, seed) }
                 var back = ByteBuffer()
                 spelled.withUnsafeBytes { JSONText.decode(UnsafeRawBufferPointer(rebasing: $0[range]), into: &back) }
-                #expect(back.text.unicodeScalars.elementsEqual([scalar]), "seed \(seed)")
-                #expect(decoded.rawRange(of: offset..<offset) == raw..<raw, "seed \(seed)")
+                Fuzz.check(back.text.unicodeScalars.elementsEqual([scalar]), seed)
+                Fuzz.check(decoded.rawRange(of: offset..<offset) == raw..<raw, seed)
                 offset += width
                 raw = range.upperBound
             }
-            #expect(raw == spelled.count - 1, "seed \(seed)")
-            #expect(decoded.rawRange(of: offset..<offset) == raw..<raw, "seed \(seed)")
+            Fuzz.check(raw == spelled.count - 1, seed)
+            Fuzz.check(decoded.rawRange(of: offset..<offset) == raw..<raw, seed)
         }
     }
 
@@ -126,13 +144,13 @@ import Testing
         var last = -1
         for (index, node) in document.nodes.enumerated() {
             while ends.count > 1, ends.last == index { ends.removeLast() }
-            #expect(node.next > index && node.next <= ends[ends.count - 1], "seed \(seed)")
-            #expect(node.start >= last && node.end >= node.start && node.end <= document.bytes.readableBytes, "seed \(seed)")
+            Fuzz.check(node.next > index && node.next <= ends[ends.count - 1], seed)
+            Fuzz.check(node.start >= last && node.end >= node.start && node.end <= document.bytes.readableBytes, seed)
             let plain = document.raw(index).array
             if node.kind == .string || node.kind == .key {
-                #expect(node.hasEscapes == plain.contains(UInt8(ascii: "\\")), "seed \(seed)")
+                Fuzz.check(node.hasEscapes == plain.contains(UInt8(ascii: "\\")), seed)
             }
-            #expect(document.text(index).bytes.array.allSatisfy { $0 < 0x80 } == node.isASCII, "seed \(seed)")
+            Fuzz.check(document.text(index).bytes.array.allSatisfy { $0 < 0x80 } == node.isASCII, seed)
             last = node.start
             ends.append(node.next)
         }

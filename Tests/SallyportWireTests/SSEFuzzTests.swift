@@ -12,13 +12,13 @@ import Testing
             if !random.chance(4) { bytes = Fuzz.mutate(bytes, with: Array("\r\n\r\n: data:event".utf8) + [0xEF, 0xBB, 0xBF], &random) }
             let whole = try SSEReading.events([ByteBuffer(bytes: bytes)])
             let cut = try SSEReading.events(Fuzz.chunks(bytes, &random), draining: random.chance(2))
-            #expect(whole.flatMap { $0.raw.array } == bytes, "seed \(seed)")
-            #expect(cut.flatMap { $0.raw.array } == bytes, "seed \(seed)")
-            #expect(SSEReading.meanings(whole) == SSEReading.meanings(cut), "seed \(seed)")
-            #expect(SSEReading.meanings(whole) == SSEReading.reference(bytes), "seed \(seed)")
+            Fuzz.check(whole.flatMap { $0.raw.array } == bytes, seed)
+            Fuzz.check(cut.flatMap { $0.raw.array } == bytes, seed)
+            Fuzz.check(SSEReading.meanings(whole) == SSEReading.meanings(cut), seed)
+            Fuzz.check(SSEReading.meanings(whole) == SSEReading.reference(bytes), seed)
             for event in cut {
                 guard let data = event.data, let offset = event.dataOffset else { continue }
-                #expect(event.raw.getSlice(at: event.raw.readerIndex + offset, length: data.readableBytes) == data, "seed \(seed)")
+                Fuzz.check(event.raw.getSlice(at: event.raw.readerIndex + offset, length: data.readableBytes) == data, seed)
             }
         }
     }

@@ -78,3 +78,11 @@ package struct DecodedText: Sendable {
         }
     }
 }
+
+extension DecodedText {
+    /// A text that stands unescaped in some other body, from byte `start` on: offsets map one to one (by whole code points).
+    package static func plain(_ text: ByteBuffer, at start: Int = 0, isASCII: Bool? = nil) -> DecodedText {
+        DecodedText(
+            content: text, start: start, hasEscapes: false, isASCII: isASCII ?? text.withUnsafeReadableBytes { UTF8Text.isASCII($0) })
+    }
+}

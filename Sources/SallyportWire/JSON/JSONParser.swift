@@ -349,7 +349,7 @@ struct JSONParser: ~Copyable {
         if length >= 8 {
             word = Bytes.word(start) &* 0x9E37_79B9_7F4A_7C15 ^ Bytes.word(start + (length &- 8))
         } else if end - start >= 8 {
-            word = Bytes.word(start) & (1 << UInt64(length &* 8)) &- 1
+            word = Bytes.word(start) & ((1 << UInt64(length &* 8)) &- 1)
         } else {
             for offset in 0..<length { word |= UInt64(byte(start + offset)) << UInt64(offset &* 8) }
         }

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import NIOCore
+import Testing
 
 /// Runs a property over many seeds: a fixed number by default, for a time when `FUZZ_SECONDS` is set.
 enum Fuzz {
@@ -17,6 +18,13 @@ enum Fuzz {
             try body(seed, &random)
             round += 1
         }
+    }
+
+    /// An expectation that costs nothing while it holds.
+    static func check(
+        _ holds: Bool, _ seed: UInt64, _ what: @autoclosure () -> String = "", sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        if !holds { Issue.record("FUZZ_SEED=\(seed) \(what())", sourceLocation: sourceLocation) }
     }
 
     /// The files of one folder of the corpus.
