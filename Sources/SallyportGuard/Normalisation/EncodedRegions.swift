@@ -1,0 +1,410 @@
+import NIOCore
+
+/// Finds base64 and hex inside a text and decodes what turns out to be text.
+struct EncodedRegions {
+    /// All that one encoding hid in a text, a line for each region.
+    struct Decoded {
+        private(set) var bytes: [UInt8] = []
+        private(set) var runs: [OffsetMap.Run] = []
+
+        mutating func append(_ text: ArraySlice<UInt8>, from source: Range<Int>) {
+            if !bytes.isEmpty {
+                // The line break stands for nothing.
+                runs.append(.init(derived: bytes.count..<(bytes.count + 1), source: source.lowerBound..<source.lowerBound, isLinear: false))
+                bytes.append(0x0A)
+            }
+            let start = bytes.count
+            bytes.append(contentsOf: text)
+            runs.append(.init(derived: start..<bytes.count, source: source, isLinear: false))
+        }
+    }
+
+    private(set) var base64 = Decoded()
+    private(set) var hex = Decoded()
+    /// Where the first region was, for the note on a bound.
+    private(set) var first: Range<Int>?
+    private(set) var exceedsLimit = false
+    private let source: UnsafeRawBufferPointer
+    private let least: Int
+    private let limit: Int
+    /// Stop at the first region: only the answer whether there is one is wanted.
+    private let stopsAtFirst: Bool
+    private var done = 0
+    /// The end of a chain that gave nothing, and how often pieces of it were tried again from a later start.
+    private var failedEnd = 0
+    private var retries = 0
+    /// Characters that chains were made of so far: overlapping ones must not add up to more than a few times the text.
+    private var tried = 0
+    private var isStopped = false
+    private var letters: [UInt8] = []
+    private var scratch: [UInt8] = []
+
+    init(_ source: UnsafeRawBufferPointer, least: Int, limit: Int, stopsAtFirst: Bool) {
+        self.source = source
+        self.least = least
+        self.limit = limit
+        self.stopsAtFirst = stopsAtFirst
+    }
+
+    mutating func find(_ survey: Survey) {
+        var long = survey.longRuns[...]
+        var mixed = survey.mixed[...]
+        var spaced = survey.spaced[...]
+        while !isStopped {
+            guard let block = [long.first, mixed.first, spaced.first].compactMap({ $0 }).min() else { return }
+            let isSpaced = spaced.first == block
+            if long.first == block { long.removeFirst() }
+            if mixed.first == block { mixed.removeFirst() }
+            if isSpaced { spaced.removeFirst() }
+            look(at: block, forPairs: isSpaced)
+        }
+    }
+
+    // MARK: Words
+
+    @inline(__always)
+    private func isCode(_ byte: UInt8) -> Bool {
+        ASCII.isAlphanumeric(byte) || byte == 0x2B || byte == 0x2F || byte == 0x2D || byte == 0x5F
+    }
+
+    /// Looks at the words that touch a block.
+    private mutating func look(at block: Int, forPairs: Bool) {
+        var offset = max(done, block - Survey.block)
+        let end = min(source.count, block + Survey.block)
+        if offset >= end { return }
+        while offset > done, isCode(source[offset]), isCode(source[offset - 1]) { offset -= 1 }
+        if forPairs {
+            offset = max(done, min(offset, block - 40))
+            while offset > done, isCode(source[offset]), isCode(source[offset - 1]) { offset -= 1 }
+        }
+        while offset < end, !isStopped {
+            while offset < end, !isCode(source[offset]) { offset += 1 }
+            if offset >= end { break }
+            let word = word(at: offset)
+            if word.count <= 4, let pairs = hexPairs(from: offset) {
+                offset = pairs
+            } else if looksEncoded(word) {
+                offset = chain(from: word)
+            } else {
+                offset = word.upperBound
+            }
+            done = max(done, offset)
+        }
+    }
+
+    private func word(at start: Int) -> Range<Int> {
+        var end = start
+        while end < source.count, isCode(source[end]) { end += 1 }
+        return start..<end
+    }
+
+    /// The equals signs after a word, two at most.
+    private func padding(after end: Int) -> Int {
+        var count = 0
+        while count < 2, end + count < source.count, source[end + count] == 0x3D { count += 1 }
+        return count
+    }
+
+    /// Whether a word is long, or has the look of a piece of base64: capitals after small letters, digits amid letters.
+    private func looksEncoded(_ word: Range<Int>) -> Bool {
+        if word.count >= least { return true }
+        if word.count < 2 { return false }
+        var before = source[word.lowerBound]
+        for i in (word.lowerBound + 1)..<word.upperBound {
+            let byte = source[i]
+            let goesUp = byte &- 0x41 < 26 && before &- 0x61 < 26
+            if goesUp || (ASCII.isDigit(byte) && ASCII.isLetter(before)) || (ASCII.isLetter(byte) && ASCII.isDigit(before)) { return true }
+            before = byte
+        }
+        return before == 0x2B || padding(after: word.upperBound) > 0
+    }
+
+    // MARK: Base64
+
+    /// Follows pieces with blanks between them as long as they go on looking encoded.
+    /// - Returns: where to go on.
+    private mutating func chain(from first: Range<Int>) -> Int {
+        var pieces = [first]
+        var end = first.upperBound
+        var total = first.count
+        var plain = 0
+        while padding(after: end) == 0 {
+            var next = end
+            while next < source.count, next - end < 12, Self.isGap(source[next]) { next += 1 }
+            guard next > end, next < source.count, isCode(source[next]) else { break }
+            let piece = word(at: next)
+            if !looksEncoded(piece) {
+                // A piece may look plain by chance, or be the last.
+                let uniform = piece.count == first.count || (piece.count <= first.count && padding(after: piece.upperBound) > 0)
+                plain += 1
+                // Four-letter words in a row are rare, and pieces without a capital inside are not.
+                if plain > 8 || !uniform { break }
+            } else {
+                plain = 0
+            }
+            pieces.append(piece)
+            total += piece.count
+            end = piece.upperBound
+        }
+        if plain > 0, padding(after: end) == 0, let last = pieces.last, last.count != first.count {
+            pieces.removeLast()
+            total -= last.count
+            end = pieces.last?.upperBound ?? first.upperBound
+        }
+        if total < least { return first.upperBound }
+        let range = first.lowerBound..<(end + padding(after: end))
+        tried += total
+        if end <= failedEnd || tried > 4 * source.count {
+            retries += 1
+            if retries > 3 { return end }
+        } else {
+            failedEnd = end
+            retries = 0
+        }
+        let isWrapped = pieces.dropLast().allSatisfy { $0.count % 4 == 0 } && pieces.dropLast().allSatisfy { $0.count == first.count }
+        if pieces.count == 1 || isWrapped {
+            if attempt(pieces, in: range) || pieces.count == 1 { return range.upperBound }
+            return separately(pieces) ? range.upperBound : first.upperBound
+        }
+        // Pieces that each hold a text of their own come first.
+        if separately(pieces) { return range.upperBound }
+        return attempt(pieces, in: range) ? range.upperBound : first.upperBound
+    }
+
+    private mutating func separately(_ pieces: [Range<Int>]) -> Bool {
+        var found = false
+        for piece in pieces where piece.count >= least {
+            let range = piece.lowerBound..<(piece.upperBound + padding(after: piece.upperBound))
+            if attempt([piece], in: range) { found = true }
+        }
+        return found
+    }
+
+    private static func isGap(_ byte: UInt8) -> Bool {
+        ASCII.isWhitespace(byte) || byte == 0x22 || byte == 0x27 || byte == 0x2C || byte == 0x3E
+    }
+
+    /// Decodes the pieces as one text in the ways that were seen in attacks.
+    private mutating func attempt(_ pieces: [Range<Int>], in range: Range<Int>) -> Bool {
+        letters.removeAll(keepingCapacity: true)
+        for piece in pieces { letters.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[piece])) }
+        if letters.count >= 2, letters[0] == 0x30, letters[1] | 0x20 == 0x78 { letters.removeFirst(2) }
+        if letters.count < least { return false }
+        if letters.count.isMultiple(of: 2), decodeHex(letters[...]), take(range, isHex: true) { return true }
+        if decodeBase64(letters[...]), take(range, isHex: false) { return true }
+
+        letters.reverse()
+        if letters.count.isMultiple(of: 2), decodeHex(letters[...]), take(range, isHex: true) { return true }
+        if tryBase64(letters[...]), take(range, isHex: false) { return true }
+        for i in letters.indices { letters[i] = Respelling.rot13(letters[i]) }
+        if tryBase64(letters[...]), take(range, isHex: false) { return true }
+        letters.reverse()
+        if tryBase64(letters[...]), take(range, isHex: false) { return true }
+        for i in letters.indices { letters[i] = Respelling.rot13(letters[i]) }
+        // Something stuck to the front puts the groups of four out of step.
+        for skip in 1...3 where letters.count - skip >= least {
+            if tryBase64(letters[skip...]), take(range, isHex: false) { return true }
+        }
+        // A path or a compound name with one encoded part.
+        return pieces.count == 1 && attemptParts(pieces[0])
+    }
+
+    private mutating func attemptParts(_ word: Range<Int>) -> Bool {
+        var found = false
+        var start = word.lowerBound
+        for i in word.lowerBound...word.upperBound
+        where i == word.upperBound || source[i] == 0x2F || source[i] == 0x2D || source[i] == 0x5F || source[i] == 0x2B {
+            if i - start >= least, i - start < word.count {
+                let end = i == word.upperBound ? i + padding(after: i) : i
+                letters.removeAll(keepingCapacity: true)
+                letters.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[start..<i]))
+                if letters.count.isMultiple(of: 2), decodeHex(letters[...]), take(start..<end, isHex: true) {
+                    found = true
+                } else if tryBase64(letters[...]), take(start..<end, isHex: false) {
+                    found = true
+                }
+            }
+            start = i + 1
+        }
+        return found
+    }
+
+    /// - Returns: false when the byte bound leaves no room.
+    private mutating func take(_ range: Range<Int>, isHex: Bool) -> Bool {
+        if first == nil { first = range }
+        if stopsAtFirst {
+            isStopped = true
+            return true
+        }
+        if base64.bytes.count + hex.bytes.count + scratch.count > limit {
+            exceedsLimit = true
+            isStopped = true
+            return true
+        }
+        if isHex { hex.append(scratch[...], from: range) } else { base64.append(scratch[...], from: range) }
+        return true
+    }
+
+    /// 0...63, or 0xFF.
+    private static let values: [UInt8] = {
+        var table = [UInt8](repeating: 0xFF, count: 256)
+        for i in 0..<26 {
+            table[0x41 + i] = UInt8(i)
+            table[0x61 + i] = UInt8(26 + i)
+        }
+        for i in 0..<10 { table[0x30 + i] = UInt8(52 + i) }
+        table[0x2B] = 62
+        table[0x2D] = 62
+        table[0x2F] = 63
+        table[0x5F] = 63
+        return table
+    }()
+
+    /// Looks at both ends before it decodes the whole.
+    private mutating func tryBase64(_ text: ArraySlice<UInt8>) -> Bool {
+        if text.count > 256 {
+            let middle = text.startIndex + text.count / 8 * 4
+            let windows = [text.prefix(64), text[middle..<(middle + 64)]]
+            if !windows.contains(where: { decodeBase64($0) }) { return false }
+        }
+        return decodeBase64(text)
+    }
+
+    /// Decodes into `scratch` what is text and leaves the rest out.
+    /// - Returns: whether anything was.
+    private mutating func decodeBase64(_ text: ArraySlice<UInt8>) -> Bool {
+        scratch.removeAll(keepingCapacity: true)
+        let usable = text.count - (text.count % 4 == 1 ? 1 : 0)
+        let size = usable / 4 * 3 + max(0, usable % 4 - 1)
+        scratch.append(contentsOf: repeatElement(0, count: size))
+        text.withUnsafeBytes { from in
+            Self.values.withUnsafeBufferPointer { values in
+                scratch.withUnsafeMutableBufferPointer { to in
+                    var (i, o) = (0, 0)
+                    while i + 4 <= usable {
+                        let group =
+                            UInt32(values[Int(from[i])]) << 18 | UInt32(values[Int(from[i + 1])]) << 12
+                            | UInt32(values[Int(from[i + 2])]) << 6 | UInt32(values[Int(from[i + 3])])
+                        to[o] = UInt8(truncatingIfNeeded: group >> 16)
+                        to[o + 1] = UInt8(truncatingIfNeeded: group >> 8)
+                        to[o + 2] = UInt8(truncatingIfNeeded: group)
+                        i += 4
+                        o += 3
+                    }
+                    if i + 2 <= usable { to[o] = values[Int(from[i])] << 2 | values[Int(from[i + 1])] >> 4 }
+                    if i + 3 <= usable { to[o + 1] = values[Int(from[i + 1])] << 4 | values[Int(from[i + 2])] >> 2 }
+                }
+            }
+        }
+        return keepText()
+    }
+
+    private mutating func decodeHex(_ text: ArraySlice<UInt8>) -> Bool {
+        scratch.removeAll(keepingCapacity: true)
+        var i = text.startIndex
+        while i + 1 < text.endIndex {
+            guard let high = ASCII.hexValue(text[i]), let low = ASCII.hexValue(text[i + 1]) else { return false }
+            scratch.append(high << 4 | low)
+            i += 2
+        }
+        return keepText()
+    }
+
+    /// Leaves in `scratch` what is text: all of it, or the stretches amid other bytes that are clean. An image gives nothing, one
+    /// with a note inside gives the note.
+    private mutating func keepText() -> Bool {
+        collapseUTF16()
+        if !scratch.withUnsafeBytes({ Plausibility.score($0).isText }) { keepCleanBlocks() }
+        if scratch.count < 8 { return false }
+        mendUTF8()
+        return true
+    }
+
+    private mutating func keepCleanBlocks() {
+        let block = 16
+        let count = scratch.count
+        var kept = 0
+        var start = 0
+        var previousWasKept = false
+        scratch.withUnsafeMutableBytes { bytes in
+            while start < count {
+                var end = min(count, start + block)
+                // Not in the middle of a character.
+                while end < count, bytes[end] & 0xC0 == 0x80, end - start < block + 3 { end += 1 }
+                let score = Plausibility.score(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
+                let isClean = score.printable + 1 >= score.total && score.words * 3 >= score.total
+                if isClean, score.total >= block || previousWasKept {
+                    for i in start..<end { bytes[kept + i - start] = bytes[i] }
+                    kept += end - start
+                    previousWasKept = true
+                } else {
+                    previousWasKept = false
+                }
+                start = end
+            }
+        }
+        scratch.removeLast(count - kept)
+    }
+
+    /// PowerShell's `-EncodedCommand` and the like: every second byte is zero.
+    private mutating func collapseUTF16() {
+        if scratch.count < 16 || scratch[1] != 0 || scratch[3] != 0 { return }
+        var zeroes = 0
+        for i in stride(from: 1, to: scratch.count, by: 2) where scratch[i] == 0 { zeroes += 1 }
+        if zeroes * 10 < scratch.count / 2 * 9 { return }
+        var kept = 0
+        for i in stride(from: 0, to: scratch.count, by: 2) {
+            scratch[kept] = scratch[i]
+            kept += 1
+        }
+        scratch.removeLast(scratch.count - kept)
+    }
+
+    /// What is not UTF-8 becomes a question mark.
+    private mutating func mendUTF8() {
+        scratch.withUnsafeMutableBytes { bytes in
+            let view = UnsafeRawBufferPointer(bytes)
+            var offset = 0
+            while offset < view.count {
+                if view[offset] < 0x80 {
+                    offset += 1
+                    continue
+                }
+                let length = view.scalar(at: offset).length
+                if length == 1 { bytes[offset] = 0x3F }
+                offset += length
+            }
+        }
+    }
+
+    // MARK: Hex in pairs
+
+    /// `48 65 6c`, `0x48, 0x65`, `48:65:6c`: pairs with the same short separator.
+    /// - Returns: where to go on, nil when there are no eight pairs.
+    private mutating func hexPairs(from start: Int) -> Int? {
+        letters.removeAll(keepingCapacity: true)
+        var offset = start
+        var end = start
+        while offset < source.count {
+            if offset + 4 <= source.count, source[offset] == 0x30, source[offset + 1] | 0x20 == 0x78 { offset += 2 }
+            guard offset + 2 <= source.count, ASCII.hexValue(source[offset]) != nil, ASCII.hexValue(source[offset + 1]) != nil,
+                offset + 2 == source.count || !ASCII.isWord(source[offset + 2]) || source[offset + 2] == 0x78
+            else { break }
+            letters.append(source[offset])
+            letters.append(source[offset + 1])
+            end = offset + 2
+            offset = end
+            while offset < source.count, offset - end < 3, Self.separatesPairs(source[offset]) { offset += 1 }
+            if offset == end { break }
+        }
+        if letters.count < least || !decodeHex(letters[...]) { return nil }
+        return take(start..<end, isHex: true) ? end : nil
+    }
+
+    private static func separatesPairs(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x20, 0x0A, 0x0D, 0x09, 0x2C, 0x3A, 0x3B, 0x2D, 0x2E: true
+        default: false
+        }
+    }
+}
