@@ -1,0 +1,493 @@
+#!/usr/bin/env python3
+"""Compares Sallyport with nginx and with no proxy at all: one run, one machine, interleaved, medians.
+
+The proxy under test is pinned to one core, the load generator and the upstream to another. The upstream is nginx (answers of 1 KB) or
+`sse_upstream` (streams), the load comes from wrk or `sse_load`: nothing here is the test suites' mock. Standard library only.
+"""
+
+import argparse
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent
+BUILD = HERE / ".build"
+TICK = os.sysconf("SC_CLK_TCK")
+PROXY_CORE, LOAD_CORE = 0, 1
+API = "/openai/deployments/{}/chat/completions?api-version=2024-10-21"
+WORDS = "the harbour office opens at eight and ships over forty metres need a pilot before they leave the north quay".split()
+
+ANSWER = json.dumps(
+    {
+        "choices": [
+            {
+                "content_filter_results": {
+                    c: {"filtered": False, "severity": "safe"} for c in ("hate", "self_harm", "sexual", "violence")
+                },
+                "finish_reason": "stop",
+                "index": 0,
+                "logprobs": None,
+                "message": {"content": " ".join(WORDS * 3).capitalize() + ".", "refusal": None, "role": "assistant"},
+            }
+        ],
+        "created": 1763913600,
+        "id": "chatcmpl-CfB1v0Qk2mJxY7aPq1dRw8LhT3uZs",
+        "model": "gpt-4o-2024-08-06",
+        "object": "chat.completion",
+        "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}],
+        "usage": {"completion_tokens": 66, "prompt_tokens": 40, "total_tokens": 106},
+    },
+    separators=(",", ":"),
+)
+
+
+def chat(text, **more):
+    messages = [{"role": "system", "content": "You answer questions about the harbour."}, {"role": "user", "content": text}]
+    return json.dumps({"messages": messages, "max_tokens": 64, **more}, separators=(",", ":")).encode()
+
+
+def long_text(size):
+    """Plain prose of about so many bytes, no sentence like another."""
+    lines, total, n = [], 0, 0
+    while total < size:
+        turn = n % len(WORDS)
+        lines.append(f"Entry {n}: " + " ".join(WORDS[turn:] + WORDS[:turn]) + ".")
+        total += len(lines[-1]) + 1
+        n += 1
+    return " ".join(lines)[:size]
+
+
+def nested_text(size):
+    """A body made of encodings within encodings."""
+    parts, total, n = [], 0, 0
+    while total < size:
+        inner = long_text(600 + n % 7 * 40).encode()
+        kind = n % 4
+        if kind == 0:
+            part = base64.b64encode(base64.b64encode(inner)).decode()
+        elif kind == 1:
+            part = base64.b64encode(inner.hex().encode()).decode()
+        elif kind == 2:
+            part = urllib.parse.quote(base64.b64encode(inner).decode(), safe="")
+        else:
+            part = "".join(f"&#{b};" for b in base64.b64encode(inner)[:300])
+        parts.append(part)
+        total += len(part) + 1
+        n += 1
+    return " ".join(parts)[:size]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def children(pid):
+    try:
+        return [int(x) for x in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+class Process:
+    """A process and its children: their CPU time and memory."""
+
+    def __init__(self, arguments, core, log, environment=None):
+        self.log = open(log, "wb")
+        self.log_path = log
+        self.popen = subprocess.Popen(
+            ["taskset", "-c", str(core), *map(str, arguments)], stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})}
+        )
+
+    @property
+    def pids(self):
+        return [self.popen.pid, *children(self.popen.pid)]
+
+    def cpu(self):
+        """Seconds on a processor so far: the scheduler's nanoseconds of each thread, else the clock ticks of user and system time."""
+        total = 0
+        for pid in self.pids:
+            with contextlib.suppress(OSError):
+                try:
+                    total += sum(int(task.read_text().split()[0]) for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+                except (FileNotFoundError, IndexError):
+                    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                    total += (int(fields[11]) + int(fields[12])) / TICK
+        return total
+
+    def memory(self, word="VmRSS"):
+        """Resident MB."""
+        total = 0
+        for pid in self.pids:
+            with contextlib.suppress(OSError):
+                for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+                    if line.startswith(word + ":"):
+                        total += int(line.split()[1])
+        return total / 1024
+
+    def settle(self, seconds=15):
+        """Waits until it has nothing left to do."""
+        end = time.monotonic() + seconds
+        before = self.cpu()
+        while time.monotonic() < end:
+            time.sleep(0.15)
+            now = self.cpu()
+            if now - before < 0.003:
+                return
+            before = now
+
+    def stop(self):
+        if self.popen.poll() is None:
+            self.popen.terminate()
+            try:
+                self.popen.wait(15)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        self.log.close()
+
+
+def wait_http(url, process, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if process.popen.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"nothing answers at {url}:\n{pathlib.Path(process.log_path).read_text(errors='replace')[-3000:]}")
+
+
+def nginx(name, directory, core, servers):
+    prefix = directory / name
+    prefix.mkdir()
+    (prefix / "nginx.conf").write_text(
+        f"""
+        daemon off; worker_processes 1; pid {prefix}/pid; error_log {prefix}/error.log error;
+        worker_rlimit_nofile 8192;
+        events {{ worker_connections 4096; }}
+        http {{
+            access_log off; keepalive_requests 100000000; keepalive_timeout 600s; client_max_body_size 64m; client_body_buffer_size 1m;
+            client_body_temp_path {prefix}/b; proxy_temp_path {prefix}/p; fastcgi_temp_path {prefix}/f; uwsgi_temp_path {prefix}/u; scgi_temp_path {prefix}/s;
+            {servers}
+        }}"""
+    )
+    return Process([shutil.which("nginx") or "/usr/sbin/nginx", "-p", prefix, "-c", prefix / "nginx.conf"], core, prefix / "log")
+
+
+class Peer:
+    """One way to the upstream."""
+
+    def __init__(self, name, port, target, process=None, key="none", stream=None):
+        self.name, self.port, self.target, self.process, self.key = name, port, target, process, key
+        self.stream = stream or (port, target)
+
+
+class Sallyport(Peer):
+    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options):
+        home = directory / name.replace(" ", "-").replace(",", "")
+        (home / "policies").mkdir(parents=True)
+        (home / "policies/Off.json").write_text(json.dumps(OFF))
+        (home / "policies/Guarded.json").write_text(json.dumps(GUARDED))
+        port, metrics = free_port(), free_port()
+        kind = "azure-openai"
+        configuration = {
+            "server": {"listen": f"127.0.0.1:{port}", "metricsListen": f"127.0.0.1:{metrics}"},
+            "data": {"directory": str(home / "var")},
+            "upstreams": {
+                "fixed": {"kind": kind, "endpoint": f"http://127.0.0.1:{upstream}", "apiKey": "upstream-secret"},
+                "streaming": {"kind": kind, "endpoint": f"http://127.0.0.1:{stream_upstream}", "apiKey": "upstream-secret"},
+            },
+            "deployments": {
+                "gpt-4o": {"upstream": "fixed", "model": "gpt-4o", "policy": policy},
+                "stream": {"upstream": "streaming", "model": "gpt-4o", "policy": policy},
+            },
+            "policies": {"directory": str(home / "policies")},
+            "audit": {"durability": durability},
+        }
+        (home / "config.yaml").write_text(json.dumps(configuration, indent=2))  # YAML reads JSON
+        made = subprocess.run(
+            [options.binary, "keys", "create", "bench", "--config", home / "config.yaml", "--roles", "model-user,safety-operator", "--json"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if made.returncode:
+            sys.exit(f"keys create failed: {made.stderr}{made.stdout}")
+        key = json.loads(made.stdout)["secret"]
+        process = Process([options.binary, "serve", "--config", home / "config.yaml"], PROXY_CORE, home / "log")
+        wait_http(f"http://127.0.0.1:{port}/readyz", process)
+        self.blocklist(port, key)
+        super().__init__(name, port, API.format("gpt-4o"), process, key, stream=(port, API.format("stream")))
+
+    @staticmethod
+    def blocklist(port, key):
+        """A blocklist of a thousand terms, so that the guards have something to look for."""
+        base = f"http://127.0.0.1:{port}/contentsafety/text/blocklists/bench"
+        version = "?api-version=2024-09-01"
+
+        def call(method, url, body, kind="application/json"):
+            request = urllib.request.Request(url, json.dumps(body).encode(), {"api-key": key, "content-type": kind}, method=method)
+            with urllib.request.urlopen(request, timeout=30):
+                pass
+
+        call("PATCH", base + version, {"description": "bench"}, "application/merge-patch+json")
+        for start in range(0, 1000, 100):
+            items = [{"text": f"forbidden codename {n:04d}"} for n in range(start, start + 100)]
+            call("POST", base + ":addOrUpdateBlocklistItems" + version, {"blocklistItems": items})
+
+
+def policy(name, **properties):
+    return {"name": name, "properties": {"mode": "Default", "basePolicyName": "Microsoft.Default", "contentFilters": [], **properties}}
+
+
+OFF = policy("Off", sallyport={"annotations": False, "uninspectable": "record"})
+GUARDED = policy(
+    "Guarded",
+    customBlocklists=[{"blocklistName": "bench", "blocking": True, "source": s} for s in ("Prompt", "Completion")],
+    sallyport={
+        "rules": [
+            {"detect": "secret", "minimumConfidence": 0.65, "action": "redact"},
+            {"detect": "sensitive", "minimumConfidence": 0.65, "action": "mask"},
+            {"detect": "output", "source": "Completion", "minimumConfidence": 0.5, "action": "redact"},
+            {"detect": "invisible", "minimumConfidence": 0.5, "action": "annotate"},
+        ]
+    },
+)
+
+
+def wrk(peer, connections, seconds, body):
+    before = peer.process.cpu() if peer.process else 0
+    done = subprocess.run(
+        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", HERE / "post.lua",
+         f"http://127.0.0.1:{peer.port}{peer.target}"],
+        capture_output=True, text=True, env={**os.environ, "BENCH_BODY": str(body), "BENCH_KEY": peer.key},
+    )  # fmt: skip
+    line = next((x for x in done.stdout.splitlines() if x.startswith("RESULT ")), None)
+    if line is None:
+        sys.exit(f"wrk failed against {peer.name}: {done.stdout}{done.stderr}")
+    result = json.loads(line.removeprefix("RESULT "))
+    used = peer.process.cpu() - before if peer.process else 0
+    result["rate"] = result["requests"] / result["seconds"]
+    result["cpu"] = used / max(1, result["requests"]) * 1e6
+    return result
+
+
+def streams(peer, count, options, directory):
+    body = chat("Tell me about the harbour.", stream=True)
+    port, target = peer.stream
+    request = directory / "stream-request"
+    request.write_bytes(
+        f"POST {target} HTTP/1.1\r\nhost: bench\r\napi-key: {peer.key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+    )
+    before = peer.process.cpu() if peer.process else 0
+    done = subprocess.run(
+        ["taskset", "-c", str(LOAD_CORE), BUILD / "sse_load", str(port), str(count), "1000", str(60_000), request], capture_output=True, text=True
+    )
+    if not done.stdout.startswith("{"):
+        sys.exit(f"sse_load failed against {peer.name}: {done.stdout}{done.stderr}")
+    result = json.loads(done.stdout)
+    used = peer.process.cpu() - before if peer.process else 0
+    result["cpu"] = used / max(1, result["events"]) * 1e6
+    result["rate"] = result["events"] / result["seconds"]
+    return result
+
+
+def median(results, key):
+    return statistics.median(r[key] for r in results)
+
+
+def fdatasync_time(directory):
+    """Median milliseconds of a 4 KB append and fdatasync where the gateways keep their data."""
+    times = []
+    with open(directory / "sync-probe", "wb", buffering=0) as f:
+        for _ in range(100):
+            f.write(bytes(4096))
+            start = time.perf_counter()
+            os.fdatasync(f.fileno())
+            times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+def table(title, head, rows):
+    print(f"\n{title}")
+    widths = [max(len(str(row[i])) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        print("  " + "  ".join(str(x).ljust(w) if i == 0 else str(x).rjust(w) for i, (x, w) in enumerate(zip(row, widths))))
+    sys.stdout.flush()
+
+
+def rounds(peers, options, measure):
+    """Every peer once per round, in turn; each is left until it is idle again."""
+    results = {peer.name: [] for peer in peers}
+    for turn in range(options.rounds):
+        for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
+            results[peer.name].append(measure(peer))
+            if peer.process:
+                peer.process.settle()
+    return results
+
+
+def small_requests(peers, options, directory, report):
+    body = directory / "small.json"
+    body.write_bytes(chat("When does the harbour office open, and which ships need a pilot? " + " ".join(WORDS)))
+    for connections in options.connections:
+        results = rounds(peers, options, lambda peer: wrk(peer, connections, options.seconds, body))
+        direct = median(results["direct"], "p50")
+        base = median(results["nginx"], "rate")
+        rows = []
+        for peer in peers:
+            r = results[peer.name]
+            rows.append([
+                peer.name, f"{median(r, 'rate'):,.0f}", f"{median(r, 'rate') / base:.2f}", f"{median(r, 'cpu'):.0f}" if peer.process else "-",
+                f"{median(r, 'p50') / 1000:.3f}", f"{(median(r, 'p50') - direct) / 1000:+.3f}", f"{median(r, 'p99') / 1000:.3f}",
+                f"{peer.process.memory():.0f}" if peer.process else "-", sum(x["errors"] for x in r),
+            ])  # fmt: skip
+        table(
+            f"1 KB answers, {connections} connection{'s' if connections > 1 else ''}",
+            ["peer", "requests/s", "x nginx", "CPU us/request", "p50 ms", "added p50", "p99 ms", "RSS MB", "errors"], rows,
+        )  # fmt: skip
+        report[f"small/{connections}"] = {n: {k: median(r, k) for k in ("rate", "cpu", "p50", "p99", "errors")} for n, r in results.items()}
+
+
+def large_requests(peers, options, directory, report):
+    for title, text in (("400 KB of plain text", long_text(400_000)), ("400 KB of nested encodings", nested_text(400_000))):
+        body = directory / "large.json"
+        body.write_bytes(chat(text))
+        results = rounds(peers, options, lambda peer: wrk(peer, 16, max(options.seconds, 3), body))
+        rows = [
+            [p.name, f"{median(r, 'rate'):,.0f}", f"{median(r, 'cpu'):,.0f}" if p.process else "-", f"{median(r, 'p50') / 1000:.1f}",
+             f"{p.process.memory('VmHWM'):.0f}" if p.process else "-", sum(x["errors"] for x in r)]
+            for p in peers for r in [results[p.name]]
+        ]  # fmt: skip
+        table(f"{title}, 16 connections", ["peer", "requests/s", "CPU us/request", "p50 ms", "peak RSS MB", "errors"], rows)
+        report[title] = {n: {k: median(r, k) for k in ("rate", "cpu", "p50", "p99", "errors")} for n, r in results.items()}
+
+
+def streaming(peers, options, directory, report):
+    for count in options.streams:
+        results = rounds(peers, options, lambda peer: streams(peer, count, options, directory))
+        direct = {k: median(results["direct"], k) for k in ("first_p50", "text_p50", "end_p50")}
+        rows = []
+        for peer in peers:
+            r = results[peer.name]
+            rows.append([
+                peer.name, f"{min(x['finished'] for x in r)}/{count}", f"{median(r, 'rate'):,.0f}", f"{median(r, 'cpu'):.1f}" if peer.process else "-",
+                f"{median(r, 'first_p50'):.2f}", f"{median(r, 'first_p50') - direct['first_p50']:+.2f}", f"{median(r, 'first_p99'):.2f}",
+                f"{median(r, 'text_p50') - direct['text_p50']:+.1f}", f"{median(r, 'end_p50') - direct['end_p50']:+.1f}",
+                f"{peer.process.memory():.0f}" if peer.process else "-",
+            ])  # fmt: skip
+        table(
+            f"{count} concurrent streams, {options.events} events each, 50 ms apart",
+            ["peer", "finished", "chunks/s", "CPU us/chunk", "first byte p50 ms", "added", "p99", "added to first text", "added to end", "RSS MB"], rows,
+        )  # fmt: skip
+        report[f"streams/{count}"] = {
+            n: {k: median(r, k) for k in ("rate", "cpu", "first_p50", "first_p99", "text_p50", "end_p50", "finished")} for n, r in results.items()
+        }
+
+
+def ratios(report, names):
+    """What the targets speak of."""
+    found = report.get("small/16")
+    if not found or "Sallyport plain, strict" not in found:
+        return
+    plain, guarded, peer = found["Sallyport plain, strict"], found["Sallyport guarded, strict"], found["nginx"]
+    print("\nRatios, 16 connections, same run")
+    print(f"  plain, strict: {plain['cpu']:.0f} us CPU per request, {plain['rate'] / peer['rate']:.2f} x nginx's rate")
+    print(f"  guarded, strict: {guarded['rate'] / plain['rate']:.2f} x the plain rate")
+    if one := report.get("small/1"):
+        direct = one["direct"]["p50"]
+        for name in names:
+            print(f"  {name}: added p50 at 1 connection {(one[name]['p50'] - direct) / 1000:.3f} ms (fdatasync {report['fdatasync_ms']:.3f} ms)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", default=os.environ.get("SALLYPORT_BIN", str(ROOT / ".build/release/sallyport")))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2, help="of each wrk run")
+    parser.add_argument("--connections", type=lambda s: [int(x) for x in s.split(",")], default=[1, 16, 64, 256])
+    parser.add_argument("--streams", type=lambda s: [int(x) for x in s.split(",")], default=[100, 1000])
+    parser.add_argument("--events", type=int, default=60)
+    parser.add_argument("--only", choices=["small", "large", "streams"], action="append", help="parts to run; all by default")
+    parser.add_argument("--without-sallyport", action="store_true", help="only the peers: to try the tools")
+    parser.add_argument("--quick", action="store_true", help="one short round")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 1
+    for tool in ("wrk", "taskset", "cc"):
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is missing: scripts/setup.sh bench")
+    BUILD.mkdir(exist_ok=True)
+    for tool in ("sse_upstream", "sse_load"):
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", BUILD / tool, HERE / f"{tool}.c"], check=True)
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))
+    report, processes = {}, []
+    try:
+        upstream, stream_upstream, proxy, stream_proxy = (free_port() for _ in range(4))
+        processes.append(nginx("upstream", directory, LOAD_CORE, f"""
+            server {{ listen 127.0.0.1:{upstream} backlog=4096; default_type application/json;
+                      add_header apim-request-id 0b1c2d3e-0000-4000-8000-000000000001; add_header x-ms-region "North Central US";
+                      location / {{ return 200 '{ANSWER}'; }} }}"""))  # fmt: skip
+        sse = Process([BUILD / "sse_upstream", stream_upstream, options.events, 50], LOAD_CORE, directory / "sse.log")
+        processes.append(sse)
+        pass_on = "proxy_pass http://{}; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off; proxy_read_timeout 60s;"
+        front = nginx("proxy", directory, PROXY_CORE, f"""
+            upstream fixed {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
+            upstream streaming {{ server 127.0.0.1:{stream_upstream}; keepalive 512; }}
+            server {{ listen 127.0.0.1:{proxy} backlog=4096; location / {{ {pass_on.format('fixed').replace('proxy_buffering off;', '')} }} }}
+            server {{ listen 127.0.0.1:{stream_proxy} backlog=4096; location / {{ {pass_on.format('streaming')} }} }}""")  # fmt: skip
+        processes.append(front)
+        wait_http(f"http://127.0.0.1:{upstream}/", processes[0])
+        wait_http(f"http://127.0.0.1:{proxy}/", front)
+        target = API.format("gpt-4o")
+        peers = [
+            Peer("direct", upstream, target, stream=(stream_upstream, target)),
+            Peer("nginx", proxy, target, front, stream=(stream_proxy, target)),
+        ]
+        names = []
+        if not options.without_sallyport:
+            for guards, name in (("Off", "plain"), ("Guarded", "guarded")):
+                for durability in ("strict", "relaxed"):
+                    peer = Sallyport(f"Sallyport {name}, {durability}", directory, upstream, stream_upstream, guards, durability, options)
+                    processes.append(peer.process)
+                    peers.append(peer)
+                    names.append(peer.name)
+        report["fdatasync_ms"] = fdatasync_time(directory)
+        print(f"fdatasync of 4 KB in the data directory: median {report['fdatasync_ms']:.3f} ms")
+        print(f"proxy on core {PROXY_CORE}, upstream and load on core {LOAD_CORE}; {options.rounds} rounds of {options.seconds} s, medians")
+        parts = options.only or ["small", "large", "streams"]
+        if "small" in parts:
+            small_requests(peers, options, directory, report)
+        if "large" in parts:
+            large_requests(peers, options, directory, report)
+        if "streams" in parts:
+            # Durability does not matter to a stream's chunks: one of each is enough.
+            streaming([p for p in peers if "relaxed" not in p.name], options, directory, report)
+        ratios(report, names)
+        (BUILD / "report.json").write_text(json.dumps(report, indent=1))
+        print(f"\nall figures: {BUILD.relative_to(ROOT)}/report.json")
+    finally:
+        for process in reversed(processes):
+            process.stop()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
