@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct CanonicalPathTests {
     @Test func decodesSegmentsAndQuery() throws {
-        let path = try CanonicalPath(parsing: "/openai/deployments/dep%20one/chat/completions?api-version=2024-10-21&q=a+b%2Bc&flag&e=&x=1=2&&q=%C3%A9")
+        let path = try CanonicalPath(
+            parsing: "/openai/deployments/dep%20one/chat/completions?api-version=2024-10-21&q=a+b%2Bc&flag&e=&x=1=2&&q=%C3%A9")
         #expect(path.segments == ["openai", "deployments", "dep one", "chat", "completions"])
         #expect(path.query.map(\.name) == ["api-version", "q", "flag", "e", "x", "q"])
         #expect(path.query.map(\.value) == ["2024-10-21", "a b+c", "", "", "1=2", "é"])
@@ -29,18 +30,28 @@ import Testing
         #expect(try !CanonicalPath(parsing: "/openai").hasTrailingSlash)
     }
 
-    @Test(arguments: [
-        ("", .notOriginForm), ("*", .notOriginForm), ("http://host/a", .notOriginForm), ("host:443", .notOriginForm), ("a/b", .notOriginForm), ("?a", .notOriginForm),
-        ("//", .emptySegment), ("//host/a", .emptySegment), ("/a//b", .emptySegment), ("/a//", .emptySegment), ("/.", .dotSegment), ("/..", .dotSegment),
-        ("/a/../b", .dotSegment), ("/a/./b", .dotSegment), ("/%2e", .dotSegment), ("/%2E%2e/a", .dotSegment), ("/.%2e", .dotSegment), ("/a/..?x", .dotSegment),
-        ("/a%2Fb", .encodedSeparator), ("/a%2fb", .encodedSeparator), ("/a%5Cb", .encodedSeparator), ("/a%00", .encodedSeparator), ("/a%0Ab", .encodedSeparator),
-        ("/a%7F", .encodedSeparator), ("/%252e%252e/a", .doubleEncoding), ("/a%252Fb", .doubleEncoding), ("/a\\b", .invalidCharacter), ("/a b", .invalidCharacter),
-        ("/a\0", .invalidCharacter), ("/a\r\n", .invalidCharacter), ("/é", .invalidCharacter), ("/a?é", .invalidCharacter), ("/a?b c", .invalidCharacter),
-        ("/a#b", .fragment), ("/a?b#c", .fragment), ("/%", .invalidPercentEncoding), ("/%4", .invalidPercentEncoding), ("/%4g", .invalidPercentEncoding),
-        ("/a%", .invalidPercentEncoding), ("/a?b=%", .invalidPercentEncoding), ("/a?%zz=1", .invalidPercentEncoding), ("/%C3", .invalidUTF8), ("/%C0%AF", .invalidUTF8),
-        ("/%ED%A0%80", .invalidUTF8), ("/a?b=%FF", .invalidUTF8), ("/a?%00=1", .invalidCharacter), ("/a?b=%00", .invalidCharacter), ("/a?b%0A=1", .invalidCharacter),
-        ("/%2e%2e%2fa", .encodedSeparator),
-    ] as [(String, CanonicalPathFault)])
+    @Test(
+        arguments: [
+            ("", .notOriginForm), ("*", .notOriginForm), ("http://host/a", .notOriginForm), ("host:443", .notOriginForm),
+            ("a/b", .notOriginForm), ("?a", .notOriginForm),
+            ("//", .emptySegment), ("//host/a", .emptySegment), ("/a//b", .emptySegment), ("/a//", .emptySegment), ("/.", .dotSegment),
+            ("/..", .dotSegment),
+            ("/a/../b", .dotSegment), ("/a/./b", .dotSegment), ("/%2e", .dotSegment), ("/%2E%2e/a", .dotSegment), ("/.%2e", .dotSegment),
+            ("/a/..?x", .dotSegment),
+            ("/a%2Fb", .encodedSeparator), ("/a%2fb", .encodedSeparator), ("/a%5Cb", .encodedSeparator), ("/a%00", .encodedSeparator),
+            ("/a%0Ab", .encodedSeparator),
+            ("/a%7F", .encodedSeparator), ("/%252e%252e/a", .doubleEncoding), ("/a%252Fb", .doubleEncoding), ("/a\\b", .invalidCharacter),
+            ("/a b", .invalidCharacter),
+            ("/a\0", .invalidCharacter), ("/a\r\n", .invalidCharacter), ("/é", .invalidCharacter), ("/a?é", .invalidCharacter),
+            ("/a?b c", .invalidCharacter),
+            ("/a#b", .fragment), ("/a?b#c", .fragment), ("/%", .invalidPercentEncoding), ("/%4", .invalidPercentEncoding),
+            ("/%4g", .invalidPercentEncoding),
+            ("/a%", .invalidPercentEncoding), ("/a?b=%", .invalidPercentEncoding), ("/a?%zz=1", .invalidPercentEncoding),
+            ("/%C3", .invalidUTF8), ("/%C0%AF", .invalidUTF8),
+            ("/%ED%A0%80", .invalidUTF8), ("/a?b=%FF", .invalidUTF8), ("/a?%00=1", .invalidCharacter), ("/a?b=%00", .invalidCharacter),
+            ("/a?b%0A=1", .invalidCharacter),
+            ("/%2e%2e%2fa", .encodedSeparator),
+        ] as [(String, CanonicalPathFault)])
     func refuses(_ target: String, _ fault: CanonicalPathFault) {
         #expect(throws: fault) { try CanonicalPath(parsing: target) }
         #expect(throws: fault) { try Array(target.utf8).withUnsafeBytes { try CanonicalPath(parsing: $0) } }
@@ -59,7 +70,8 @@ import Testing
             guard let path = try? CanonicalPath(parsing: target) else { return }
             for segment in path.segments {
                 Fuzz.check(!segment.isEmpty && segment != "." && segment != "..", seed, target)
-                Fuzz.check(!segment.utf8.contains { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }, seed, target)
+                Fuzz.check(
+                    !segment.utf8.contains { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }, seed, target)
             }
             // As many segments as slashes separate: nothing was joined, split or dropped.
             let plain = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)[0]

@@ -4,11 +4,14 @@ import Testing
 
 @Suite struct JSONDocumentTests {
     static let accepted: [String] = [
-        "null", "true", "false", "0", "-0", "1", "-1", "10", "0.5", "-0.5", "1e5", "1E5", "1e+5", "1e-5", "1.0e0", "0e0", "0E+0", "123456789012345678901234567890",
-        "1e999999", "-1.5e-300", #""""#, #""a""#, "\"\u{7f}\"", #""\"\\\/\b\f\n\r\t""#, #""\u0000""#, #""\uD83D\uDE00""#, #""\ud83d\ude00""#,
+        "null", "true", "false", "0", "-0", "1", "-1", "10", "0.5", "-0.5", "1e5", "1E5", "1e+5", "1e-5", "1.0e0", "0e0", "0E+0",
+        "123456789012345678901234567890",
+        "1e999999", "-1.5e-300", #""""#, #""a""#, "\"\u{7f}\"", #""\"\\\/\b\f\n\r\t""#, #""\u0000""#, #""\uD83D\uDE00""#,
+        #""\ud83d\ude00""#,
         #""\uFFFF""#, #""é""#, "\"\u{2028}\u{10FFFF}\"", #""0123456789abcdef""#, #""0123456789abcde""#, #""0123456789abcdefg""#,
         "[]", "[ ]", "[[]]", "[1]", "[1,2]", "[ 1 , 2 ]", "{}", "{ }", #"{"a":1}"#, #"{"a":{"b":[]}}"#, #"{"":1}"#, #"{"a":1,"A":2}"#,
-        #"{"a":1,"b":{"a":1}}"#, #"{"a":"b","b":"a"}"#, " \t\r\n1 \t\r\n", #"[{"a":1},{"a":1}]"#, #"{"é":1,"e\u0301":2}"#, #"{"abcdefgh":1,"abcdefgi":2}"#,
+        #"{"a":1,"b":{"a":1}}"#, #"{"a":"b","b":"a"}"#, " \t\r\n1 \t\r\n", #"[{"a":1},{"a":1}]"#, #"{"é":1,"e\u0301":2}"#,
+        #"{"abcdefgh":1,"abcdefgi":2}"#,
         #"{"property1":1,"property2":2}"#, #"[""]"#, #"["a",null,1e1,{},[]]"#, "[true]", "[false,null]",
     ]
 
@@ -18,22 +21,37 @@ import Testing
     }
 
     static let refused: [(String, JSONFault.Reason)] = [
-        ("", .empty), (" ", .empty), ("\n\t\r ", .empty), ("nul", .syntax), ("nulL", .syntax), ("True", .syntax), ("truee", .trailingBytes), ("tru", .syntax),
-        ("NaN", .syntax), ("Infinity", .syntax), ("-Infinity", .syntax), ("-NaN", .syntax), ("+1", .syntax), ("01", .syntax), ("-01", .syntax),
-        ("00", .syntax), ("1.", .syntax), (".5", .syntax), ("-.5", .syntax), ("1.e5", .syntax), ("1e", .syntax), ("1e+", .syntax), ("1e5.5", .trailingBytes),
-        ("-", .syntax), ("0x10", .trailingBytes), ("1_000", .trailingBytes), ("1 2", .trailingBytes), ("1,", .trailingBytes), ("{}{}", .trailingBytes),
-        ("null\0", .trailingBytes), ("\0", .syntax), ("\u{FEFF}1", .syntax), ("1\u{FEFF}", .trailingBytes), ("\u{A0}1", .syntax), ("1\u{0C}", .trailingBytes),
-        ("\u{0B}1", .syntax), (#"""#, .syntax), (#""a"#, .syntax), (#""\"#, .syntax), (#""\""#, .syntax), (#""\x41""#, .syntax), (#""\a""#, .syntax),
-        (#""\'""#, .syntax), ("'a'", .syntax), (#""\U0041""#, .syntax), (#""\u004""#, .syntax), (#""\u00G0""#, .syntax), (#""\u-001""#, .syntax),
-        (#""\u 041""#, .syntax), (#""\u"#, .syntax), (#""\u0"#, .syntax), ("\"\n\"", .syntax), ("\"\t\"", .syntax), ("\"\0\"", .syntax), ("\"\u{1f}\"", .syntax),
+        ("", .empty), (" ", .empty), ("\n\t\r ", .empty), ("nul", .syntax), ("nulL", .syntax), ("True", .syntax), ("truee", .trailingBytes),
+        ("tru", .syntax),
+        ("NaN", .syntax), ("Infinity", .syntax), ("-Infinity", .syntax), ("-NaN", .syntax), ("+1", .syntax), ("01", .syntax),
+        ("-01", .syntax),
+        ("00", .syntax), ("1.", .syntax), (".5", .syntax), ("-.5", .syntax), ("1.e5", .syntax), ("1e", .syntax), ("1e+", .syntax),
+        ("1e5.5", .trailingBytes),
+        ("-", .syntax), ("0x10", .trailingBytes), ("1_000", .trailingBytes), ("1 2", .trailingBytes), ("1,", .trailingBytes),
+        ("{}{}", .trailingBytes),
+        ("null\0", .trailingBytes), ("\0", .syntax), ("\u{FEFF}1", .syntax), ("1\u{FEFF}", .trailingBytes), ("\u{A0}1", .syntax),
+        ("1\u{0C}", .trailingBytes),
+        ("\u{0B}1", .syntax), (#"""#, .syntax), (#""a"#, .syntax), (#""\"#, .syntax), (#""\""#, .syntax), (#""\x41""#, .syntax),
+        (#""\a""#, .syntax),
+        (#""\'""#, .syntax), ("'a'", .syntax), (#""\U0041""#, .syntax), (#""\u004""#, .syntax), (#""\u00G0""#, .syntax),
+        (#""\u-001""#, .syntax),
+        (#""\u 041""#, .syntax), (#""\u"#, .syntax), (#""\u0"#, .syntax), ("\"\n\"", .syntax), ("\"\t\"", .syntax), ("\"\0\"", .syntax),
+        ("\"\u{1f}\"", .syntax),
         ("\"0123456789abcdef\u{01}\"", .syntax), ("\"a\\\nb\"", .syntax), (#""\uD800""#, .loneSurrogate), (#""\uDC00""#, .loneSurrogate),
-        (#""\uD800\uD800""#, .loneSurrogate), (#""\uD800a""#, .loneSurrogate), (#""\uD800\n""#, .loneSurrogate), (#""\uDE00\uD83D""#, .loneSurrogate),
-        (#""\uD83D\u0041""#, .loneSurrogate), (#""\uD83D\uDE0""#, .syntax), (#"{"\uD800":1}"#, .loneSurrogate), ("[", .syntax), ("]", .syntax), ("[1", .syntax),
-        ("[1,", .syntax), ("[1,]", .syntax), ("[,1]", .syntax), ("[,]", .syntax), ("[1,,2]", .syntax), ("[1 2]", .syntax), ("[1}", .syntax), ("[1:2]", .syntax),
-        ("[]]", .trailingBytes), ("{", .syntax), ("}", .syntax), ("{]", .syntax), (#"{"a""#, .syntax), (#"{"a":"#, .syntax), (#"{"a":}"#, .syntax),
-        (#"{"a":1"#, .syntax), (#"{"a":1,"#, .syntax), (#"{"a":1,}"#, .syntax), (#"{"a" 1}"#, .syntax), (#"{"a"}"#, .syntax), (#"{a:1}"#, .syntax), ("{1:1}", .syntax),
-        ("{null:1}", .syntax), (#"{,"a":1}"#, .syntax), (#"{"a":1,,"b":2}"#, .syntax), (#"{"a"::1}"#, .syntax), (#"{"a":1]"#, .syntax), (#"{"a":1 "b":2}"#, .syntax),
-        (#"{"a":1;"b":2}"#, .syntax), ("[1] // c", .trailingBytes), ("/* c */ 1", .syntax), ("# c", .syntax), (#"{"a":1,"a":1}"#, .duplicateKey),
+        (#""\uD800\uD800""#, .loneSurrogate), (#""\uD800a""#, .loneSurrogate), (#""\uD800\n""#, .loneSurrogate),
+        (#""\uDE00\uD83D""#, .loneSurrogate),
+        (#""\uD83D\u0041""#, .loneSurrogate), (#""\uD83D\uDE0""#, .syntax), (#"{"\uD800":1}"#, .loneSurrogate), ("[", .syntax),
+        ("]", .syntax), ("[1", .syntax),
+        ("[1,", .syntax), ("[1,]", .syntax), ("[,1]", .syntax), ("[,]", .syntax), ("[1,,2]", .syntax), ("[1 2]", .syntax), ("[1}", .syntax),
+        ("[1:2]", .syntax),
+        ("[]]", .trailingBytes), ("{", .syntax), ("}", .syntax), ("{]", .syntax), (#"{"a""#, .syntax), (#"{"a":"#, .syntax),
+        (#"{"a":}"#, .syntax),
+        (#"{"a":1"#, .syntax), (#"{"a":1,"#, .syntax), (#"{"a":1,}"#, .syntax), (#"{"a" 1}"#, .syntax), (#"{"a"}"#, .syntax),
+        (#"{a:1}"#, .syntax), ("{1:1}", .syntax),
+        ("{null:1}", .syntax), (#"{,"a":1}"#, .syntax), (#"{"a":1,,"b":2}"#, .syntax), (#"{"a"::1}"#, .syntax), (#"{"a":1]"#, .syntax),
+        (#"{"a":1 "b":2}"#, .syntax),
+        (#"{"a":1;"b":2}"#, .syntax), ("[1] // c", .trailingBytes), ("/* c */ 1", .syntax), ("# c", .syntax),
+        (#"{"a":1,"a":1}"#, .duplicateKey),
         (#"{"a":1,"b":2,"a":3}"#, .duplicateKey), (#"{"a":1,"\u0061":2}"#, .duplicateKey), (#"{"\u0061":1,"a":2}"#, .duplicateKey),
         (#"{"\u0061":1,"\u0061":2}"#, .duplicateKey), (#"{"":1,"":2}"#, .duplicateKey), (#"{"é":1,"\u00e9":2}"#, .duplicateKey),
         (#"{"\/":1,"/":2}"#, .duplicateKey), (#"{"😀":1,"\ud83d\ude00":2}"#, .duplicateKey), (#"[{"x":{"a":1,"a":2}}]"#, .duplicateKey),
@@ -51,9 +69,11 @@ import Testing
     }
 
     static let invalidUTF8: [[UInt8]] = [
-        [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x41], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xE1, 0x80], [0xE1, 0x80, 0x41],
+        [0x80], [0xBF], [0xC0, 0x80], [0xC1, 0xBF], [0xC2], [0xC2, 0x41], [0xE0, 0x80, 0x80], [0xE0, 0x9F, 0xBF], [0xE1, 0x80],
+        [0xE1, 0x80, 0x41],
         [0xE1, 0x41, 0x80], [0xED, 0xA0, 0x80], [0xED, 0xBF, 0xBF], [0xF0, 0x80, 0x80, 0x80], [0xF0, 0x8F, 0xBF, 0xBF], [0xF1, 0x80, 0x80],
-        [0xF1, 0x80, 0x80, 0x41], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFE], [0xFF], [0xC3, 0xA9, 0x80],
+        [0xF1, 0x80, 0x80, 0x41], [0xF4, 0x90, 0x80, 0x80], [0xF5, 0x80, 0x80, 0x80], [0xF8, 0x88, 0x80, 0x80, 0x80], [0xFE], [0xFF],
+        [0xC3, 0xA9, 0x80],
     ]
 
     @Test(arguments: invalidUTF8) func refusesInvalidUTF8(_ bad: [UInt8]) {
@@ -90,7 +110,9 @@ import Testing
         let deep = JSONLimits(maximumDepth: 200_000)
         let document = try JSONDocument(parsing: ByteBuffer(string: nested(150_000)), limits: deep)
         #expect(document.nodes.count == 150_000)
-        #expect(throws: JSONFault(.depth, at: 0)) { try JSONDocument(parsing: ByteBuffer(string: "[]"), limits: JSONLimits(maximumDepth: 0)) }
+        #expect(throws: JSONFault(.depth, at: 0)) {
+            try JSONDocument(parsing: ByteBuffer(string: "[]"), limits: JSONLimits(maximumDepth: 0))
+        }
     }
 
     @Test func refusesMoreNodesThanTheLimit() throws {
@@ -198,7 +220,10 @@ import Testing
 
     @Test func givesRawBytesWithQuotes() throws {
         let document = try JSONDocument(parsing: ByteBuffer(string: #" {"a\n" : [ "b" , 1.0 ] } "#))
-        #expect((0..<document.nodes.count).map { document.raw($0).text } == [#"{"a\n" : [ "b" , 1.0 ] }"#, #""a\n""#, #"[ "b" , 1.0 ]"#, #""b""#, "1.0"])
+        #expect(
+            (0..<document.nodes.count).map { document.raw($0).text } == [
+                #"{"a\n" : [ "b" , 1.0 ] }"#, #""a\n""#, #"[ "b" , 1.0 ]"#, #""b""#, "1.0",
+            ])
         #expect(document.rawRange(1) == 2..<7)
         #expect(document.nodes[1].start == 3 && document.nodes[1].end == 6)
     }
@@ -208,17 +233,25 @@ import Testing
         #expect(document.nodes.map(\.isASCII) == [true, true, true, false, false, false, true])
     }
 
-    @Test(arguments: [
-        ("0", 0), ("-0", 0), ("1", 1), ("-1", -1), ("1.0", 1), ("1.000", 1), ("1e2", 100), ("1.5e1", 15), ("100e-2", 1), ("0.0", 0), ("0e999999999999", 0), ("1.5", nil),
-        ("15e-1", nil), ("9223372036854775807", Int.max), ("9223372036854775808", nil), ("-9223372036854775808", Int.min), ("-9223372036854775809", nil),
-        ("9223372036854775807.0", Int.max), ("922337203685477580.7e1", Int.max), ("1e18", 1_000_000_000_000_000_000), ("1e19", nil), ("1e999999999999", nil),
-        ("10000000000000000000000e-22", 1), ("0.000000000000000000000001e24", 1), ("123456789012345678901234567890", nil), ("1e-1", nil),
-    ] as [(String, Int?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("-0", 0), ("1", 1), ("-1", -1), ("1.0", 1), ("1.000", 1), ("1e2", 100), ("1.5e1", 15), ("100e-2", 1), ("0.0", 0),
+            ("0e999999999999", 0), ("1.5", nil),
+            ("15e-1", nil), ("9223372036854775807", Int.max), ("9223372036854775808", nil), ("-9223372036854775808", Int.min),
+            ("-9223372036854775809", nil),
+            ("9223372036854775807.0", Int.max), ("922337203685477580.7e1", Int.max), ("1e18", 1_000_000_000_000_000_000), ("1e19", nil),
+            ("1e999999999999", nil),
+            ("10000000000000000000000e-22", 1), ("0.000000000000000000000001e24", 1), ("123456789012345678901234567890", nil),
+            ("1e-1", nil),
+        ] as [(String, Int?)])
     func readsExactIntegers(_ spelling: String, _ value: Int?) throws {
         #expect(try JSONDocument(parsing: ByteBuffer(string: spelling)).integer(0) == value)
     }
 
-    @Test(arguments: ["0", "-0", "0.1", "0.7", "1e-2", "123456789012345", "0.123456789012345", "1.7976931348623157e308", "5e-324", "-2.5", "9007199254740993", "0.30000000000000004"])
+    @Test(arguments: [
+        "0", "-0", "0.1", "0.7", "1e-2", "123456789012345", "0.123456789012345", "1.7976931348623157e308", "5e-324", "-2.5",
+        "9007199254740993", "0.30000000000000004",
+    ])
     func readsTheNearestDouble(_ spelling: String) throws {
         let value = try JSONDocument(parsing: ByteBuffer(string: spelling)).double(0)
         #expect(value?.bitPattern == Double(spelling)?.bitPattern)

@@ -4,7 +4,8 @@ import Testing
 
 /// Properties over generated and mutated documents. Short by default; `FUZZ_SECONDS` makes each run that long.
 @Suite struct JSONFuzzTests {
-    private static let interesting = Array("{}[]:,\"\\/bfnrtu0123456789+-.eE \t\n\r".utf8) + [0, 0x1F, 0x7F, 0x80, 0xBF, 0xC0, 0xC3, 0xE2, 0xED, 0xF0, 0xF4, 0xFF]
+    private static let interesting =
+        Array("{}[]:,\"\\/bfnrtu0123456789+-.eE \t\n\r".utf8) + [0, 0x1F, 0x7F, 0x80, 0xBF, 0xC0, 0xC3, 0xE2, 0xED, 0xF0, 0xF4, 0xFF]
 
     @Test func readsWhatWasGenerated() throws {
         try Fuzz.run(rounds: 1500) { seed, random in
@@ -44,7 +45,9 @@ import Testing
     }
 
     @Test func findsEveryRepeatedKeyHoweverItIsSpelled() {
-        let names = ["", "a", "b", "ab", "é", "😀", "abcdefg", "abcdefgh", "abcdefgi", "content_filter_results", "content_filter_offsets", "\n", "/"]
+        let names = [
+            "", "a", "b", "ab", "é", "😀", "abcdefg", "abcdefgh", "abcdefgi", "content_filter_results", "content_filter_offsets", "\n", "/",
+        ]
         Fuzz.run(rounds: 3000) { seed, random in
             var generator = JSONGenerator(random: random)
             var bytes = Array("{".utf8)

@@ -36,10 +36,13 @@ import Testing
         #expect(writer.buffer.text == #"data: "x""#)
     }
 
-    @Test(arguments: [
-        (0, "0"), (-0.0, "0"), (1, "1"), (-1.5, "-1.5"), (0.1234, "0.123"), (0.1239, "0.124"), (0.9999, "1"), (0.05, "0.05"), (-0.0001, "0"), (12.3, "12.3"),
-        (0.007, "0.007"), (1e6, "1000000"), (123456789.25, "123456789.25"), (.nan, "null"), (.infinity, "null"), (1e300, "1e+300"), (-0.25, "-0.25"),
-    ] as [(Double, String)])
+    @Test(
+        arguments: [
+            (0, "0"), (-0.0, "0"), (1, "1"), (-1.5, "-1.5"), (0.1234, "0.123"), (0.1239, "0.124"), (0.9999, "1"), (0.05, "0.05"),
+            (-0.0001, "0"), (12.3, "12.3"),
+            (0.007, "0.007"), (1e6, "1000000"), (123456789.25, "123456789.25"), (.nan, "null"), (.infinity, "null"), (1e300, "1e+300"),
+            (-0.25, "-0.25"),
+        ] as [(Double, String)])
     func roundsToThreeDecimals(_ value: Double, _ text: String) throws {
         var writer = JSONWriter()
         writer.double(value)
@@ -67,7 +70,9 @@ import Testing
         var back = ByteBuffer()
         out.withUnsafeReadableBytes { JSONText.decode($0, into: &back) }
         #expect(back.text.utf8.elementsEqual(text.utf8))
-        #expect(out.text.contains(#"\u0000"#) && out.text.contains(#"\u001f"#) && out.text.contains(#"\b\t\n\u000b\f\r"#) && out.text.contains("./0") && out.text.contains("\u{7f}"))
+        #expect(
+            out.text.contains(#"\u0000"#) && out.text.contains(#"\u001f"#) && out.text.contains(#"\b\t\n\u000b\f\r"#)
+                && out.text.contains("./0") && out.text.contains("\u{7f}"))
         let quoted = try JSONDocument(parsing: ByteBuffer(string: "\"\(out.text)\""))
         #expect(quoted.string(0)?.utf8.elementsEqual(text.utf8) == true)
     }

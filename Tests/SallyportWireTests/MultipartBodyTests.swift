@@ -17,19 +17,26 @@ import Testing
         let buffer = ByteBuffer(bytes: files[1])
         let body = try MultipartBody(parsing: buffer, boundary: "BOUNDARY")
         #expect(body.parts.map(\.name) == ["model", "timestamp_granularities[]", "timestamp_granularities[]", "file"])
-        #expect(body.parts(named: "timestamp_granularities[]").map { String(decoding: files[1][$0.bodyRange], as: UTF8.self) } == ["word", "segment"])
+        #expect(
+            body.parts(named: "timestamp_granularities[]").map { String(decoding: files[1][$0.bodyRange], as: UTF8.self) } == [
+                "word", "segment",
+            ])
         let file = try #require(body.parts.last)
         #expect(file.filename == "a.wav" && file.contentType == "audio/wav")
         #expect(Array(files[1][file.bodyRange]) == Array("RIFF\r\n\n\r--BOUND\0".utf8) + [0xFF])
-        #expect(String(decoding: files[1][file.headersRange], as: UTF8.self)
-            == "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n")
+        #expect(
+            String(decoding: files[1][file.headersRange], as: UTF8.self)
+                == "Content-Disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n")
         let empty = try MultipartBody(parsing: ByteBuffer(bytes: files[0]), boundary: "BOUNDARY")
         #expect(empty.parts.map(\.bodyRange.isEmpty) == [true])
     }
 
     @Test func readsParts() throws {
-        #expect(try parse("--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx--B\r\n-\r\n--B\r\ncontent-disposition:form-data;name=b;filename=\"ä;x\"\r\ncontent-type: text/plain; charset=utf-8 \r\n\r\n\r\n--B--\r\n")
-            == ["a|-|-|x--B\r\n-", "b|ä;x|text/plain; charset=utf-8|"])
+        #expect(
+            try parse(
+                "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx--B\r\n-\r\n--B\r\ncontent-disposition:form-data;name=b;filename=\"ä;x\"\r\ncontent-type: text/plain; charset=utf-8 \r\n\r\n\r\n--B--\r\n"
+            )
+                == ["a|-|-|x--B\r\n-", "b|ä;x|text/plain; charset=utf-8|"])
         #expect(try parse("--B--") == [])
     }
 
@@ -41,30 +48,39 @@ import Testing
     }
 
     private static let a = "Content-Disposition: form-data; name=a"
-    @Test(arguments: [
-        ("", .missingBoundary), ("x", .missingBoundary), ("\r\n--B--", .missingBoundary), ("preamble\r\n--B--", .missingBoundary), ("--C--", .missingBoundary),
-        ("--B", .missingFinalBoundary), ("--B\r\n", .missingFinalBoundary), ("--B\r\n\(a)", .missingFinalBoundary), ("--B\r\n\(a)\r\n\r\nx", .missingFinalBoundary),
-        ("--B\r\n\(a)\r\n\r\nx\r\n--B", .missingFinalBoundary), ("--B\r\n\(a)\r\n\r\nx\r\n--B-", .missingFinalBoundary),
-        ("--B--x", .trailingBytes), ("--B--\r\nepilogue", .trailingBytes), ("--B--\n", .trailingBytes), ("--B \r\n\(a)\r\n\r\nx\r\n--B--", .ambiguousBoundary),
-        ("--B\n\(a)\n\nx\n--B--", .ambiguousBoundary), ("--B\r\n\(a)\r\n\r\nx\n--B--", .ambiguousBoundary), ("--B\r\n\(a)\r\n\r\nx\r--B\r\n--B--", .ambiguousBoundary),
-        ("--B\r\n\(a)\r\n\r\nx\r\n--BC\r\n--B--", .ambiguousBoundary), ("--B\r\n\(a)\r\n\r\n--B--", .ambiguousBoundary), ("--B\r\n--B\r\n", .ambiguousBoundary),
-        ("--B\r\n\(a)\n\r\nx\r\n--B--", .invalidHeader), ("--B\r\nno colon\r\n\r\nx\r\n--B--", .invalidHeader), ("--B\r\n: v\r\n\r\nx\r\n--B--", .invalidHeader),
-        ("--B\r\nA b: v\r\n\r\nx\r\n--B--", .invalidHeader), ("--B\r\nA : v\r\n\r\nx\r\n--B--", .invalidHeader), ("--B\r\nA: \0\r\n\r\nx\r\n--B--", .invalidHeader),
-        ("--B\r\n\(a)\r\n filename=x\r\n\r\nx\r\n--B--", .foldedHeader), ("--B\r\n\(a)\r\n\t;\r\n\r\nx\r\n--B--", .foldedHeader),
-        ("--B\r\n\(a)\r\n\(a)\r\n\r\nx\r\n--B--", .duplicateHeader), ("--B\r\n\(a)\r\nX: 1\r\nx: 2\r\n\r\nx\r\n--B--", .duplicateHeader),
-        ("--B\r\n\(a)\r\nContent-Transfer-Encoding: base64\r\n\r\nx\r\n--B--", .unsupportedEncoding),
-        ("--B\r\nX: y\r\n\r\nx\r\n--B--", .missingDisposition), ("--B\r\n\r\nx\r\n--B--", .missingDisposition),
-        ("--B\r\nContent-Disposition: attachment; name=a\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; name=a; NAME=b\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; name=a; filename*=UTF-8''b\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; name=\"a\\\"b\"\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; name=\"a\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; name=\"a\" x\r\n\r\nx\r\n--B--", .invalidDisposition),
-        ("--B\r\nContent-Disposition: form-data; filename=a\r\n\r\nx\r\n--B--", .missingName),
-        ("--B\r\nContent-Disposition: form-data; name=\"\"\r\n\r\nx\r\n--B--", .missingName),
-        ("--B\r\nX: \(String(repeating: "y", count: 9000))\r\n\r\nx\r\n--B--", .headersTooLarge),
-    ] as [(String, MultipartFault)])
+    @Test(
+        arguments: [
+            ("", .missingBoundary), ("x", .missingBoundary), ("\r\n--B--", .missingBoundary), ("preamble\r\n--B--", .missingBoundary),
+            ("--C--", .missingBoundary),
+            ("--B", .missingFinalBoundary), ("--B\r\n", .missingFinalBoundary), ("--B\r\n\(a)", .missingFinalBoundary),
+            ("--B\r\n\(a)\r\n\r\nx", .missingFinalBoundary),
+            ("--B\r\n\(a)\r\n\r\nx\r\n--B", .missingFinalBoundary), ("--B\r\n\(a)\r\n\r\nx\r\n--B-", .missingFinalBoundary),
+            ("--B--x", .trailingBytes), ("--B--\r\nepilogue", .trailingBytes), ("--B--\n", .trailingBytes),
+            ("--B \r\n\(a)\r\n\r\nx\r\n--B--", .ambiguousBoundary),
+            ("--B\n\(a)\n\nx\n--B--", .ambiguousBoundary), ("--B\r\n\(a)\r\n\r\nx\n--B--", .ambiguousBoundary),
+            ("--B\r\n\(a)\r\n\r\nx\r--B\r\n--B--", .ambiguousBoundary),
+            ("--B\r\n\(a)\r\n\r\nx\r\n--BC\r\n--B--", .ambiguousBoundary), ("--B\r\n\(a)\r\n\r\n--B--", .ambiguousBoundary),
+            ("--B\r\n--B\r\n", .ambiguousBoundary),
+            ("--B\r\n\(a)\n\r\nx\r\n--B--", .invalidHeader), ("--B\r\nno colon\r\n\r\nx\r\n--B--", .invalidHeader),
+            ("--B\r\n: v\r\n\r\nx\r\n--B--", .invalidHeader),
+            ("--B\r\nA b: v\r\n\r\nx\r\n--B--", .invalidHeader), ("--B\r\nA : v\r\n\r\nx\r\n--B--", .invalidHeader),
+            ("--B\r\nA: \0\r\n\r\nx\r\n--B--", .invalidHeader),
+            ("--B\r\n\(a)\r\n filename=x\r\n\r\nx\r\n--B--", .foldedHeader), ("--B\r\n\(a)\r\n\t;\r\n\r\nx\r\n--B--", .foldedHeader),
+            ("--B\r\n\(a)\r\n\(a)\r\n\r\nx\r\n--B--", .duplicateHeader),
+            ("--B\r\n\(a)\r\nX: 1\r\nx: 2\r\n\r\nx\r\n--B--", .duplicateHeader),
+            ("--B\r\n\(a)\r\nContent-Transfer-Encoding: base64\r\n\r\nx\r\n--B--", .unsupportedEncoding),
+            ("--B\r\nX: y\r\n\r\nx\r\n--B--", .missingDisposition), ("--B\r\n\r\nx\r\n--B--", .missingDisposition),
+            ("--B\r\nContent-Disposition: attachment; name=a\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; name=a; NAME=b\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; name=a; filename*=UTF-8''b\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; name=\"a\\\"b\"\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; name=\"a\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; name=\"a\" x\r\n\r\nx\r\n--B--", .invalidDisposition),
+            ("--B\r\nContent-Disposition: form-data; filename=a\r\n\r\nx\r\n--B--", .missingName),
+            ("--B\r\nContent-Disposition: form-data; name=\"\"\r\n\r\nx\r\n--B--", .missingName),
+            ("--B\r\nX: \(String(repeating: "y", count: 9000))\r\n\r\nx\r\n--B--", .headersTooLarge),
+        ] as [(String, MultipartFault)])
     func refuses(_ text: String, _ fault: MultipartFault) {
         #expect(throws: fault) { try parse(text) }
     }
@@ -79,12 +95,17 @@ import Testing
         #expect(throws: MultipartFault.tooManyParts) { try parse(part + part + part + "--B--", maximumParts: 2) }
     }
 
-    @Test(arguments: [
-        ("multipart/form-data; boundary=abc", "abc"), ("Multipart/Form-Data;charset=utf-8 ; Boundary=\"a b:c\"", "a b:c"), ("multipart/form-data; boundary=abc;", "abc"),
-        ("multipart/form-data", nil), ("multipart/mixed; boundary=abc", nil), ("multipart/form-data; boundary=", nil), ("multipart/form-data; boundary=\"\"", nil),
-        ("multipart/form-data; boundary=a; boundary=b", nil), ("multipart/form-data; boundary=\"a \"", nil), ("multipart/form-data; boundary=\"a\r\"", nil),
-        ("multipart/form-data boundary=abc", nil), ("", nil), ("multipart/form-data; boundary=é", nil), ("multipart/form-data; boundary=a b", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("multipart/form-data; boundary=abc", "abc"), ("Multipart/Form-Data;charset=utf-8 ; Boundary=\"a b:c\"", "a b:c"),
+            ("multipart/form-data; boundary=abc;", "abc"),
+            ("multipart/form-data", nil), ("multipart/mixed; boundary=abc", nil), ("multipart/form-data; boundary=", nil),
+            ("multipart/form-data; boundary=\"\"", nil),
+            ("multipart/form-data; boundary=a; boundary=b", nil), ("multipart/form-data; boundary=\"a \"", nil),
+            ("multipart/form-data; boundary=\"a\r\"", nil),
+            ("multipart/form-data boundary=abc", nil), ("", nil), ("multipart/form-data; boundary=é", nil),
+            ("multipart/form-data; boundary=a b", nil),
+        ] as [(String, String?)])
     func readsTheBoundary(_ contentType: String, _ boundary: String?) {
         #expect(MultipartBody.boundary(fromContentType: contentType) == boundary)
         #expect(MultipartBody.boundary(fromContentType: "multipart/form-data; boundary=\(String(repeating: "x", count: 71))") == nil)

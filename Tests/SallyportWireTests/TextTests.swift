@@ -4,8 +4,12 @@ import Testing
 
 @Suite struct TextTests {
     @Test func validatesLikeTheStandardLibrary() {
-        let pieces: [[UInt8]] = [[0x41], Array("é".utf8), Array("日".utf8), Array("😀".utf8), [0x80], [0xC2], [0xE0, 0xA0], [0xED, 0x9F, 0xBF], [0xED, 0xA0, 0x80],
-            [0xF4, 0x8F, 0xBF, 0xBF], [0xF4, 0x90, 0x80, 0x80], [0xC1, 0x80], [0xF0, 0x90, 0x80, 0x80], [0xF0, 0x8F, 0x80, 0x80], Array("plain text, sixteen".utf8)]
+        let pieces: [[UInt8]] = [
+            [0x41], Array("é".utf8), Array("日".utf8), Array("😀".utf8), [0x80], [0xC2], [0xE0, 0xA0], [0xED, 0x9F, 0xBF],
+            [0xED, 0xA0, 0x80],
+            [0xF4, 0x8F, 0xBF, 0xBF], [0xF4, 0x90, 0x80, 0x80], [0xC1, 0x80], [0xF0, 0x90, 0x80, 0x80], [0xF0, 0x8F, 0x80, 0x80],
+            Array("plain text, sixteen".utf8),
+        ]
         Fuzz.run(rounds: 6000) { seed, random in
             var bytes: [UInt8] = []
             for _ in 0..<random.below(9) { bytes += random.pick(random.chance(2) ? pieces[..<4] + [pieces[14]] : pieces[...]) }
@@ -59,19 +63,25 @@ import Testing
         #expect(plain.codePoints(beforeByte: 3) == 3 && plain.utf16(beforeByte: 9) == 5)
     }
 
-    @Test(arguments: [
-        (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"), (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
-        (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"), (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"), (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
-        (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"), (-62_167_219_200, "Sat, 01 Jan 0000 00:00:00 GMT"),
-    ] as [(Int64, String)])
+    @Test(
+        arguments: [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"), (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59 GMT"), (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (-1, "Wed, 31 Dec 1969 23:59:59 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"), (-62_167_219_200, "Sat, 01 Jan 0000 00:00:00 GMT"),
+        ] as [(Int64, String)])
     func writesAndReadsDates(_ seconds: Int64, _ text: String) {
         #expect(HTTPDate.string(secondsSince1970: seconds) == text)
         #expect(HTTPDate.secondsSince1970(text) == seconds)
     }
 
     @Test func readsOneSpellingOfADateOnly() {
-        for text in ["Mon, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 31 Nov 1994 08:49:37 GMT",
-            "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 nov 1994 08:49:37 GMT", "", "Sun, 00 Nov 1994 08:49:37 GMT"] {
+        for text in [
+            "Mon, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 31 Nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 UTC", "Sun, 06 nov 1994 08:49:37 GMT", "",
+            "Sun, 00 Nov 1994 08:49:37 GMT",
+        ] {
             #expect(HTTPDate.secondsSince1970(text) == nil)
         }
         var random = SplitMix64(seed: 1)
@@ -81,7 +91,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy")])
+    @Test(arguments: [
+        ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),
+    ])
     func encodesAsTheStandardShows(_ plain: String, _ encoded: String) {
         #expect(Base64.encode(plain.utf8) == encoded)
         #expect(Base64.decode(encoded) == Array(plain.utf8))
@@ -90,7 +102,10 @@ import Testing
         #expect(Base64.decode(unpadded, alphabet: .urlSafe) == Array(plain.utf8))
     }
 
-    @Test(arguments: ["Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8=Zm8=", "Zm9v\n", " Zm9v", "Zm9v====", "====", "=", "==", "Z===", "Zm-_", "Zm9vé", "Zm=v"])
+    @Test(arguments: [
+        "Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8=Zm8=", "Zm9v\n", " Zm9v", "Zm9v====", "====", "=", "==", "Z===", "Zm-_", "Zm9vé",
+        "Zm=v",
+    ])
     func refusesLooseBase64(_ text: String) {
         #expect(Base64.decode(text) == nil)
     }

@@ -83,13 +83,17 @@ package struct JSONDocument: Sendable {
     /// A number's value when it is exactly an integer that fits; `1.0` and `1e2` are, `1.5` is not.
     package func integer(_ node: Int) -> Int? {
         guard nodes[node].kind == .number else { return nil }
-        return bytes.withUnsafeReadableBytes { JSONNumber.integer(UnsafeRawBufferPointer(rebasing: $0[nodes[node].start..<nodes[node].end])) }
+        return bytes.withUnsafeReadableBytes {
+            JSONNumber.integer(UnsafeRawBufferPointer(rebasing: $0[nodes[node].start..<nodes[node].end]))
+        }
     }
 
     /// A number's nearest double; nil for what is not a number or lies beyond the range of a double.
     package func double(_ node: Int) -> Double? {
         guard nodes[node].kind == .number else { return nil }
-        return bytes.withUnsafeReadableBytes { JSONNumber.double(UnsafeRawBufferPointer(rebasing: $0[nodes[node].start..<nodes[node].end])) }
+        return bytes.withUnsafeReadableBytes {
+            JSONNumber.double(UnsafeRawBufferPointer(rebasing: $0[nodes[node].start..<nodes[node].end]))
+        }
     }
 
     package func bool(_ node: Int) -> Bool? {

@@ -176,6 +176,11 @@ struct JSONParser: ~Copyable {
     @inline(__always)
     private func endOfDigits(_ at: UnsafeRawPointer) throws(JSONFault) -> UnsafeRawPointer {
         var position = at
+        while end - position >= 8 {
+            let count = Bytes.digitCount(Bytes.word(position))
+            position += count
+            if count < 8 { break }
+        }
         while position < end, isDigit(position) { position += 1 }
         guard position > at else { throw fault(.syntax, at) }
         return position

@@ -131,7 +131,7 @@ package enum JSONText {
         return unit
     }
 
-    private static func firstToEscape(_ base: UnsafeRawPointer, from start: Int, count: Int) -> Int {
+    static func firstToEscape(_ base: UnsafeRawPointer, from start: Int, count: Int) -> Int {
         var offset = start
         while offset + 8 <= count {
             let word = Bytes.word(base + offset)

@@ -48,22 +48,40 @@ package struct JSONWriter: Sendable {
 
     @_disfavoredOverload
     package mutating func string(_ text: some StringProtocol) {
-        separate(followedBy: 0x22)
-        JSONText.escape(text, into: &buffer)
-        buffer.writeInteger(0x22 as UInt8)
+        let done: Void? = text.utf8.withContiguousStorageIfAvailable { quote(UnsafeRawBufferPointer($0)) }
+        if done == nil { Array(text.utf8).withUnsafeBytes { quote($0) } }
     }
 
     package mutating func string(_ text: StaticString) {
-        separate(followedBy: 0x22)
-        text.withUTF8Buffer { JSONText.escape(UnsafeRawBufferPointer($0), into: &buffer) }
-        buffer.writeInteger(0x22 as UInt8)
+        text.withUTF8Buffer { quote(UnsafeRawBufferPointer($0)) }
     }
 
     /// - Parameter text: valid UTF-8.
     package mutating func string(_ text: ByteBuffer) {
-        separate(followedBy: 0x22)
-        JSONText.escape(text, into: &buffer)
-        buffer.writeInteger(0x22 as UInt8)
+        text.withUnsafeReadableBytes { quote($0) }
+    }
+
+    private mutating func quote(_ text: UnsafeRawBufferPointer) {
+        guard let source = text.baseAddress, JSONText.firstToEscape(source, from: 0, count: text.count) == text.count else {
+            separate(followedBy: 0x22)
+            JSONText.escape(text, into: &buffer)
+            buffer.writeInteger(0x22 as UInt8)
+            return
+        }
+        let comma = needsComma
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: text.count + 3) { out in
+            guard let start = out.baseAddress else { return 0 }
+            var offset = 0
+            if comma {
+                out[0] = 0x2C
+                offset = 1
+            }
+            out[offset] = 0x22
+            (start + offset + 1).copyMemory(from: source, byteCount: text.count)
+            out[offset + 1 + text.count] = 0x22
+            return offset + 2 + text.count
+        }
+        needsComma = true
     }
 
     package mutating func int(_ value: some FixedWidthInteger) {

@@ -30,6 +30,13 @@ enum Bytes {
         return ((quote &- ones) & ~quote | (slash &- ones) & ~slash | (word &- (ones &* 0x20)) | word) & highs
     }
 
+    /// How many decimal digits stand at the word's start.
+    @inline(__always)
+    static func digitCount(_ word: UInt64) -> Int {
+        let values = word ^ (ones &* 0x30)
+        return first(((values &+ (ones &* 0x76)) | values) & highs)
+    }
+
     /// The index of the byte that the lowest flag stands for.
     @inline(__always)
     static func first(_ flags: UInt64) -> Int { flags.trailingZeroBitCount >> 3 }

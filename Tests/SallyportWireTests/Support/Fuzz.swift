@@ -8,7 +8,9 @@ enum Fuzz {
     static func run(rounds: Int, _ body: (_ seed: UInt64, _ random: inout SplitMix64) throws -> Void) rethrows {
         let seconds = ProcessInfo.processInfo.environment["FUZZ_SECONDS"].flatMap(Double.init)
         // A long run starts elsewhere each time; FUZZ_SEED repeats one.
-        let first = ProcessInfo.processInfo.environment["FUZZ_SEED"].flatMap(UInt64.init) ?? (seconds == nil ? 1 : UInt64.random(in: 0...(.max / 2)))
+        let first =
+            ProcessInfo.processInfo.environment["FUZZ_SEED"].flatMap(UInt64.init)
+            ?? (seconds == nil ? 1 : UInt64.random(in: 0...(.max / 2)))
         let clock = ContinuousClock()
         let deadline = clock.now.advanced(by: .seconds(seconds ?? 0))
         var round = 0

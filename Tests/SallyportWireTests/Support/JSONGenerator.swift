@@ -3,16 +3,16 @@ struct JSONGenerator {
     var random: SplitMix64
 
     mutating func value(depth: Int = 0) -> ReferenceJSON {
-        switch random.below(depth > 5 ? 5 : 9) {
+        switch random.below(depth > 4 ? 5 : 9) {
         case 0: return .null
         case 1: return .bool(random.chance(2))
         case 2: return .number(number())
         case 3, 4: return .string(string())
         case 5, 6:
-            return .array((0..<random.below(6)).map { _ in value(depth: depth + 1) })
+            return .array((0..<random.below(5)).map { _ in value(depth: depth + 1) })
         default:
             var members: [ReferenceJSON.Member] = []
-            for _ in 0..<random.below(random.chance(12) ? 60 : 8) {
+            for _ in 0..<random.below(depth == 0 && random.chance(9) ? 60 : 5) {
                 let key = Array(string().utf8)
                 if !members.contains(where: { $0.key == key }) { members.append(.init(key: key, value: value(depth: depth + 1))) }
             }
@@ -30,7 +30,10 @@ struct JSONGenerator {
 
     mutating func string() -> String {
         var text = ""
-        let pieces = ["a", "role", "content", " ", "\"", "\\", "/", "\n", "\t", "\u{0}", "\u{1f}", "\u{7f}", "é", "ß", "日本", "😀", "\u{10FFFF}", "\u{2028}", "{", "]", ",", ":", "e\u{301}"]
+        let pieces = [
+            "a", "role", "content", " ", "\"", "\\", "/", "\n", "\t", "\u{0}", "\u{1f}", "\u{7f}", "é", "ß", "日本", "😀", "\u{10FFFF}",
+            "\u{2028}", "{", "]", ",", ":", "e\u{301}",
+        ]
         for _ in 0..<random.below(random.chance(8) ? 120 : 7) {
             text += random.chance(3) ? random.pick(pieces) : random.pick(["plain ", "words", "of text, "])
         }
