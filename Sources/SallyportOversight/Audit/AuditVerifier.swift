@@ -69,8 +69,12 @@ package enum AuditVerifier {
         if trustedKey == nil {
             check.report.notes.append(
                 "The signatures were checked with the key beside the log, which proves nothing against whoever can write there: give the key that you keep elsewhere.")
-        } else if let beside = try? layout.readVerifier(), beside != check.key {
-            check.report.add("verifier.vkey", "the key beside the log is not the trusted key")
+        } else {
+            do {
+                if try layout.readVerifier() != check.key { check.report.add("verifier.vkey", "the key beside the log is not the trusted key") }
+            } catch {
+                check.report.add("verifier.vkey", "\(error)")
+            }
         }
         if exported == nil {
             check.report.notes.append("Without a checkpoint kept elsewhere, records cut off together with their checkpoints cannot be noticed.")
