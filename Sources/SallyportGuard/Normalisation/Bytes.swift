@@ -53,7 +53,7 @@ extension UnsafeRawBufferPointer {
         var offset = start
         while offset + 16 <= count {
             let x = loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
-            let lanes = unsafeBitCast((x .== a) .| (x .== b) .| (x .== c), to: SIMD2<UInt64>.self)
+            let lanes = unsafeBitCast(x.equal(a) .| x.equal(b) .| x.equal(c), to: SIMD2<UInt64>.self)
             if lanes[0] | lanes[1] != 0 { break }
             offset += 16
         }
@@ -64,4 +64,12 @@ extension UnsafeRawBufferPointer {
         }
         return count
     }
+}
+
+// The operators that take a scalar compare byte by byte (Swift 6.3); with a vector they are one instruction.
+extension SIMD16<UInt8> {
+    typealias Matches = SIMDMask<SIMD16<Int8>>
+    @inline(__always) func equal(_ byte: UInt8) -> Matches { self .== SIMD16(repeating: byte) }
+    @inline(__always) func below(_ byte: UInt8) -> Matches { self .< SIMD16(repeating: byte) }
+    @inline(__always) func atLeast(_ byte: UInt8) -> Matches { self .>= SIMD16(repeating: byte) }
 }

@@ -47,16 +47,17 @@ struct EncodedRegions {
     }
 
     mutating func find(_ survey: Survey) {
-        var long = survey.longRuns[...]
-        var mixed = survey.mixed[...]
-        var spaced = survey.spaced[...]
+        var (long, mixed, spaced) = (0, 0, 0)
         while !isStopped {
-            guard let block = [long.first, mixed.first, spaced.first].compactMap({ $0 }).min() else { return }
-            let isSpaced = spaced.first == block
-            if long.first == block { long.removeFirst() }
-            if mixed.first == block { mixed.removeFirst() }
-            if isSpaced { spaced.removeFirst() }
-            look(at: block, forPairs: isSpaced)
+            let nextLong = long < survey.longRuns.count ? survey.longRuns[long] : Int.max
+            let nextMixed = mixed < survey.mixed.count ? survey.mixed[mixed] : Int.max
+            let nextSpaced = spaced < survey.spaced.count ? survey.spaced[spaced] : Int.max
+            let block = min(nextLong, nextMixed, nextSpaced)
+            if block == Int.max { return }
+            if nextLong == block { long += 1 }
+            if nextMixed == block { mixed += 1 }
+            if nextSpaced == block { spaced += 1 }
+            look(at: block)
         }
     }
 
@@ -68,15 +69,11 @@ struct EncodedRegions {
     }
 
     /// Looks at the words that touch a block.
-    private mutating func look(at block: Int, forPairs: Bool) {
+    private mutating func look(at block: Int) {
         var offset = max(done, block - Survey.block)
         let end = min(source.count, block + Survey.block)
         if offset >= end { return }
         while offset > done, isCode(source[offset]), isCode(source[offset - 1]) { offset -= 1 }
-        if forPairs {
-            offset = max(done, min(offset, block - 40))
-            while offset > done, isCode(source[offset]), isCode(source[offset - 1]) { offset -= 1 }
-        }
         while offset < end, !isStopped {
             while offset < end, !isCode(source[offset]) { offset += 1 }
             if offset >= end { break }

@@ -9,8 +9,9 @@ enum Respelling {
             while offset + 16 <= text.count {
                 let x = from.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
                 let letter = (x | 0x20) &- 0x61
-                let step = SIMD16<UInt8>(repeating: 0).replacing(with: 243, where: letter .< 26).replacing(with: 13, where: letter .< 13)
-                to.storeBytes(of: x &+ step, toByteOffset: offset, as: SIMD16<UInt8>.self)
+                let up = unsafeBitCast(letter.below(13), to: SIMD16<UInt8>.self) & 13
+                let down = unsafeBitCast(letter.below(26) .& letter.atLeast(13), to: SIMD16<UInt8>.self) & 13
+                to.storeBytes(of: x &+ up &- down, toByteOffset: offset, as: SIMD16<UInt8>.self)
                 offset += 16
             }
             while offset < text.count {
@@ -180,7 +181,8 @@ struct Leet {
 
     /// One reading, or two where a one may be an i or an l. None when no word looks like leet.
     func readings(_ survey: Survey) -> [ByteBuffer] {
-        guard survey.mixed.contains(where: { holdsLeet(around: $0) }) else { return [] }
+        var done = 0
+        guard survey.mixed.contains(where: { holdsLeet(around: $0, &done) }) else { return [] }
         var buffer = ByteBuffer(bytes: source)
         var second: ByteBuffer?
         var isAmbiguous = false
@@ -193,15 +195,18 @@ struct Leet {
         return second.map { [buffer, $0] } ?? [buffer]
     }
 
-    private func holdsLeet(around block: Int) -> Bool {
-        var offset = max(0, block - Self.longest)
+    /// - Parameter done: everything before it was looked at; moves on.
+    private func holdsLeet(around block: Int, _ done: inout Int) -> Bool {
         let end = min(source.count, block + Survey.block)
-        while offset > 0, offset > block - 2 * Self.longest, Self.isToken(source[offset - 1]), Self.isToken(source[offset]) { offset -= 1 }
+        if done >= end { return false }
+        var offset = max(done, block - Self.longest)
+        while offset > done, Self.isToken(source[offset - 1]), Self.isToken(source[offset]) { offset -= 1 }
         while offset < end {
             let token = nextToken(from: offset)
+            offset = token.upperBound
+            done = offset
             if token.isEmpty { return false }
             if isLeet(token) { return true }
-            offset = token.upperBound
         }
         return false
     }

@@ -76,15 +76,15 @@ struct Survey {
             let x = pointer.loadUnaligned(fromByteOffset: 16 * i, as: Vector.self)
             let next = pointer.loadUnaligned(fromByteOffset: 16 * i + 1, as: Vector.self)
             all |= x
-            let letter = ((x | 0x20) &- 0x61) .< 26
-            let alphanumeric = letter .| ((x &- 0x30) .< 10)
-            let dash = x .== 0x2D
-            let isCode = alphanumeric .| dash .| (x .== 0x2B) .| (x .== 0x2F) .| (x .== 0x5F)
-            let signs = (x .== 0x25) .| (x .== 0x26) .| (x .== 0x5C) .| (x .== 0x40) .| (x .== 0x24) .| (x .== 0x21) .| (x .== 0x7C)
-            let broken = dash .& ((next .== 0x0A) .| (next .== 0x0D))
+            let letter = ((x | 0x20) &- 0x61).below(26)
+            let alphanumeric = letter .| (x &- 0x30).below(10)
+            let dash = x.equal(0x2D)
+            let isCode = alphanumeric .| dash .| x.equal(0x2B) .| x.equal(0x2F) .| x.equal(0x5F)
+            let signs = x.equal(0x25) .| x.equal(0x26) .| x.equal(0x5C) .| x.equal(0x40) .| x.equal(0x24) .| x.equal(0x21) .| x.equal(0x7C)
+            let broken = dash .& (next.equal(0x0A) .| next.equal(0x0D))
             rare |= unsafeBitCast(signs .| broken, to: Vector.self)
             letters |= Self.bits(letter) << UInt64(16 * i)
-            words |= Self.bits(alphanumeric .| (x .>= 0x80)) << UInt64(16 * i)
+            words |= Self.bits(alphanumeric .| x.atLeast(0x80)) << UInt64(16 * i)
             code |= Self.bits(isCode) << UInt64(16 * i)
         }
         let high = unsafeBitCast(all, to: SIMD2<UInt64>.self)
@@ -92,7 +92,7 @@ struct Survey {
         if (high[0] | high[1]) & 0x8080_8080_8080_8080 != 0 {
             hasNonASCII = true
             for i in 0..<4 {
-                digits &= ~(Self.bits(pointer.loadUnaligned(fromByteOffset: 16 * i, as: Vector.self) .>= 0x80) << UInt64(16 * i))
+                digits &= ~(Self.bits(pointer.loadUnaligned(fromByteOffset: 16 * i, as: Vector.self).atLeast(0x80)) << UInt64(16 * i))
             }
         }
 
