@@ -24,13 +24,15 @@ package struct Principal: Sendable, Hashable {
     package let deployments: Set<DeploymentID>?
     /// Policies that the caller may select by `x-policy-id`, besides the deployment's own.
     package let grantedPolicies: Set<PolicyID>
+    /// The key's own limits; empty: those of its kind.
+    package let limits: LimitSet
     /// Seconds since 1970, or nil.
     package let expiresAt: Int64?
 
     package init(
         tenant: TenantID = .default, project: ProjectID = .default, id: PrincipalID, key: KeyID? = nil, team: String? = nil,
         roles: Set<Role> = [.modelUser], deployments: Set<DeploymentID>? = nil, grantedPolicies: Set<PolicyID> = [],
-        expiresAt: Int64? = nil
+        limits: LimitSet = LimitSet(), expiresAt: Int64? = nil
     ) {
         self.tenant = tenant
         self.project = project
@@ -40,6 +42,7 @@ package struct Principal: Sendable, Hashable {
         self.roles = roles
         self.deployments = deployments
         self.grantedPolicies = grantedPolicies
+        self.limits = limits
         self.expiresAt = expiresAt
     }
 

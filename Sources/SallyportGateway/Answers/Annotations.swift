@@ -1,0 +1,87 @@
+import NIOCore
+import SallyportCore
+import SallyportGuard
+import SallyportWire
+
+/// Writes what the guards found in the form of Azure's content-filter annotations. The map is open: `custom_blocklists` and
+/// `personally_identifiable_information` are Azure's keys; `secrets`, `unsafe_output` and `invisible_text` are ours, in the "detected" form.
+enum Annotations {
+    /// One `content_filter_results` object. Every kind that the policy looks for is listed, found or not.
+    static func results(_ findings: [DecidedFinding], policy: GuardPolicy, direction: Direction) -> ByteBuffer {
+        var json = JSONWriter(capacity: 256)
+        json.beginObject()
+        let groups = groups(of: policy, direction)
+        if groups.contains(.blocklist) {
+            json.key("custom_blocklists")
+            json.beginObject()
+            json.key("filtered")
+            json.bool(findings.contains { $0.finding.category.group == .blocklist && isFiltered($0) })
+            json.key("details")
+            json.beginArray()
+            for use in policy.blocklists where use.direction == direction {
+                let hits = findings.filter { $0.finding.category.group == .blocklist && $0.finding.category.name == use.name }
+                guard !hits.isEmpty else { continue }
+                json.beginObject()
+                json.key("filtered")
+                json.bool(hits.contains(where: isFiltered))
+                json.key("id")
+                json.string(use.name)
+                json.endObject()
+            }
+            json.endArray()
+            json.endObject()
+        }
+        if groups.contains(.sensitive) { personalData(findings, &json) }
+        for (group, key) in [(Finding.Category.Group.secret, "secrets"), (.output, "unsafe_output"), (.invisible, "invisible_text")] as [(Finding.Category.Group, StaticString)]
+        where groups.contains(group) {
+            let found = findings.filter { $0.finding.category.group == group }
+            json.key(key)
+            json.beginObject()
+            json.key("filtered")
+            json.bool(found.contains(where: isFiltered))
+            json.key("detected")
+            json.bool(!found.isEmpty)
+            json.endObject()
+        }
+        json.endObject()
+        return json.buffer
+    }
+
+    private static func personalData(_ findings: [DecidedFinding], _ json: inout JSONWriter) {
+        let found = findings.filter { $0.finding.category.group == .sensitive }
+        json.key("personally_identifiable_information")
+        json.beginObject()
+        json.key("filtered")
+        json.bool(found.contains(where: isFiltered))
+        json.key("detected")
+        json.bool(!found.isEmpty)
+        if !found.isEmpty {
+            json.key("sub_categories")
+            json.beginArray()
+            for name in Set(found.map(\.finding.category.name)).sorted() {
+                let own = found.filter { $0.finding.category.name == name }
+                json.beginObject()
+                json.key("sub_category")
+                json.string(name)
+                json.key("filtered")
+                json.bool(own.contains(where: isFiltered))
+                json.key("detected")
+                json.bool(true)
+                json.key("redacted")
+                json.bool(own.contains { $0.mode == .enforce && $0.action.rewrites })
+                json.endObject()
+            }
+            json.endArray()
+        }
+        json.endObject()
+    }
+
+    /// `filtered` says that a blocking filter fired; what was only masked or noted is `detected`.
+    private static func isFiltered(_ decided: DecidedFinding) -> Bool { decided.mode == .enforce && decided.action == .block }
+
+    private static func groups(of policy: GuardPolicy, _ direction: Direction) -> Set<Finding.Category.Group> {
+        var groups = Set(policy.rules.filter { $0.direction == nil || $0.direction == direction }.map(\.group))
+        if policy.blocklists.contains(where: { $0.direction == direction }) { groups.insert(.blocklist) }
+        return groups
+    }
+}

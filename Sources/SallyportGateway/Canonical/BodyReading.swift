@@ -1,0 +1,225 @@
+import NIOCore
+import SallyportCore
+import SallyportGuard
+import SallyportWire
+
+/// Everything that guards must know of one JSON body: its texts, what it refers to, and what cannot be read.
+struct BodyReading {
+    private(set) var slots: [TextSlot] = []
+    private(set) var references: [BodyReference] = []
+    private(set) var opaque: Set<GuardPolicy.Uninspectable> = []
+
+    private let document: JSONDocument
+    /// Of the part being walked; growing texts are told apart by them.
+    private var index = 0
+    private var part = 0
+    private var isInsideElement = false
+    private var role: PassageOrigin = .user
+    private var choice: Int? { isInsideElement ? index : nil }
+
+    /// A string this long that is spelled like an identifier is not one.
+    private static let longestToken = 256
+    private static let nestedLimits = JSONLimits.standard
+
+    init(of document: JSONDocument, as shape: TextShape) {
+        self.document = document
+        walk(0, shape)
+    }
+
+    // MARK: Walking
+
+    private mutating func walk(_ node: Int, _ shape: TextShape) {
+        let kind = document.nodes[node].kind
+        switch shape {
+        // Below a speaker `.assistant` means "whoever speaks".
+        case .text(let origin): allText(node, origin == .assistant ? role : origin)
+        case .fields(let members):
+            if kind == .object { walkObject(node, members) } else if kind == .array { eachElement(node, shape) } else { scalar(node, members.others) }
+        case .array(let element):
+            if kind == .array { eachElement(node, element) } else { walk(node, element) }
+        case .token:
+            if kind == .string { token(node) } else { allText(node, .metadata) }
+        case .json(let origin):
+            if kind == .string { nested(node, origin) } else { allText(node, origin) }
+        case .reference(let resource):
+            if kind == .string {
+                if let id = document.string(node) { references.append(BodyReference(kind: resource, node: node, id: id)) }
+                token(node)
+            } else {
+                allText(node, .metadata, reference: resource)
+            }
+        case .opaque(let what):
+            if kind != .null, kind != .false {
+                opaque.insert(what)
+                if kind != .string || document.nodes[node].end - document.nodes[node].start < 4096 { allText(node, .metadata) }
+            }
+        case .imageLink:
+            if kind == .string {
+                let isInline = document.bytes.hasPrefix("data:", at: document.nodes[node].start)
+                opaque.insert(isInline ? .inlineImage : .remoteImage)
+                if !isInline { prose(node, .metadata) }
+            } else {
+                allText(node, .metadata)
+            }
+        case .textOrTokens(let origin):
+            if kind == .array, firstElementIsNumber(node) { opaque.insert(.tokenArray) } else { allText(node, origin) }
+        case .growing(let origin, let field):
+            if kind == .string { prose(node, origin, growing: field) } else { allText(node, origin) }
+        case .toolType:
+            if kind == .string {
+                if !document.equals(node, "function") && !document.equals(node, "custom") { opaque.insert(.hostedTool) }
+                token(node)
+            } else {
+                allText(node, .metadata)
+            }
+        case .numbers:
+            if kind == .string { return }
+            if kind == .object { allText(node, .metadata) }
+        }
+    }
+
+    private mutating func scalar(_ node: Int, _ shape: TextShape) {
+        if case .fields = shape { return allText(node, .metadata) }
+        walk(node, shape)
+    }
+
+    private mutating func walkObject(_ object: Int, _ members: TextShape.Members) {
+        let outerRole = role
+        if members.speaker { role = speaker(of: object) }
+        var key = object + 1
+        let end = document.nodes[object].next
+        while key < end {
+            let value = key + 1
+            if let shape = members.known.first(where: { document.equals(key, $0.name) })?.shape {
+                walk(value, shape)
+            } else {
+                self.key(key)
+                walk(value, members.others)
+            }
+            key = document.nodes[key].next
+        }
+        role = outerRole
+    }
+
+    /// The outermost array holds the choices; one further in holds tool calls or parts. Each element's own `index` goes before its position.
+    private mutating func eachElement(_ array: Int, _ shape: TextShape) {
+        let (outerIndex, outerPart, wasInside) = (index, part, isInsideElement)
+        isInsideElement = true
+        document.forEachElement(of: array) { position, value in
+            let number = document.member("index", of: value).flatMap(document.integer) ?? position
+            if wasInside { part = number } else { index = number }
+            walk(value, shape)
+        }
+        (index, part, isInsideElement) = (outerIndex, outerPart, wasInside)
+    }
+
+    private func speaker(of message: Int) -> PassageOrigin {
+        guard let node = document.member("role", of: message) else { return .user }
+        if document.equals(node, "user") { return .user }
+        if document.equals(node, "system") || document.equals(node, "developer") { return .system }
+        if document.equals(node, "assistant") { return .assistant }
+        if document.equals(node, "tool") || document.equals(node, "function") { return .toolResult }
+        return .user
+    }
+
+    private func firstElementIsNumber(_ array: Int) -> Bool {
+        let first = array + 1
+        guard first < document.nodes[array].next else { return false }
+        if document.nodes[first].kind == .array { return firstElementIsNumber(first) }
+        return document.nodes[first].kind == .number
+    }
+
+    /// Every string below, keys included. Iterative: the tape is in order.
+    private mutating func allText(_ node: Int, _ origin: PassageOrigin, reference: OwnedResource? = nil) {
+        var index = node
+        let end = document.nodes[node].next
+        while index < end {
+            switch document.nodes[index].kind {
+            case .string:
+                if let reference, let id = document.string(index) { references.append(BodyReference(kind: reference, node: index, id: id)) }
+                prose(index, origin)
+            case .key: key(index)
+            case .number: number(index, origin)
+            default: break
+            }
+            index += 1
+        }
+    }
+
+    // MARK: Slots
+
+    private mutating func prose(_ node: Int, _ origin: PassageOrigin, growing field: StaticString? = nil) {
+        let text = document.text(node)
+        guard text.bytes.readableBytes > 0 || field != nil else { return }
+        slots.append(
+            TextSlot(
+                kind: .prose, passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII), text: text, outer: nil,
+                choice: choice, channel: field.map { ChannelKey(index: index, part: part, field: "\($0)", origin: origin) }))
+    }
+
+    private mutating func key(_ node: Int) {
+        let text = document.text(node)
+        guard text.bytes.readableBytes > 0 else { return }
+        slots.append(
+            TextSlot(
+                kind: .key, passage: Passage(text.bytes, origin: .metadata, isASCII: text.isASCII), text: text, outer: nil,
+                choice: choice, channel: nil))
+    }
+
+    private mutating func token(_ node: Int) {
+        let text = document.text(node)
+        guard text.bytes.readableBytes > 0 else { return }
+        let isToken = text.isASCII && text.bytes.readableBytes <= BodyReading.longestToken && BodyReading.isSpelledLikeToken(text.bytes)
+        slots.append(
+            TextSlot(
+                kind: isToken ? .token : .prose, passage: Passage(text.bytes, origin: .metadata, isASCII: text.isASCII), text: text,
+                outer: nil, choice: choice, channel: nil))
+    }
+
+    /// Long numbers can be card numbers; a short one is a count.
+    private mutating func number(_ node: Int, _ origin: PassageOrigin) {
+        let text = document.text(node)
+        guard text.bytes.readableBytes >= 11 else { return }
+        slots.append(
+            TextSlot(kind: .number, passage: Passage(text.bytes, origin: origin, isASCII: true), text: text, outer: nil,
+                choice: choice, channel: nil))
+    }
+
+    /// JSON within a string: its own strings are the texts, so that masking leaves valid JSON.
+    private mutating func nested(_ node: Int, _ origin: PassageOrigin) {
+        let outer = document.text(node)
+        guard let inner = try? JSONDocument(parsing: outer.bytes, limits: BodyReading.nestedLimits), inner.nodes[0].kind == .object || inner.nodes[0].kind == .array
+        else {
+            // Not JSON, or not unambiguous: read as it stands.
+            return prose(node, origin)
+        }
+        for (index, node) in inner.nodes.enumerated() where node.kind == .string || node.kind == .key || node.kind == .number {
+            let text = inner.text(index)
+            if text.bytes.readableBytes < (node.kind == .number ? 11 : 1) { continue }
+            slots.append(
+                TextSlot(
+                    kind: node.kind == .key ? .key : node.kind == .number ? .number : .prose,
+                    passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII), text: text, outer: outer,
+                    choice: choice, channel: nil))
+        }
+    }
+
+    static func isSpelledLikeToken(_ bytes: ByteBuffer) -> Bool {
+        bytes.withUnsafeReadableBytes { bytes in
+            bytes.allSatisfy { byte in
+                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x30 && byte <= 0x3A) || byte == 0x2D || byte == 0x2E
+                    || byte == 0x5F || byte == 0x2F
+            }
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Whether the readable bytes have this ASCII text at an offset.
+    func hasPrefix(_ text: StaticString, at offset: Int) -> Bool {
+        withUnsafeReadableBytes { bytes in
+            guard bytes.count - offset >= text.utf8CodeUnitCount else { return false }
+            return text.withUTF8Buffer { wanted in wanted.indices.allSatisfy { wanted[$0] == bytes[offset + $0] } }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import SallyportCore
+import SallyportGuard
+
+/// What the strings at a place of a JSON body are: whose words, or one of the few things that are no words.
+///
+/// The rule is that every string is text. A shape only says whose, and names the exceptions; a member that no shape mentions is text too,
+/// its key included. So a field that a provider adds tomorrow is guarded today.
+indirect enum TextShape: Sendable {
+    /// Words, with everything below.
+    case text(PassageOrigin)
+    /// An id, an enum value, a model's name: looked at by lists only, as long as it is spelled like one; else it is text.
+    case token
+    /// A string that holds JSON of its own (tool arguments); its strings are text.
+    case json(PassageOrigin)
+    case fields(Members)
+    case array(TextShape)
+    /// An id that the upstream handed out: must belong to the caller.
+    case reference(OwnedResource)
+    /// Content that no guard can read.
+    case opaque(GuardPolicy.Uninspectable)
+    /// A link to an image: a `data:` URL is an inline image, anything else a remote one.
+    case imageLink
+    /// Text, or (for embeddings and completions) arrays of token numbers that no guard can read.
+    case textOrTokens(PassageOrigin)
+    /// A growing text: `choices[i].delta.content` and its like. The key tells the channels of one choice apart.
+    case growing(PassageOrigin, StaticString)
+    /// A hosted tool's `type`: `function` is the caller's own, any other runs where no guard sees it.
+    case toolType
+    /// Numbers and binary encodings made by the upstream (embeddings, log-probability bytes): nothing to read.
+    case numbers
+
+    /// The members of an object, in the order in which they are looked for.
+    final class Members: Sendable {
+        let known: [(name: StaticString, shape: TextShape)]
+        /// For members that are not listed.
+        let others: TextShape
+        /// The member whose value decides whose words `content` holds.
+        let speaker: Bool
+
+        init(_ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false) {
+            self.known = known.map { (name: $0.0, shape: $0.1) }
+            self.others = others
+            self.speaker = speaker
+        }
+    }
+
+    static func object(
+        _ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false
+    ) -> TextShape {
+        .fields(Members(known, others: others, speaker: speaker))
+    }
+
+    static func object(
+        _ known: [(StaticString, TextShape)], and more: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false
+    ) -> TextShape {
+        .fields(Members(known + more, others: others, speaker: speaker))
+    }
+}

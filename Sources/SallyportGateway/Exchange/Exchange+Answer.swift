@@ -1,0 +1,247 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import SallyportCore
+import SallyportGuard
+import SallyportOversight
+import SallyportWire
+
+/// Answers that come in one piece: inspected whole, then sent.
+extension Exchange {
+    func inspectAnswer() throws {
+        guard let operation = current?.operation, let context else { throw Fault(.internal, "No request.") }
+        let type = answerHeaders.first("content-type")?.lowercased() ?? ""
+        let isError = answerStatus >= 400
+        summary.status = answerStatus
+        if answerStatus >= 300 && answerStatus < 400 {
+            throw Fault(.upstreamInvalid, "The upstream answered with a redirect, which is never followed.")
+        }
+        if answerBody.readableBytes == 0 { return finish(answerBody, type: type) }
+        let isJSON = type.contains("json")
+        if isJSON || looksLikeJSON(answerBody), !isFileOfRows(operation) {
+            return try inspectJSON(operation, isError: isError, context: context, type: type)
+        }
+        switch operation.answer {
+        case .generatedAudio where !isError && !type.hasPrefix("text/"):
+            try requireRecording(of: .generatedAudio)
+            return finish(answerBody, type: type)
+        case .file, .transcript: try inspectText(operation, context: context, type: type)
+        default:
+            if isJSON || type.hasPrefix("text/") || isError { return try inspectText(operation, context: context, type: type) }
+            try requireRecording(of: .binary)
+            finish(answerBody, type: type)
+        }
+    }
+
+    private func isFileOfRows(_ operation: Operation) -> Bool {
+        if case .file = operation.answer { return answerStatus < 300 }
+        return false
+    }
+
+    private func looksLikeJSON(_ body: ByteBuffer) -> Bool {
+        guard let first = body.readableBytesView.first(where: { $0 > 0x20 }) else { return false }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    private func requireRecording(of kind: GuardPolicy.Uninspectable) throws {
+        guard policy.action(onUninspectable: kind) == .record else {
+            throw Fault(.uninspectable, "The answer holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
+        }
+    }
+
+    // MARK: JSON
+
+    private func inspectJSON(_ operation: Operation, isError: Bool, context: GuardEngine.Context, type: String) throws {
+        var document: JSONDocument
+        do { document = try JSONDocument(parsing: answerBody) } catch {
+            throw Fault(.upstreamInvalid, "The upstream's answer is not valid JSON.", cause: error)
+        }
+        if let usage = UsageReading.usage(of: document) {
+            summary.promptTokens = usage.prompt
+            summary.completionTokens = usage.completion
+        } else if !isError, operation.isDeploymentScoped {
+            summary.promptTokens = TokenEstimate.tokens(bytes: summary.requestBytes)
+            summary.completionTokens = TokenEstimate.tokens(bytes: answerBody.readableBytes)
+        }
+        if !isError, let principal {
+            if let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
+                return claim(kind, id, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
+            }
+            if let kind = operation.lists {
+                return runtime.parts.ownership.ids(of: kind, for: principal, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+                    continuing {
+                        let owned: Set<String>
+                        do { owned = try result.get() } catch { throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error) }
+                        var edits = JSONEdits()
+                        AnswerEditor.filterList(document, keeps: owned.contains, &edits)
+                        if !edits.isEmpty {
+                            answerBody = edits.apply(to: answerBody)
+                            document = try parse(answerBody)
+                        }
+                        try inspect(document, operation, isError: isError, context, type)
+                    }
+                }
+            }
+            if operation.method == "DELETE", let id = document.member("id", of: 0).flatMap(document.string), operation.innerResource == nil {
+                _ = runtime.parts.ownership.remove(id, for: principal, on: eventLoop)
+            }
+        }
+        try inspect(document, operation, isError: isError, context, type)
+    }
+
+    /// The upstream's new id becomes the caller's, durably, before anybody can use it.
+    func claim(_ kind: OwnedResource, _ id: String, for principal: Principal, then proceed: @escaping () throws -> Void) {
+        let ownership = Ownership(
+            tenant: principal.tenant, project: principal.project, principal: principal.id, kind: kind, id: id,
+            upstream: summary.upstream ?? "", deployment: deployment?.id, createdAt: runtime.parts.clock().seconds)
+        runtime.parts.ownership.record(ownership, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+            continuing {
+                do { try result.get() } catch { throw Fault(.storeUnavailable, "The new resource could not be recorded as yours. Please retry.", cause: error) }
+                try proceed()
+            }
+        }
+    }
+
+    private func inspect(_ document: JSONDocument, _ operation: Operation, isError: Bool, _ context: GuardEngine.Context, _ type: String) throws {
+        let shape: TextShape =
+            switch operation.answer {
+            case .json(let shape), .stream(_, let shape), .transcript(let shape): isError ? Shapes.errorAnswer : shape
+            case .generatedAudio, .file: Shapes.anyAnswer
+            }
+        let reading = BodyReading(of: document, as: shape)
+        for kind in reading.opaque.sorted(by: { $0.rawValue < $1.rawValue }) { try requireRecording(of: kind) }
+        if policy.isSilent(for: .completion) && context.extraDetectors.isEmpty {
+            return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type)
+        }
+        let inspector = BodyInspector(engine: snapshot.engine, context: context)
+        let size = reading.slots.reduce(0) { $0 + $1.passage.count }
+        if size <= snapshot.configuration.inlineInspectionBytes {
+            return conclude(document, inspector.inspect(reading.slots), operation, isError: isError, type: type, slots: reading.slots)
+        }
+        let slots = reading.slots
+        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
+            continuing {
+                do { conclude(document, try result.get(), operation, isError: isError, type: type, slots: slots) } catch {
+                    throw Fault(.guardUnavailable, "The content guards are not available.", cause: error)
+                }
+            }
+        }
+    }
+
+    private func conclude(
+        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ operation: Operation, isError: Bool, type: String, slots: [TextSlot] = []
+    ) {
+        completionVerdict = outcome.verdict
+        completionFindings = outcome.findings.values.flatMap { $0 }
+        summary.guardNanoseconds += outcome.verdict.reports.values.reduce(0) { $0 + $1.nanoseconds }
+        guard outcome.verdict.isComplete else { return refuse(Fault.incompleteVerdict) }
+        var edits = outcome.edits
+        if let pseudonyms {
+            for slot in slots where slot.kind == .prose && slot.outer == nil { slot.apply(pseudonyms.restoring(slot.passage), to: &edits) }
+        }
+        if isError {
+            if outcome.isBlocked { return refuse(Fault(.upstreamInvalid, "The upstream reported an error whose text must not be shown.")) }
+            return finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
+        }
+        switch operation.answer {
+        case .stream(.chat, _), .stream(.completions, _): finishChoices(document, outcome, operation, edits, type)
+        case .stream(.responses, _): finishResponse(document, outcome, edits, type)
+        default:
+            if outcome.isBlocked {
+                summary.wasBlocked = true
+                promptFindings = completionFindings
+                return refuse(Fault(.contentFiltered, "The answer was filtered due to the content management policy.", param: "completion"))
+            }
+            finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
+        }
+    }
+
+    private func finishChoices(
+        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ operation: Operation, _ edits: JSONEdits, _ type: String
+    ) {
+        var edits = edits
+        let isChat = operation.name == .chatCompletions
+        if let choices = document.member("choices", of: 0) {
+            document.forEachElement(of: choices) { position, choice in
+                let index = document.member("index", of: choice).flatMap(document.integer) ?? position
+                let isBlocked = outcome.blocked.contains(index) || outcome.blocked.contains(-1)
+                if isBlocked {
+                    summary.wasBlocked = true
+                    AnswerEditor.blockChoice(choice, of: document, isChat: isChat, &edits)
+                }
+                if policy.annotates || isBlocked {
+                    let results = Annotations.results(
+                        (outcome.findings[index] ?? []) + (outcome.findings[-1] ?? []), policy: policy, direction: .completion)
+                    AnswerEditor.annotate("content_filter_results", results, in: choice, of: document, &edits)
+                }
+                if let reason = document.member("finish_reason", of: choice).flatMap(document.string) { summary.finishReason = isBlocked ? "content_filter" : reason }
+            }
+        }
+        if policy.annotates {
+            AnswerEditor.annotatePrompt(Annotations.results(promptFindings, policy: policy, direction: .prompt), of: document, &edits)
+        }
+        finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
+    }
+
+    private func finishResponse(_ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ edits: JSONEdits, _ type: String) {
+        var edits = edits
+        if outcome.isBlocked {
+            summary.wasBlocked = true
+            AnswerEditor.blockResponse(0, of: document, &edits)
+        }
+        if policy.annotates || outcome.isBlocked {
+            let filters = AnswerEditor.contentFilters(
+                prompt: Annotations.results(promptFindings, policy: policy, direction: .prompt),
+                completion: Annotations.results(completionFindings, policy: policy, direction: .completion), isBlocked: outcome.isBlocked)
+            AnswerEditor.annotateResponse(filters, in: 0, of: document, &edits)
+        }
+        summary.finishReason = document.member("status", of: 0).flatMap(document.string)
+        finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
+    }
+
+    // MARK: Text
+
+    /// Plain text, or a file of JSON rows.
+    private func inspectText(_ operation: Operation, context: GuardEngine.Context, type: String) throws {
+        guard answerBody.withUnsafeReadableBytes({ UTF8Text.isValid($0) }) else {
+            try requireRecording(of: .binary)
+            return finish(answerBody, type: type)
+        }
+        let slots = FileReading.slots(of: answerBody, at: 0, origin: .completion)
+        let inspector = BodyInspector(engine: snapshot.engine, context: context)
+        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
+            continuing {
+                let outcome: BodyInspector.Outcome
+                do { outcome = try result.get() } catch { throw Fault(.guardUnavailable, "The content guards are not available.", cause: error) }
+                completionVerdict = outcome.verdict
+                completionFindings = outcome.findings.values.flatMap { $0 }
+                guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
+                if outcome.isBlocked {
+                    summary.wasBlocked = true
+                    promptFindings = completionFindings
+                    throw Fault(.contentFiltered, "The answer was filtered due to the content management policy.", param: "completion")
+                }
+                finish(outcome.edits.isEmpty ? answerBody : outcome.edits.apply(to: answerBody), type: type)
+            }
+        }
+    }
+
+    // MARK: The end
+
+    /// The outcome goes on record, then the answer goes out.
+    func finish(_ bytes: ByteBuffer, type: String) {
+        guard phase != .ended else { return }
+        phase = .answering
+        answerBody = bytes
+        summary.responseBytes = bytes.readableBytes
+        recordOutcome(verdict: passedVerdict) { [self] isRecorded in
+            guard phase != .ended else { return }
+            guard isRecorded else { return refuseUnrecorded() }
+            var headers = baseHeaders()
+            HeaderRules.forCaller(answerHeaders, into: &headers)
+            if headers["content-type"].isEmpty { headers.add(name: "content-type", value: type.isEmpty ? "application/json" : type) }
+            respond(status: answerStatus, headers: headers, body: bytes)
+            conclude()
+        }
+    }
+}

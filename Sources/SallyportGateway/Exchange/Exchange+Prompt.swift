@@ -1,0 +1,349 @@
+import NIOCore
+import NIOPosix
+import SallyportCore
+import SallyportGuard
+import SallyportOversight
+import SallyportWire
+
+/// From a complete request to a verdict on it.
+extension Exchange {
+    func decide(_ operation: Operation, form: RequestTarget.Form, named: String?, ids: [String]) throws {
+        guard let principal, principal.roles.contains(.modelUser) else {
+            throw Fault.lacks(operation.dataAction, for: "\(head.method.rawValue) /\(operation.path.joined(separator: "/"))")
+        }
+        try parseBody(operation)
+        if operation.name == .modelsList || operation.name == .modelsGet { return try answerModels(ids.first, principal) }
+        try resolveDeployment(operation, named: named, by: principal)
+        policy = try snapshot.policy(
+            floor: deployment?.policy ?? "Default", selected: head.headers.first(name: "x-policy-id"), by: principal)
+        noteStream(operation)
+        try judge(operation, form: form, ids: ids, for: principal)
+    }
+
+    /// A call of a service that we know by its prefix only.
+    func decideUnnamed(_ operation: Operation, for principal: Principal, isText: Bool) throws {
+        if isText { try parseBody(operation) }
+        try judge(operation, form: .v1, ids: [], for: principal)
+    }
+
+    private func judge(_ operation: Operation, form: RequestTarget.Form, ids: [String], for principal: Principal) throws {
+        try reserve(operation, for: principal)
+        let reading = try read(operation)
+        let references = ids.enumerated().compactMap { position, id -> BodyReference? in
+            (position == 0 ? operation.pathResource : operation.innerResource).map { BodyReference(kind: $0, node: 0, id: id) }
+        }
+        checkOwnership(references + reading.references, of: principal) { [self] owners in
+            if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
+            try checkFilters()
+            prepareContext(for: principal) { [self] in
+                inspect(reading.slots) { [self] in try send(operation, form: form, ids: ids) }
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    private func parseBody(_ operation: Operation) throws {
+        switch operation.body {
+        case .none:
+            // An action without parameters: an empty object at most.
+            guard body.readableBytes > 0 else { return }
+            document = try parse(body)
+        case .json, .any: document = try parse(body)
+        case .multipart:
+            guard let type = head.headers.first(name: "content-type"), let boundary = MultipartBody.boundary(fromContentType: type) else {
+                throw Fault(.invalidRequest, "This operation takes multipart/form-data with a boundary.")
+            }
+            do { multipart = try MultipartBody(parsing: body, boundary: boundary) } catch {
+                throw Fault(.invalidRequest, "The multipart body is not well formed.", cause: error)
+            }
+        }
+    }
+
+    func parse(_ body: ByteBuffer) throws -> JSONDocument {
+        do {
+            return try JSONDocument(parsing: body, limits: JSONLimits(maximumDepth: snapshot.configuration.jsonDepth))
+        } catch {
+            let reason =
+                switch error.reason {
+                case .empty: "The request body is empty; a JSON object is expected."
+                case .depth: "The request body is nested more than \(snapshot.configuration.jsonDepth) levels deep."
+                case .duplicateKey: "The request body has the same key twice in one object (at byte \(error.offset))."
+                case .invalidUTF8: "The request body is not valid UTF-8 (at byte \(error.offset))."
+                case .loneSurrogate: "The request body has half of a surrogate pair (at byte \(error.offset))."
+                case .tooManyNodes: "The request body has too many values."
+                case .trailingBytes: "The request body goes on after its JSON value (at byte \(error.offset))."
+                case .syntax: "The request body is not valid JSON (at byte \(error.offset))."
+                }
+            throw Fault(.invalidJSON, reason)
+        }
+    }
+
+    private func resolveDeployment(_ operation: Operation, named: String?, by principal: Principal) throws {
+        var name = named
+        if let document {
+            guard document.nodes[0].kind == .object else {
+                throw Fault(.invalidRequest, "The request body must be a JSON object.")
+            }
+            try RequestChecks.check(document, for: operation.name)
+            if name == nil, let model = document.member("model", of: 0) {
+                guard let text = document.string(model) else { throw Fault(.invalidRequest, "'model' must be a string.", param: "model") }
+                name = text
+            }
+        } else if name == nil, let multipart, let part = multipart.parts(named: "model").first {
+            name = body.getString(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count)
+        }
+        let needsDeployment = operation.isDeploymentScoped || operation.name == .responsesCreate
+        guard let name else {
+            if needsDeployment { throw Fault(.invalidRequest, "'model' is missing: it names the deployment.", param: "model") }
+            return
+        }
+        if operation.name == .fineTuningCreate { return }
+        guard let found = snapshot.deployments[DeploymentID(name)] else { throw Fault.deploymentNotFound }
+        guard principal.mayUse(found.id) else {
+            throw Fault.lacks(operation.dataAction, for: "\(head.method.rawValue) /openai/deployments/{deployment-id}/\(operation.path.joined(separator: "/"))")
+        }
+        deployment = found
+        summary.deployment = found.id
+    }
+
+    private func noteStream(_ operation: Operation) {
+        guard case .stream = operation.answer else { return }
+        if let document {
+            isStreamRequested = document.member("stream", of: 0).flatMap(document.bool) ?? false
+            requestedChoices = max(1, min(128, document.member("n", of: 0).flatMap(document.integer) ?? 1))
+        } else {
+            isStreamRequested = path?.queryValue("stream") == "true"
+        }
+        summary.isStreaming = isStreamRequested
+    }
+
+    /// All texts of the request, what it refers to; throws for what cannot be read and the policy refuses.
+    private func read(_ operation: Operation) throws -> (slots: [TextSlot], references: [BodyReference]) {
+        var slots: [TextSlot] = []
+        var references: [BodyReference] = []
+        var opaque: Set<GuardPolicy.Uninspectable> = []
+        if let document {
+            let shape: TextShape =
+                if case .json(let shape) = operation.body { shape } else { Shapes.anyRequest }
+            let reading = BodyReading(of: document, as: shape)
+            slots = reading.slots
+            references = reading.references
+            opaque = reading.opaque
+        } else if let multipart {
+            let reading = MultipartReading(of: multipart, in: body, operation: operation.name)
+            slots = reading.slots
+            opaque = reading.opaque
+        }
+        for (name, value) in path?.query ?? [] where !RequestChecks.plainQuery.contains(name) {
+            // Words may travel in the query too.
+            slots.append(.query(value))
+            slots.append(.query(name))
+        }
+        for kind in opaque.sorted(by: { $0.rawValue < $1.rawValue }) where policy.action(onUninspectable: kind) == .refuse {
+            throw Fault(
+                .uninspectable,
+                "The request holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
+        }
+        return (slots, references)
+    }
+
+    // MARK: Limits
+
+    private func reserve(_ operation: Operation, for principal: Principal) throws {
+        var scopes: [LimitLedger.Scope] = []
+        func add(_ kind: String, _ name: String, _ own: LimitSet?) {
+            if let limits = own ?? snapshot.limits["\(kind):\(name)"] ?? snapshot.limits["\(kind):*"], !limits.isEmpty {
+                scopes.append(LimitLedger.Scope(name: "\(kind):\(name)", limits: limits))
+            }
+        }
+        if let key = principal.key { add("key", key.rawValue, principal.limits.isEmpty ? nil : principal.limits) }
+        add("user", principal.id.rawValue, nil)
+        if let team = principal.team { add("team", team, nil) }
+        if let deployment { add("deployment", deployment.id.rawValue, deployment.limits.isEmpty ? nil : deployment.limits) }
+        let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
+        let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
+        do {
+            reservation = try runtime.parts.limits.reserve(
+                scopes, tokens: estimate.prompt + estimate.completion, costMicros: cost, now: runtime.parts.clock().seconds)
+        } catch {
+            throw limitFault(error, operation)
+        }
+    }
+
+    private func limitFault(_ refusal: LimitLedger.Refusal, _ operation: Operation) -> Fault {
+        let seconds = max(1, Int(refusal.retryAfter.components.seconds))
+        let what =
+            switch refusal.kind {
+            case .requestsPerMinute: "call rate limit"
+            case .tokensPerMinute: "token rate limit"
+            case .tokensPerDay, .tokensPerMonth: "token quota"
+            case .costPerDay, .costPerMonth: "spend budget"
+            }
+        let message =
+            "Requests to the \(operation.name.rawValue) Operation under Azure OpenAI API version \(summary.apiVersion) have exceeded \(what) "
+            + "of your current tier (\(refusal.kind.rawValue)). Please retry after \(seconds) seconds."
+        let isRate = refusal.kind == .requestsPerMinute || refusal.kind == .tokensPerMinute
+        return Fault(isRate ? .rateLimited : .quotaExceeded, message, retryAfter: refusal.retryAfter)
+    }
+
+    func settle(_ reservation: LimitLedger.Reservation) {
+        let isAnswered = summary.upstreamHeadAt > 0 && summary.status < 500
+        let tokens = isAnswered || intentIsRecorded ? summary.promptTokens + summary.completionTokens : 0
+        let cost = Exchange.cost(prompt: summary.promptTokens, completion: summary.completionTokens, deployment?.price)
+        runtime.parts.limits.settle(reservation, tokens: tokens, costMicros: cost, now: runtime.parts.clock().seconds)
+    }
+
+    static func cost(prompt: Int, completion: Int, _ price: Price?) -> Int64 {
+        guard let price else { return 0 }
+        return (Int64(prompt) * price.promptMicrosPer1K + Int64(completion) * price.completionMicrosPer1K + 999) / 1000
+    }
+
+    // MARK: Ownership and targets
+
+    private func checkOwnership(
+        _ references: [BodyReference], of principal: Principal, then proceed: @escaping ([Ownership]) throws -> Void
+    ) {
+        guard !references.isEmpty else { return continuing { try proceed([]) } }
+        runtime.parts.ownership.owner(of: references.map(\.id), for: principal, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+            continuing {
+                let found: [Ownership?]
+                do { found = try result.get() } catch { throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error) }
+                let owned = found.compactMap { $0 }.filter { $0.belongs(to: principal) }
+                guard owned.count == references.count else { throw Fault.resourceNotFound }
+                try proceed(owned)
+            }
+        }
+    }
+
+    /// Where this request may go: the deployment's targets, the owner's upstream, or the upstream for resources.
+    private func chooseTargets(_ operation: Operation, owners: [Ownership]) throws -> [DeploymentTarget] {
+        let upstreams = Set(owners.map(\.upstream))
+        guard upstreams.count <= 1 else {
+            throw Fault(.invalidRequest, "The request refers to resources of different upstreams, which no upstream can serve together.")
+        }
+        if let owner = upstreams.first {
+            let model = deployment?.targets.first { $0.upstream == owner }?.model ?? deployment?.id.rawValue ?? ""
+            return [DeploymentTarget(upstream: owner, model: model)]
+        }
+        if let deployment { return deployment.targets }
+        guard let upstream = snapshot.resourceUpstream else {
+            throw Fault(.upstreamUnavailable, "No upstream is configured that can hold this kind of resource.")
+        }
+        return [DeploymentTarget(upstream: upstream.id, model: "")]
+    }
+
+    /// Filters that the policy wants and nobody here can run: refused, unless every target runs them itself or the policy fails open.
+    private func checkFilters() throws {
+        guard !policy.unavailableFilters.isEmpty else { return }
+        let isDelegated = targets.allSatisfy { snapshot.upstreams[$0.upstream]?.kind == .azureOpenAI }
+        guard !isDelegated else { return }
+        for filter in policy.unavailableFilters.sorted() where policy.settings(for: DetectorID(filter)).onFailure == .closed {
+            throw Fault(
+                .guardUnavailable,
+                "The policy '\(policy.id)' demands the content filter '\(filter)', which neither this gateway nor the upstream of this deployment runs.")
+        }
+    }
+
+    // MARK: Inspecting
+
+    private func prepareContext(for principal: Principal, then proceed: @escaping () throws -> Void) {
+        let names = Set(policy.blocklists.map(\.name))
+        if policy.rules.contains(where: { $0.action == .pseudonymise }) {
+            pseudonyms = ConversationPseudonyms(runtime: runtime, principal: principal, conversation: conversation(of: principal))
+        }
+        guard !names.isEmpty else {
+            context = GuardEngine.Context(policy: policy, mint: pseudonyms?.mint)
+            return continuing(proceed)
+        }
+        let library = runtime.parts.blocklists
+        if let index = library.preparedIndex(of: names, tenant: principal.tenant) {
+            context = GuardEngine.Context(policy: policy, blocklists: BlocklistDetector(index), mint: pseudonyms?.mint)
+            return continuing(proceed)
+        }
+        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { try library.index(of: names, tenant: principal.tenant) }
+            .assumeIsolated().whenComplete { [self] result in
+                continuing {
+                    do {
+                        context = GuardEngine.Context(policy: policy, blocklists: BlocklistDetector(try result.get()), mint: pseudonyms?.mint)
+                    } catch {
+                        throw Fault(.guardUnavailable, "A blocklist that the policy '\(policy.id)' names is not available.", cause: error)
+                    }
+                    try proceed()
+                }
+            }
+    }
+
+    /// Which conversation this is: the previous response's, a configured header's, or the same beginning by the same caller.
+    private func conversation(of principal: Principal) -> String {
+        if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) { return "response:\(previous)" }
+        if let name = snapshot.configuration.conversationHeader, let value = head.headers.first(name: name) { return "header:\(value)" }
+        var prefix = ByteBuffer()
+        if let document, let messages = document.member("messages", of: 0) {
+            var isOver = false
+            document.forEachElement(of: messages) { _, message in
+                if isOver { return }
+                prefix.writeImmutableBuffer(document.raw(message))
+                if let role = document.member("role", of: message), document.equals(role, "user") { isOver = true }
+            }
+        } else {
+            prefix = body
+        }
+        return runtime.parts.subjects.commitment(to: prefix, by: principal) ?? id
+    }
+
+    /// The guards read while the intent goes on record; both must end well before anything else happens.
+    private func inspect(_ slots: [TextSlot], then proceed: @escaping () throws -> Void) {
+        guard let context else { return refuse(Fault(.internal, "No policy.")) }
+        let intent = recordIntent()
+        let inspector = BodyInspector(engine: snapshot.engine, context: context)
+        let isSilent = policy.isSilent(for: .prompt)
+        promptCodePoints = slots.reduce(0) { $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count)) }
+        let size = slots.reduce(0) { $0 + $1.passage.count }
+        if isSilent || size <= snapshot.configuration.inlineInspectionBytes {
+            let outcome = isSilent ? BodyInspector.Outcome() : inspector.inspect(slots)
+            return afterBoth(intent, outcome, proceed)
+        }
+        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
+            switch result {
+            case .success(let outcome): afterBoth(intent, outcome, proceed)
+            case .failure(let error): refuse(Fault(.guardUnavailable, "The content guards are not available.", cause: error))
+            }
+        }
+    }
+
+    private func afterBoth(_ intent: EventLoopFuture<AuditReceipt>, _ outcome: BodyInspector.Outcome, _ proceed: @escaping () throws -> Void) {
+        promptVerdict = outcome.verdict
+        promptFindings = outcome.findings.values.flatMap { $0 }
+        promptEdits = outcome.edits
+        summary.guardNanoseconds += outcome.verdict.reports.values.reduce(0) { $0 + $1.nanoseconds }
+        let began = Exchange.nanoseconds()
+        intent.assumeIsolated().whenComplete { [self] result in
+            summary.auditNanoseconds += UInt64(max(0, Exchange.nanoseconds() - began))
+            guard case .success = result else { return refuse(Fault.auditUnavailable) }
+            intentIsRecorded = true
+            continuing { [self] in
+                guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
+                if outcome.isBlocked {
+                    summary.promptTokens = TokenEstimate.tokens(bytes: summary.requestBytes)
+                    throw Fault.promptFiltered
+                }
+                try proceed()
+            }
+        }
+    }
+
+    /// Runs a step; what it throws is the answer. Does nothing when the caller has left meanwhile.
+    func continuing(_ step: () throws -> Void) {
+        guard phase != .ended else { return }
+        do { try step() } catch { refuse(error) }
+    }
+}
+
+extension TextSlot {
+    /// A text outside of the body: it can be blocked, not rewritten.
+    static func query(_ text: String) -> TextSlot {
+        let passage = Passage(text, origin: .user)
+        return TextSlot(kind: .key, passage: passage, text: DecodedText.plain(passage.text), outer: nil, choice: nil, channel: nil)
+    }
+}

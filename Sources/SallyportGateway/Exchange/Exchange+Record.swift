@@ -1,0 +1,122 @@
+import NIOCore
+import SallyportCore
+import SallyportGuard
+import SallyportOversight
+
+/// What goes on record: the intent before a byte leaves, the outcome before the last chunk does.
+extension Exchange {
+    private func record(_ kind: AuditRecord.Kind) -> AuditRecord {
+        var record = AuditRecord(kind, id: id)
+        record.tenant = principal?.tenant
+        record.project = principal?.project
+        record.principal = principal?.id
+        record.key = principal?.key
+        record.sourceAddress = source?.ipAddress
+        record.operation = summary.operation
+        record.deployment = deployment?.id
+        record.apiVersion = summary.apiVersion.isEmpty ? nil : summary.apiVersion
+        record.isStream = isStreamRequested
+        record.requestBytes = summary.requestBytes
+        record.policy = policy.id
+        record.policyVersion = policy.version
+        record.traceID = trace.traceID
+        return record
+    }
+
+    func recordIntent() -> EventLoopFuture<AuditReceipt> {
+        var intent = record(.exchangeIntent)
+        intent.userAgent = head.headers.first(name: "user-agent")
+        if let principal, body.readableBytes > 0 { intent.requestCommitment = runtime.parts.subjects.commitment(to: body, by: principal) }
+        return runtime.parts.audit.append(intent.encoded(), on: eventLoop)
+    }
+
+    /// - Parameter then: told whether the outcome is durable; on the event loop, also after the caller has left.
+    func recordOutcome(verdict: AuditRecord.Verdict, then: @escaping (_ isRecorded: Bool) -> Void) {
+        var outcome = record(.exchangeOutcome)
+        outcome.upstream = summary.upstream
+        outcome.targetModel = summary.model
+        outcome.responseBytes = summary.responseBytes
+        outcome.promptTokens = summary.promptTokens
+        outcome.completionTokens = summary.completionTokens
+        if let principal, answerBody.readableBytes > 0 {
+            outcome.responseCommitment = runtime.parts.subjects.commitment(to: answerBody, by: principal)
+        }
+        outcome.verdict = verdict
+        outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)
+        outcome.status = summary.status
+        outcome.errorCode = summary.faultCode?.rawValue
+        outcome.finish = summary.finishReason
+        outcome.attempts = summary.attempts
+        let now = Exchange.nanoseconds()
+        let total = now - summary.startedAt
+        let upstreamEnd = summary.upstreamEndedAt > 0 ? summary.upstreamEndedAt : now
+        let upstream = summary.upstreamStartedAt > 0 ? upstreamEnd - summary.upstreamStartedAt : 0
+        outcome.totalMicros = total / 1000
+        outcome.upstreamMicros = upstream / 1000
+        outcome.overheadMicros = max(0, total - upstream) / 1000
+        summary.guards = outcome.guards.map {
+            ($0.detector, $0.action.rawValue, $0.categories.reduce(0) { $0 + $1.count }, UInt64($0.latencyMicros ?? 0) * 1000, $0.verdict == .failed)
+        }
+        summary.harmful = harmful()
+        let began = now
+        runtime.parts.audit.append(outcome.encoded(), on: eventLoop).assumeIsolated().whenComplete { [self] result in
+            summary.auditNanoseconds += UInt64(max(0, Exchange.nanoseconds() - began))
+            if case .success = result { then(true) } else { then(false) }
+        }
+    }
+
+    /// What an exchange that went well is called.
+    var passedVerdict: AuditRecord.Verdict {
+        if summary.wasBlocked { return .blocked }
+        return max(promptVerdict.action, completionVerdict.action).rewrites ? .redacted : .allowed
+    }
+
+    private func guardResults(_ verdict: Verdict, _ direction: Direction) -> [AuditRecord.GuardResult] {
+        verdict.reports.values.sorted { $0.detector < $1.detector }.map { report in
+            let outcome: AuditRecord.GuardResult.Verdict =
+                switch report.outcome {
+                case .failed: .failed
+                case .timedOut: .timedOut
+                case .completed: report.counts.isEmpty ? .clear : .detected
+                }
+            var result = AuditRecord.GuardResult(report.detector, verdict: outcome, action: Exchange.recorded(report.action))
+            result.direction = direction
+            if !report.counts.isEmpty { result.score = report.topScore }
+            result.threshold = policy.threshold(of: report.detector)
+            result.categories = report.counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+            result.latencyMicros = Int64(report.nanoseconds / 1000)
+            result.mode = report.mode == .shadow ? .shadow : .enforce
+            return result
+        }
+    }
+
+    private static func recorded(_ action: GuardAction) -> AuditRecord.GuardResult.Action {
+        switch action {
+        case .allow: .allow
+        case .annotate: .annotate
+        case .pseudonymise: .pseudonymise
+        case .mask, .redact: .redact
+        case .block: .block
+        }
+    }
+
+    private func harmful() -> [(textType: Direction, category: String, blocked: Bool)] {
+        (promptFindings.map { (Direction.prompt, $0) } + (completionFindings.map { (Direction.completion, $0) }))
+            .map { ($0.0, $0.1.finding.category.group.rawValue, $0.1.action == .block && $0.1.mode == .enforce) }
+    }
+}
+
+extension GuardPolicy {
+    /// The lowest confidence at which any rule acts on what a guard of this kind finds.
+    func threshold(of detector: DetectorID) -> Double? {
+        let group: Finding.Category.Group? =
+            switch detector.rawValue {
+            case "sensitive-data": .sensitive
+            case "secrets": .secret
+            case "normaliser", "invisible": .invisible
+            case "blocklist": nil
+            default: .output
+            }
+        return group.flatMap { group in rules.filter { $0.group == group && $0.action > .allow }.map(\.minimumConfidence).min() }
+    }
+}

@@ -1,0 +1,363 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import SallyportCore
+import SallyportGuard
+import SallyportOversight
+import SallyportWire
+
+/// One request and its answer, from the first byte to the record of its outcome. Lives on one event loop.
+///
+/// The order is fixed: who is asking; may they; is there room; what does it say; the intent goes on record while the guards read; only
+/// then a byte goes upstream. The answer comes back through the second gate, and its last chunk waits for the outcome to be on record.
+final class Exchange {
+    enum Phase { case head, body, deciding, upstream, answering, ended }
+
+    let runtime: GatewayRuntime
+    let snapshot: GatewaySnapshot
+    let responder: any ExchangeResponder
+    let eventLoop: any EventLoop
+    let head: HTTPRequestHead
+    let source: SocketAddress?
+
+    var phase = Phase.head
+    var summary = ExchangeSummary()
+    var trace: TraceContext
+    let id: String
+    var dialect = ErrorDialect.openAI
+
+    // What the request turned out to be.
+    var principal: Principal?
+    var target: RequestTarget?
+    var path: CanonicalPath?
+    var body = ByteBuffer()
+    var admittedBytes = 0
+    var isAdmitted = false
+    var document: JSONDocument?
+    var multipart: MultipartBody?
+    var deployment: Deployment?
+    var policy = GuardPolicy.default
+    var context: GuardEngine.Context?
+    var promptVerdict = Verdict()
+    var promptFindings: [DecidedFinding] = []
+    var promptEdits = JSONEdits()
+    var promptCodePoints = 0
+    var pseudonyms: ConversationPseudonyms?
+    var reservation: LimitLedger.Reservation?
+    var isStreamRequested = false
+    var requestedChoices = 1
+    var intentIsRecorded = false
+
+    // The upstream's side.
+    var call: (any UpstreamCall)?
+    var tried: [Int] = []
+    var targets: [DeploymentTarget] = []
+    var upstreamKind = UpstreamKind.openAI
+    var answerStatus = 0
+    var answerHeaders = HeaderFields()
+    var answerBody = ByteBuffer()
+    var gate: StreamGate?
+    var isHeadWritten = false
+    var delayTask: Scheduled<Void>?
+    var completionVerdict = Verdict()
+    var completionFindings: [DecidedFinding] = []
+    var current: Attempt?
+    var retriedSame = 0
+    var embedded: EmbeddedPlayback?
+
+    init(_ runtime: GatewayRuntime, head: HTTPRequestHead, source: SocketAddress?, responder: any ExchangeResponder, eventLoop: any EventLoop) {
+        self.runtime = runtime
+        snapshot = runtime.snapshot
+        self.head = head
+        self.source = source
+        self.responder = responder
+        self.eventLoop = eventLoop
+        var random = SystemRandomNumberGenerator()
+        id = TraceContext.uuid(&random)
+        trace = TraceContext(head.headers.first(name: "traceparent"), random: &random, sampling: runtime.parts.sampling)
+        summary.startedAt = Exchange.nanoseconds()
+        summary.exchangeID = id
+        summary.traceID = trace.traceID
+        summary.spanID = trace.spanID
+        summary.parentSpanID = trace.parentSpanID
+        summary.isSampled = trace.isSampled
+        runtime.parts.observer.exchangeDidStart()
+    }
+
+    static func nanoseconds() -> Int64 { Int64(NIODeadline.now().uptimeNanoseconds) }
+
+    // MARK: The head
+
+    /// - Returns: false when the exchange was answered already and the body is not wanted.
+    func begin() -> Bool {
+        do {
+            try readHead()
+            phase = .body
+            return true
+        } catch {
+            refuse(error, bodyIsUnread: true)
+            return false
+        }
+    }
+
+    private func readHead() throws {
+        let path: CanonicalPath
+        do { path = try CanonicalPath(parsing: head.uri) } catch {
+            throw Fault(.invalidRequest, "The request target is not a plain path: it must be in origin form, without '//', dot segments or encoded slashes.")
+        }
+        self.path = path
+        if path.segments.first == "contentsafety" { dialect = .contentSafety }
+        if path.segments.first == "language" { dialect = .language }
+        let now = runtime.parts.clock().seconds
+        let credential: Substring
+        let principal: Principal
+        do {
+            credential = try HeaderRules.credential(in: head.headers)
+            principal = try runtime.parts.authenticator.principal(presenting: credential, at: now)
+        } catch {
+            throw Unauthenticated(fault: error as? Fault ?? Fault.invalidKey)
+        }
+        self.principal = principal
+        let target = try RequestTarget.read(method: head.method.rawValue, path: path, services: snapshot.services)
+        self.target = target
+        switch target {
+        case .unknown(let isMethod):
+            throw isMethod ? Fault(.methodNotAllowed, "This path does not answer to \(head.method.rawValue).") : Fault.resourceNotFound
+        case .openAI(let operation, let form, _, _):
+            summary.operation = operation.name.rawValue
+            summary.apiVersion = form.apiVersion
+        case .contentSafety: summary.operation = "ContentSafety"
+        case .language: summary.operation = "Language_AnalyzeText"
+        case .service: summary.operation = Operation.Name.service.rawValue
+        case .health, .ready: summary.operation = "Health"
+        }
+        for encoding in head.headers[canonicalForm: "content-encoding"] where encoding.lowercased() != "identity" {
+            throw Fault(.invalidRequest, "Content-Encoding '\(encoding.prefix(16))' is not supported: send the body as it is.")
+        }
+        guard runtime.admit(snapshot.configuration) else {
+            throw Fault(.overloaded, "The gateway is at its limit of concurrent requests. Please retry.", retryAfter: .seconds(1))
+        }
+        isAdmitted = true
+        if let length = head.headers.first(name: "content-length").flatMap(Int.init) { try admit(bytes: length) }
+    }
+
+    var maximumBody: Int {
+        if case .openAI(let operation, _, _, _)? = target, case .multipart = operation.body { return snapshot.configuration.maximumUploadBytes }
+        return snapshot.configuration.maximumBodyBytes
+    }
+
+    private func admit(bytes: Int) throws {
+        guard bytes <= maximumBody else {
+            throw Fault(.payloadTooLarge, "The request body is larger than the \(maximumBody) bytes that are accepted here.")
+        }
+        guard bytes > admittedBytes else { return }
+        guard runtime.admitBytes(bytes - admittedBytes, snapshot.configuration) else {
+            throw Fault(.overloaded, "The gateway holds as many request bodies as it may. Please retry.", retryAfter: .seconds(1))
+        }
+        admittedBytes = bytes
+    }
+
+    // MARK: The body
+
+    func receive(_ chunk: ByteBuffer) -> Bool {
+        guard phase == .body else { return false }
+        do {
+            let total = body.readableBytes + chunk.readableBytes
+            if total > admittedBytes { try admit(bytes: max(total, min(maximumBody, 2 * total))) }
+            if body.readableBytes == 0 {
+                body = chunk
+                if admittedBytes > chunk.readableBytes { body.reserveCapacity(min(admittedBytes, 1 << 20)) }
+            } else {
+                body.writeImmutableBuffer(chunk)
+            }
+            return true
+        } catch {
+            refuse(error, bodyIsUnread: true)
+            return false
+        }
+    }
+
+    func bodyIsComplete() {
+        guard phase == .body else { return }
+        phase = .deciding
+        summary.requestBytes = body.readableBytes
+        do {
+            switch target {
+            case .openAI(let operation, let form, let deployment, let ids):
+                try decide(operation, form: form, named: deployment, ids: ids)
+            case .contentSafety(let path): try answerContentSafety(path)
+            case .language: try answerLanguage()
+            case .service(let upstream): try decideService(upstream)
+            case .health, .ready, .unknown, nil: throw Fault.resourceNotFound
+            }
+        } catch {
+            refuse(error)
+        }
+    }
+
+    /// The body did not come in time.
+    func bodyTimedOut() {
+        guard phase == .body else { return }
+        refuse(Fault(.timeout, "The request body was not received in time."), bodyIsUnread: true)
+    }
+
+    /// The caller's side can no longer be understood (bad framing).
+    func requestIsMalformed() {
+        guard phase == .body || phase == .head else { return callerLeft() }
+        refuse(Fault(.invalidRequest, "The request is not valid HTTP."), bodyIsUnread: true)
+    }
+
+    // MARK: Ends
+
+    /// The caller closed the connection: the upstream call ends now, and what was counted is settled.
+    func callerLeft() {
+        guard phase != .ended else { return }
+        let wasRecorded = intentIsRecorded
+        phase = .ended
+        delayTask?.cancel()
+        call?.cancel()
+        embedded = nil
+        summary.finishReason = "cancelled"
+        summary.status = summary.status == 0 ? 499 : summary.status
+        if wasRecorded { recordOutcome(verdict: .error) { _ in } }
+        conclude()
+    }
+
+    /// Tells the caller why not. The refusal goes on record first; when that is impossible, 503 is the answer.
+    func refuse(_ error: any Error, bodyIsUnread: Bool = false) {
+        guard phase != .ended, !isHeadWritten else { return failStream(error) }
+        if bodyIsUnread { responder.closeAfterAnswer() }
+        if let unauthenticated = error as? Unauthenticated {
+            noteRefusal(unauthenticated.fault.message.contains("expired") ? .expiredCredential : .unknownCredential)
+            return answer(unauthenticated.fault)
+        }
+        let fault = self.fault(from: error)
+        guard principal != nil else {
+            noteRefusal(.malformedRequest)
+            return answer(fault)
+        }
+        phase = .answering
+        summary.faultCode = fault.code
+        summary.status = FaultAnswer(fault, in: dialect).status
+        summary.wasBlocked = fault.code == .contentFiltered
+        if fault.code == .auditUnavailable { return answer(fault) }
+        recordOutcome(verdict: fault.code == .contentFiltered ? .blocked : .refused) { [self] isRecorded in
+            answer(isRecorded ? fault : Fault.auditUnavailable)
+        }
+    }
+
+    private func noteRefusal(_ reason: RefusalAggregator.Reason) {
+        guard let record = runtime.parts.refusals.refuse(source, reason) else { return }
+        _ = runtime.parts.audit.append(record.encoded(), on: eventLoop)
+    }
+
+    func fault(from error: any Error) -> Fault {
+        if let fault = error as? Fault {
+            if let cause = fault.cause {
+                runtime.parts.logger.warning(
+                    "exchange failed", metadata: ["exchange.id": "\(id)", "fault.code": "\(fault.code.rawValue)", "error.type": "\(type(of: cause))"])
+            }
+            return fault
+        }
+        if let failure = error as? UpstreamFailure { return Exchange.fault(from: failure) }
+        runtime.parts.logger.error("unexpected failure", metadata: ["exchange.id": "\(id)", "error.type": "\(type(of: error))"])
+        return Fault(.internal, "The server had an error while processing your request. Request id: \(id).")
+    }
+
+    static func fault(from failure: UpstreamFailure) -> Fault {
+        if failure.kind.isTimeout {
+            return Fault(.upstreamTimeout, "The upstream did not answer in time.", cause: failure)
+        }
+        switch failure.kind {
+        case .protocolViolation: return Fault(.upstreamInvalid, "The upstream's answer could not be understood.", cause: failure)
+        case .reset where failure.bytesSent:
+            return Fault(.upstreamInvalid, "The upstream ended the connection before its answer was complete.", cause: failure)
+        default: return Fault(.upstreamUnavailable, "The upstream of this deployment is not available.", retryAfter: .seconds(2), cause: failure)
+        }
+    }
+
+    private func answer(_ fault: Fault) {
+        guard !isHeadWritten else { return }
+        let annotations =
+            fault.code == .contentFiltered
+            ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil
+        let answer = FaultAnswer(fault, in: dialect, annotations: annotations)
+        summary.status = answer.status
+        summary.faultCode = fault.code
+        var headers = baseHeaders()
+        headers.add(name: "content-type", value: "application/json")
+        if let retryAfter = answer.retryAfter {
+            headers.add(name: "retry-after", value: "\(retryAfter)")
+            headers.add(name: "retry-after-ms", value: "\(retryAfter * 1000)")
+        }
+        if dialect != .openAI { headers.add(name: "x-ms-error-code", value: answer.code) }
+        if fault.code == .permissionDenied || fault.code == .unauthenticated { headers.add(name: "www-authenticate", value: "Bearer") }
+        respond(status: answer.status, headers: headers, body: answer.body)
+        conclude()
+    }
+
+    /// Writes a complete answer.
+    func respond(status: Int, headers: HTTPHeaders, body: ByteBuffer) {
+        guard !isHeadWritten else { return }
+        isHeadWritten = true
+        summary.status = status
+        summary.firstByteAt = Exchange.nanoseconds()
+        summary.responseBytes = body.readableBytes
+        var headers = headers
+        headers.replaceOrAdd(name: "content-length", value: "\(body.readableBytes)")
+        responder.writeHead(status: status, headers: headers)
+        if body.readableBytes > 0 && head.method != .HEAD { responder.writeBody(body) }
+        responder.end()
+    }
+
+    /// The last thing of every exchange: what was taken is given back, and the observer hears of it.
+    func conclude() {
+        if isAdmitted {
+            isAdmitted = false
+            runtime.release(bytes: admittedBytes)
+        }
+        phase = .ended
+        delayTask?.cancel()
+        summary.endedAt = Exchange.nanoseconds()
+        if let reservation {
+            settle(reservation)
+            self.reservation = nil
+        }
+        runtime.parts.observer.exchangeDidEnd(summary)
+        call = nil
+        body = ByteBuffer()
+        document = nil
+        gate = nil
+    }
+
+    /// What every answer carries.
+    func baseHeaders() -> HTTPHeaders {
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(16)
+        headers.add(name: "apim-request-id", value: id)
+        headers.add(name: "x-request-id", value: id)
+        headers.add(name: "x-ms-client-request-id", value: head.headers.first(name: "x-ms-client-request-id").map(Exchange.bounded) ?? id)
+        headers.add(name: "strict-transport-security", value: "max-age=31536000; includeSubDomains; preload")
+        headers.add(name: "x-content-type-options", value: "nosniff")
+        if !snapshot.configuration.region.isEmpty { headers.add(name: "x-ms-region", value: snapshot.configuration.region) }
+        if let deployment { headers.add(name: "x-ms-deployment-name", value: deployment.id.rawValue) }
+        if let status = reservation?.status {
+            headers.add(name: "x-ratelimit-limit-requests", value: "\(status.limitRequests)")
+            headers.add(name: "x-ratelimit-remaining-requests", value: "\(status.remainingRequests)")
+            headers.add(name: "x-ratelimit-limit-tokens", value: "\(status.limitTokens)")
+            headers.add(name: "x-ratelimit-remaining-tokens", value: "\(status.remainingTokens)")
+            headers.add(name: "x-ratelimit-reset-requests", value: "\(status.resetSeconds)")
+            headers.add(name: "x-ratelimit-reset-tokens", value: "\(status.resetSeconds)")
+        }
+        return headers
+    }
+
+    private static func bounded(_ value: String) -> String {
+        value.utf8.count <= 128 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? value : "invalid"
+    }
+}
+
+/// Nobody was recognised: counted with others of its kind instead of recorded one by one.
+struct Unauthenticated: Error {
+    let fault: Fault
+}

@@ -1,0 +1,5 @@
+import SallyportCore
+
+extension Exchange {
+    func answerLanguage() throws { throw Fault.resourceNotFound }
+}

@@ -1,0 +1,216 @@
+import NIOCore
+import NIOHTTP1
+import SallyportCore
+
+/// One caller's connection: frames requests into exchanges, one at a time, and writes their answers in order.
+final class DataPlaneHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let runtime: GatewayRuntime
+    private var context: ChannelHandlerContext?
+    private var exchange: Exchange?
+    /// The request's body is still coming.
+    private var isReading = false
+    private var keepsAlive = true
+    private var isClosing = false
+    /// Requests that came before the answer to the one before them went (pipelining).
+    private var queue: [HTTPServerRequestPart] = []
+    private var queuedBytes = 0
+    private var isTakingQueue = false
+    private var hasServed = false
+    private var waitingSince = NIODeadline.now()
+    private var ticker: Scheduled<Void>?
+    private static let maximumQueuedBytes = 262_144
+    private static let maximumLinger: TimeAmount = .seconds(5)
+
+    init(_ runtime: GatewayRuntime) { self.runtime = runtime }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelActive(context: ChannelHandlerContext) {
+        waitingSince = .now()
+        watch(context)
+        context.fireChannelActive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        ticker?.cancel()
+        self.context = nil
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        ticker?.cancel()
+        leave()
+        self.context = nil
+        context.fireChannelInactive()
+    }
+
+    private func leave() {
+        let exchange = exchange
+        self.exchange = nil
+        queue = []
+        exchange?.callerLeft()
+    }
+
+    // MARK: Deadlines
+
+    private func watch(_ context: ChannelHandlerContext) {
+        ticker = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
+            guard let self, let context = self.context else { return }
+            self.tick()
+            self.watch(context)
+        }
+    }
+
+    /// Once a second: a head, a body or the next request that does not come ends the connection.
+    private func tick() {
+        guard let context else { return }
+        let limits = runtime.snapshot.configuration
+        let waited = Duration.nanoseconds((NIODeadline.now() - waitingSince).nanoseconds)
+        if isClosing {
+            if waited > .nanoseconds(DataPlaneHandler.maximumLinger.nanoseconds) { context.close(promise: nil) }
+        } else if isReading {
+            if waited > limits.bodyTimeout { exchange?.bodyTimedOut() }
+        } else if exchange == nil {
+            if waited > (hasServed ? limits.idleTimeout : limits.headerTimeout) || runtime.isDraining { context.close(promise: nil) }
+        }
+    }
+
+    // MARK: Requests
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let part = unwrapInboundIn(data)
+        if isClosing { return }
+        if exchange != nil && !isReading || !queue.isEmpty && !isTakingQueue {
+            queue.append(part)
+            if case .body(let bytes) = part { queuedBytes += bytes.readableBytes } else { queuedBytes += 512 }
+            if queuedBytes > DataPlaneHandler.maximumQueuedBytes { context.close(promise: nil) }
+            return
+        }
+        take(part, context)
+    }
+
+    private func take(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        switch part {
+        case .head(let head): begin(head, context)
+        case .body(let bytes):
+            guard isReading, let exchange else { return }
+            if !exchange.receive(bytes) { isReading = false }
+        case .end:
+            guard isReading else { return }
+            isReading = false
+            exchange?.bodyIsComplete()
+        }
+    }
+
+    private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        keepsAlive = head.isKeepAlive && !runtime.isDraining
+        waitingSince = .now()
+        hasServed = true
+        if head.uri == "/healthz" || head.uri == "/readyz" { return answerHealth(head, context) }
+        let exchange = Exchange(runtime, head: head, source: context.remoteAddress, responder: self, eventLoop: context.eventLoop)
+        self.exchange = exchange
+        isReading = true
+        var size = head.uri.utf8.count
+        for (name, value) in head.headers { size += name.utf8.count + value.utf8.count + 4 }
+        if size > runtime.snapshot.configuration.maximumHeaderBytes {
+            return exchange.refuse(Fault(.headersTooLarge, "The request's header fields are larger than is accepted here."), bodyIsUnread: true)
+        }
+        guard exchange.begin() else { return }
+        if isReading, head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
+            context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
+        }
+    }
+
+    private func answerHealth(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        let isReady = head.uri == "/healthz" || (!runtime.isDraining && runtime.parts.audit.isHealthy)
+        let body = ByteBuffer(string: isReady ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unavailable\"}\n")
+        var headers = HTTPHeaders()
+        headers.add(name: "content-type", value: "application/json")
+        writeHead(status: isReady ? 200 : 503, headers: headers, length: body.readableBytes)
+        writeBody(body)
+        isReading = false
+        end()
+    }
+
+    private func writeHead(status: Int, headers: HTTPHeaders, length: Int) {
+        var headers = headers
+        headers.add(name: "content-length", value: "\(length)")
+        writeHead(status: status, headers: headers)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPParserError else {
+            context.close(promise: nil)
+            return
+        }
+        // What follows can mean anything: one answer, then the end.
+        keepsAlive = false
+        if let exchange {
+            exchange.requestIsMalformed()
+        } else {
+            let body = FaultAnswer(Fault(.invalidRequest, "The request is not valid HTTP/1.1."), in: .openAI).body
+            if let record = runtime.parts.refusals.refuse(context.remoteAddress, .malformedRequest) {
+                _ = runtime.parts.audit.append(record.encoded(), on: context.eventLoop)
+            }
+            var headers = HTTPHeaders()
+            headers.add(name: "content-type", value: "application/json")
+            closeAfterAnswer()
+            writeHead(status: 400, headers: headers, length: body.readableBytes)
+            writeBody(body)
+            end()
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable { exchange?.call?.resumeReading() } else { exchange?.call?.pauseReading() }
+        context.fireChannelWritabilityChanged()
+    }
+}
+
+extension DataPlaneHandler: ExchangeResponder {
+    func writeHead(status: Int, headers: HTTPHeaders) {
+        guard let context else { return }
+        var headers = headers
+        if !keepsAlive { headers.replaceOrAdd(name: "connection", value: "close") }
+        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers))), promise: nil)
+    }
+
+    func writeBody(_ bytes: ByteBuffer) { context?.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil) }
+
+    func flush() { context?.flush() }
+
+    func end() {
+        guard let context else { return }
+        exchange = nil
+        waitingSince = .now()
+        if keepsAlive && !isReading {
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+            return takeQueue(context)
+        }
+        // The rest of the request is read and thrown away for a while, since a reset would take the answer with it.
+        isClosing = true
+        isReading = false
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        context.close(mode: .output, promise: nil)
+    }
+
+    private func takeQueue(_ context: ChannelHandlerContext) {
+        guard !queue.isEmpty, !isTakingQueue else { return }
+        isTakingQueue = true
+        defer { isTakingQueue = false }
+        while !queue.isEmpty, exchange == nil || isReading, !isClosing {
+            let part = queue.removeFirst()
+            if case .body(let bytes) = part { queuedBytes -= bytes.readableBytes } else { queuedBytes -= 512 }
+            take(part, context)
+        }
+    }
+
+    func abort() {
+        exchange = nil
+        context?.close(promise: nil)
+    }
+
+    func closeAfterAnswer() { keepsAlive = false }
+}

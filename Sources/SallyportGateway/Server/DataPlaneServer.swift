@@ -1,0 +1,98 @@
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import SallyportCore
+
+/// The listener of the data plane.
+package final class DataPlaneServer: Sendable {
+    private let channel: any Channel
+    private let runtime: GatewayRuntime
+
+    private init(channel: any Channel, runtime: GatewayRuntime) {
+        self.channel = channel
+        self.runtime = runtime
+    }
+
+    /// Binds and serves. Port 0 takes a free one.
+    package static func start(host: String, port: Int, runtime: GatewayRuntime, group: any EventLoopGroup) async throws -> DataPlaneServer {
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.maxMessagesPerRead, value: 16)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.configureHTTPServerPipeline(withPipeliningAssistance: false, withErrorHandling: false)
+                    try pipeline.addHandler(DataPlaneHandler(runtime))
+                }
+            }
+            .bind(host: host, port: port).get()
+        return DataPlaneServer(channel: channel, runtime: runtime)
+    }
+
+    package var port: Int { channel.localAddress?.port ?? 0 }
+
+    /// Stops accepting, lets what is under way end within the time given, then returns how many requests were left.
+    package func drain(within limit: Duration) async -> Int {
+        runtime.beginDraining()
+        try? await channel.close().get()
+        let deadline = ContinuousClock.now + limit
+        while runtime.requestsUnderWay > 0 && ContinuousClock.now < deadline {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        return runtime.requestsUnderWay
+    }
+}
+
+/// A listener of its own for `/metrics`, meant for loopback or a private network.
+package final class MetricsServer: Sendable {
+    private let channel: any Channel
+    private init(channel: any Channel) { self.channel = channel }
+
+    package static func start(
+        host: String, port: Int, group: any EventLoopGroup, exposition: @escaping @Sendable () -> ByteBuffer
+    ) async throws -> MetricsServer {
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
+                    try channel.pipeline.syncOperations.addHandler(MetricsHandler(exposition))
+                }
+            }
+            .bind(host: host, port: port).get()
+        return MetricsServer(channel: channel)
+    }
+
+    package var port: Int { channel.localAddress?.port ?? 0 }
+    package func stop() async { try? await channel.close().get() }
+}
+
+private final class MetricsHandler: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+    private let exposition: @Sendable () -> ByteBuffer
+    private var isFound = false
+
+    init(_ exposition: @escaping @Sendable () -> ByteBuffer) { self.exposition = exposition }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): isFound = head.method == .GET && head.uri.split(separator: "?").first == "/metrics"
+        case .body: break
+        case .end:
+            let body = isFound ? exposition() : ByteBuffer(string: "not found\n")
+            var headers = HTTPHeaders()
+            headers.add(name: "content-type", value: isFound ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain")
+            headers.add(name: "content-length", value: "\(body.readableBytes)")
+            context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: isFound ? .ok : .notFound, headers: headers))), promise: nil)
+            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+}

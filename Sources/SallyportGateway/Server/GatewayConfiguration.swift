@@ -1,0 +1,49 @@
+import SallyportCore
+
+/// What the data plane needs to know beyond its parts. Every field has a safe default.
+package struct GatewayConfiguration: Sendable {
+    /// From the first byte of a request to the end of its head.
+    package var headerTimeout: Duration = .seconds(10)
+    /// From the head to the end of the body.
+    package var bodyTimeout: Duration = .seconds(60)
+    /// A connection without a request.
+    package var idleTimeout: Duration = .seconds(120)
+    package var maximumBodyBytes = 32 * 1_048_576
+    /// For multipart bodies.
+    package var maximumUploadBytes = 64 * 1_048_576
+    package var maximumAnswerBytes = 64 * 1_048_576
+    package var maximumHeaderBytes = 32_768
+    package var maximumConcurrentRequests = 4096
+    /// Bodies held in memory at one time, over all requests.
+    package var maximumAdmittedBytes = 512 * 1_048_576
+    package var jsonDepth = 64
+    /// Texts up to this size are inspected on the event loop; longer ones on the pool.
+    package var inlineInspectionBytes = 8192
+    /// For `x-ms-region`; empty: the header is not sent.
+    package var region = ""
+    /// A request header that names the conversation.
+    package var conversationHeader: String?
+    /// Where files, batches and other resources without a deployment live; nil: the first upstream that can hold them.
+    package var resourceUpstream: UpstreamID?
+    package var maximumAttempts = 3
+    package var drainTimeout: Duration = .seconds(30)
+
+    package init() {}
+}
+
+/// What the data plane must know of an upstream to speak to it.
+package struct UpstreamDescriptor: Sendable, Hashable {
+    package let id: UpstreamID
+    package let kind: UpstreamKind
+    /// For `azure-openai`, when the caller's own form carries none.
+    package let apiVersion: String
+    /// For `azure-ai`: the path prefixes that it serves, such as `/translator`.
+    package let paths: [String]
+
+    package init(id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = []) {
+        self.id = id
+        self.kind = kind
+        self.apiVersion = apiVersion
+        self.paths = paths
+    }
+}

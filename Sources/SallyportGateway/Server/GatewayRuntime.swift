@@ -1,0 +1,163 @@
+import Crypto
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import SallyportCore
+import SallyportGuard
+import SallyportOversight
+
+/// The parts that live as long as the process, shared by all connections.
+package final class GatewayRuntime: Sendable {
+    package struct Parts: Sendable {
+        package var client: any UpstreamClient
+        package var authenticator: any Authenticator
+        package var audit: AuditLog
+        package var limits: LimitLedger
+        package var ownership: OwnershipLedger
+        package var blocklists: BlocklistLibrary
+        package var blocklistStore: any BlocklistStore
+        package var compiler: any PatternCompiler
+        package var subjects: SubjectKeyring
+        package var observer: any ExchangeObserver
+        package var answerer: (any EmbeddedAnswering)?
+        package var pool: NIOThreadPool
+        package var logger: Logger
+        /// Share of exchanges without a caller's trace that are traced.
+        package var sampling: Double
+        /// Seconds since 1970 and their nanoseconds.
+        package var clock: @Sendable () -> WallTime
+        package var refusals: RefusalAggregator
+
+        package init(
+            client: any UpstreamClient, authenticator: any Authenticator, audit: AuditLog, limits: LimitLedger, ownership: OwnershipLedger,
+            blocklists: BlocklistLibrary, blocklistStore: any BlocklistStore, compiler: any PatternCompiler,
+            subjects: SubjectKeyring, observer: any ExchangeObserver,
+            answerer: (any EmbeddedAnswering)?, pool: NIOThreadPool, logger: Logger, sampling: Double = 0,
+            clock: @escaping @Sendable () -> WallTime, refusals: RefusalAggregator
+        ) {
+            self.client = client
+            self.authenticator = authenticator
+            self.audit = audit
+            self.limits = limits
+            self.ownership = ownership
+            self.blocklists = blocklists
+            self.blocklistStore = blocklistStore
+            self.compiler = compiler
+            self.subjects = subjects
+            self.observer = observer
+            self.answerer = answerer
+            self.pool = pool
+            self.logger = logger
+            self.sampling = sampling
+            self.clock = clock
+            self.refusals = refusals
+        }
+    }
+
+    let parts: Parts
+    private let current: NIOLockedValueBox<GatewaySnapshot>
+    private let load = NIOLockedValueBox(Load())
+    private let retries = NIOLockedValueBox(RetryBudget(now: .now()))
+    private let draining = NIOLockedValueBox(false)
+
+    private struct Load {
+        var requests = 0
+        var bytes = 0
+    }
+
+    package init(_ parts: Parts, snapshot: GatewaySnapshot) {
+        self.parts = parts
+        current = NIOLockedValueBox(snapshot)
+    }
+
+    package var snapshot: GatewaySnapshot { current.withLockedValue { $0 } }
+
+    /// Requests under way keep the snapshot that they began with.
+    package func replace(_ snapshot: GatewaySnapshot) { current.withLockedValue { $0 = snapshot } }
+
+    /// From now on `/readyz` says 503 and connections close after their answer.
+    package func beginDraining() { draining.withLockedValue { $0 = true } }
+    package var isDraining: Bool { draining.withLockedValue { $0 } }
+    package var requestsUnderWay: Int { load.withLockedValue { $0.requests } }
+
+    // MARK: Admission
+
+    /// - Returns: false when the gateway has as much to do as it may have.
+    func admit(_ configuration: GatewayConfiguration) -> Bool {
+        load.withLockedValue { load in
+            guard load.requests < configuration.maximumConcurrentRequests else { return false }
+            load.requests += 1
+            return true
+        }
+    }
+
+    func admitBytes(_ count: Int, _ configuration: GatewayConfiguration) -> Bool {
+        load.withLockedValue { load in
+            guard load.bytes + count <= configuration.maximumAdmittedBytes else { return false }
+            load.bytes += count
+            return true
+        }
+    }
+
+    func release(bytes: Int) {
+        load.withLockedValue { load in
+            load.requests -= 1
+            load.bytes -= bytes
+        }
+    }
+
+    func noteRequestForRetries() { retries.withLockedValue { $0.recordRequest() } }
+    func takeRetry() -> Bool { retries.withLockedValue { $0.takeRetry(now: .now()) } }
+}
+
+/// A moment of the wall clock.
+package struct WallTime: Sendable {
+    package let seconds: Int64
+    package let nanoseconds: Int64
+    package init(seconds: Int64, nanoseconds: Int64) {
+        self.seconds = seconds
+        self.nanoseconds = nanoseconds
+    }
+}
+
+/// Secrets per subject, from memory: what is derived from them (commitments, pseudonyms) dies with the key.
+package final class SubjectKeyring: Sendable {
+    private let keys = NIOLockedValueBox<[String: SymmetricKey]>([:])
+    private let store: any SubjectKeyStore
+
+    package init(store: any SubjectKeyStore) { self.store = store }
+
+    /// Loads or makes the keys of these subjects. Blocks.
+    package func prepare(_ subjects: [(subject: String, tenant: TenantID)]) throws {
+        for entry in subjects {
+            let name = "\(entry.tenant)/\(entry.subject)"
+            if keys.withLockedValue({ $0[name] != nil }) { continue }
+            let key = SymmetricKey(data: try store.key(forSubject: entry.subject, tenant: entry.tenant))
+            keys.withLockedValue { $0[name] = key }
+        }
+    }
+
+    /// nil for a subject that was not prepared.
+    package func key(of subject: String, tenant: TenantID) -> SymmetricKey? { keys.withLockedValue { $0["\(tenant)/\(subject)"] } }
+
+    /// HMAC-SHA-256 under the subject's key, in hex: says later whether a text was this one, and nothing to who has not the key.
+    func commitment(to body: ByteBuffer, by principal: Principal) -> String? {
+        guard let key = key(of: principal.id.rawValue, tenant: principal.tenant) else { return nil }
+        let code = body.withUnsafeReadableBytes { HMAC<SHA256>.authenticationCode(for: $0, using: key) }
+        return Hexadecimal.string(code)
+    }
+}
+
+enum Hexadecimal {
+    static func string(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var out: [UInt8] = []
+        out.reserveCapacity(64)
+        for byte in bytes {
+            out.append(digits[Int(byte >> 4)])
+            out.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: out, as: UTF8.self)
+    }
+}

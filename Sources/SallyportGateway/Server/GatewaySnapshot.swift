@@ -1,0 +1,47 @@
+import NIOCore
+import SallyportCore
+import SallyportGuard
+
+/// Everything that a reload may change, as one immutable value: a request works with the snapshot that it began with.
+package final class GatewaySnapshot: Sendable {
+    package let configuration: GatewayConfiguration
+    package let deployments: [DeploymentID: Deployment]
+    package let upstreams: [UpstreamID: UpstreamDescriptor]
+    package let policies: [PolicyID: GuardPolicy]
+    package let engine: GuardEngine
+    /// Limits by scope name (`user:…`, `team:…`, `key:…`), and those of a kind's every other member (`user:*`).
+    package let limits: [String: LimitSet]
+    /// Bytes that the body of a policy hash or a record may name; grows with every reload.
+    package let generation: Int
+    let services: [UpstreamDescriptor]
+
+    package init(
+        configuration: GatewayConfiguration, deployments: [Deployment], upstreams: [UpstreamDescriptor], policies: [GuardPolicy],
+        engine: GuardEngine, limits: [String: LimitSet] = [:], generation: Int = 1
+    ) {
+        self.configuration = configuration
+        self.deployments = Dictionary(deployments.map { ($0.id, $0) }) { first, _ in first }
+        self.upstreams = Dictionary(upstreams.map { ($0.id, $0) }) { first, _ in first }
+        self.policies = Dictionary((GuardPolicy.builtIn + policies).map { ($0.id, $0) }) { _, last in last }
+        self.engine = engine
+        self.limits = limits
+        self.generation = generation
+        services = upstreams.filter { $0.kind == .azureAI }
+    }
+
+    /// Where resources without a deployment of their own are made.
+    var resourceUpstream: UpstreamDescriptor? {
+        if let chosen = configuration.resourceUpstream { return upstreams[chosen] }
+        return upstreams.values.filter { $0.kind == .azureOpenAI || $0.kind == .openAI }.min { $0.id < $1.id }
+    }
+
+    /// The policy in force: the deployment's floor, tightened by the one that the caller selected.
+    /// - Throws: ``Fault`` `.invalidContentFilterPolicy` for one that does not exist or was not granted to the caller.
+    func policy(floor: PolicyID, selected: String?, by principal: Principal) throws -> GuardPolicy {
+        guard let floorPolicy = policies[floor] else { throw Fault.invalidPolicy }
+        guard let selected, selected != floor.rawValue else { return floorPolicy }
+        let id = PolicyID(selected)
+        guard let chosen = policies[id], principal.grantedPolicies.contains(id) else { throw Fault.invalidPolicy }
+        return floorPolicy.tightened(by: chosen)
+    }
+}

@@ -1,0 +1,114 @@
+import NIOHTTP1
+import SallyportCore
+
+/// Which header fields pass, each way. What is not listed stays here: credentials, cookies, identity and routing headers above all.
+enum HeaderRules {
+    private static let upstreamward: Set<String> = [
+        "content-type", "accept", "openai-beta", "aoai-evals", "aoai-copy-ft-checkpoints", "x-ms-client-request-id", "user-agent", "if-match",
+        "if-none-match", "prefer", "operation-id",
+    ]
+    private static let callerward: Set<String> = [
+        "content-type", "retry-after", "retry-after-ms", "x-ms-region", "azureml-model-session", "x-ms-rai-invoked", "x-request-id",
+        "openai-processing-ms", "openai-version", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
+        "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "cache-control",
+        "content-disposition", "etag", "x-should-retry", "odata-version", "preference-applied", "x-ms-error-code",
+    ]
+
+    /// Two credentials that differ are no credential: nobody can say which one was meant.
+    static func credential(in headers: HTTPHeaders) throws -> Substring {
+        var found: Substring?
+        for (name, value) in headers {
+            var candidate: Substring?
+            switch name.utf8.count {
+            case 7 where HeaderFields.sameName(name, "api-key"): candidate = Substring(value)
+            case 25 where HeaderFields.sameName(name, "ocp-apim-subscription-key"): candidate = Substring(value)
+            case 13 where HeaderFields.sameName(name, "authorization"):
+                guard value.utf8.count > 7, HeaderFields.sameName(String(value.prefix(7)), "bearer ") else { throw Fault.invalidKey }
+                candidate = value.dropFirst(7)
+            default: continue
+            }
+            if let found, found != candidate { throw Fault.invalidKey }
+            found = candidate
+        }
+        guard let found, !found.isEmpty else { throw Fault.invalidKey }
+        return found
+    }
+
+    static func forUpstream(_ headers: HTTPHeaders, trace: TraceContext) -> HeaderFields {
+        var fields = HeaderFields()
+        fields.reserveCapacity(6)
+        for (name, value) in headers where upstreamward.contains(lowered(name)) { fields.append(lowered(name), value) }
+        fields.set("accept-encoding", "identity")
+        fields.set("traceparent", trace.outgoing)
+        return fields
+    }
+
+    static func forCaller(_ upstream: HeaderFields, into headers: inout HTTPHeaders) {
+        for (name, value) in upstream where callerward.contains(lowered(name)) { headers.replaceOrAdd(name: lowered(name), value: value) }
+    }
+
+    private static func lowered(_ name: String) -> String {
+        name.utf8.contains { $0 >= 0x41 && $0 <= 0x5A } ? name.lowercased() : name
+    }
+}
+
+/// W3C Trace Context (Recommendation, 2021): the caller's trace goes on, with our span as the parent of the upstream's.
+struct TraceContext: Sendable {
+    let traceID: String
+    let spanID: String
+    let parentSpanID: String?
+    let isSampled: Bool
+
+    init(_ header: String?, random: inout SystemRandomNumberGenerator, sampling: Double) {
+        let own = TraceContext.hex(random.next())
+        if let header, let (trace, parent, flags) = TraceContext.parse(header) {
+            (traceID, spanID, parentSpanID, isSampled) = (trace, own, parent, flags & 1 == 1)
+        } else {
+            (traceID, spanID, parentSpanID) = (TraceContext.hex(random.next()) + TraceContext.hex(random.next()), own, nil)
+            isSampled = sampling > 0 && Double.random(in: 0..<1, using: &random) < sampling
+        }
+    }
+
+    var outgoing: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
+
+    private static func parse(_ header: String) -> (String, String, UInt8)? {
+        let bytes = Array(header.utf8)
+        guard bytes.count >= 55, bytes[2] == 0x2D, bytes[35] == 0x2D, bytes[52] == 0x2D, bytes[0...1] != [0x66, 0x66],
+            (bytes[0...1] + bytes[3..<35] + bytes[36..<52] + bytes[53..<55]).allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) }),
+            bytes[3..<35].contains(where: { $0 != 0x30 }), bytes[36..<52].contains(where: { $0 != 0x30 })
+        else { return nil }
+        let text = { (range: Range<Int>) in String(decoding: bytes[range], as: UTF8.self) }
+        return (text(3..<35), text(36..<52), UInt8(text(53..<55), radix: 16) ?? 0)
+    }
+
+    static func hex(_ value: UInt64) -> String {
+        var value = value
+        return String(unsafeUninitializedCapacity: 16) { out in
+            for index in (0..<16).reversed() {
+                let digit = UInt8(value & 15)
+                out[index] = digit < 10 ? 0x30 + digit : 0x57 + digit
+                value >>= 4
+            }
+            return 16
+        }
+    }
+
+    /// A random UUID (RFC 9562, version 4).
+    static func uuid(_ random: inout SystemRandomNumberGenerator) -> String {
+        let high = random.next() & ~0xF000 | 0x4000
+        let low = random.next() & ~(0xC000_0000_0000_0000 as UInt64) | 0x8000_0000_0000_0000
+        let digits = Array((hex(high) + hex(low)).utf8)
+        return String(unsafeUninitializedCapacity: 36) { out in
+            var position = 0
+            for (index, digit) in digits.enumerated() {
+                if index == 8 || index == 12 || index == 16 || index == 20 {
+                    out[position] = 0x2D
+                    position += 1
+                }
+                out[position] = digit
+                position += 1
+            }
+            return 36
+        }
+    }
+}

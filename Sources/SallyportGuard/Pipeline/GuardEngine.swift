@@ -1,0 +1,260 @@
+import NIOCore
+import SallyportCore
+
+/// The local guards, compiled: every detector's patterns are one database, scanned once per reading of a text.
+///
+/// Immutable; shared by all event loops. What asks over a network is a ``RemoteGuard`` and runs beside it.
+package struct GuardEngine: Sendable {
+    /// What an inspection needs besides the text.
+    package struct Context: Sendable {
+        package var policy: GuardPolicy
+        /// The lists that the policy names, compiled; nil when it names none.
+        package var blocklists: (any Detector)?
+        /// Makes a pseudonym for a value within the caller's conversation; nil: redact instead.
+        package var mint: (@Sendable (_ value: String, _ category: Finding.Category) -> [UInt8]?)?
+        /// Per-exchange detectors, such as one for this conversation's canary.
+        package var extraDetectors: [any Detector]
+
+        package init(
+            policy: GuardPolicy, blocklists: (any Detector)? = nil, extraDetectors: [any Detector] = [],
+            mint: (@Sendable (String, Finding.Category) -> [UInt8]?)? = nil
+        ) {
+            self.policy = policy
+            self.blocklists = blocklists
+            self.extraDetectors = extraDetectors
+            self.mint = mint
+        }
+    }
+
+    /// How much of a text's end is read again together with what follows it.
+    package static let overlap = 1024
+
+    private let normaliser: Normaliser
+    private let detectors: [any Detector]
+    private let database: (any PatternDatabase)?
+    /// For each compiled pattern: whose it is, and which of its patterns.
+    private let owners: [(detector: Int, pattern: Int)]
+    private let hasPatterns: [Bool]
+    private let kinds: Set<TextLayer.Kind>
+    private let normaliserID: DetectorID = "normaliser"
+
+    /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
+    package init(detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser) throws {
+        self.detectors = detectors
+        self.normaliser = normaliser
+        var patterns: [Pattern] = []
+        var owners: [(detector: Int, pattern: Int)] = []
+        for (index, detector) in detectors.enumerated() {
+            for (local, pattern) in detector.patterns.enumerated() {
+                patterns.append(pattern)
+                owners.append((index, local))
+            }
+        }
+        self.owners = owners
+        database = patterns.isEmpty ? nil : try compiler.compile(patterns)
+        hasPatterns = detectors.map { !$0.patterns.isEmpty }
+        kinds = detectors.reduce(into: []) { $0.formUnion($1.layers) }
+    }
+
+    package var detectorIDs: [DetectorID] { detectors.map(\.id) + [normaliserID] }
+
+    // MARK: One text
+
+    /// Reads one text in all its readings and applies the policy.
+    package func inspect(_ passage: Passage, in context: Context, verdict: inout Verdict) -> PassageVerdict {
+        var decided: [DecidedFinding] = []
+        collect(passage, in: context, verdict: &verdict, into: &decided)
+        return settle(decided, of: passage, in: context, verdict: &verdict)
+    }
+
+    /// Identifiers, enum values and other short non-prose strings: only lists and per-exchange detectors look at them.
+    package func inspectToken(_ passage: Passage, in context: Context, verdict: inout Verdict) -> PassageVerdict {
+        var decided: [DecidedFinding] = []
+        verdict.bytesInspected += passage.count
+        for detector in context.extraDetectors + (context.blocklists.map { [$0] } ?? []) {
+            run(detector, on: [TextLayer(kind: .original, depth: 0, passage: passage, map: .identity)], context, &verdict, &decided)
+        }
+        return settle(decided, of: passage, in: context, verdict: &verdict)
+    }
+
+    /// Reads two texts as one, since a payload may be split between them; only what crosses the border counts.
+    /// - Returns: the two texts' verdicts; findings are clipped to each.
+    package func inspectBorder(
+        _ first: Passage, _ second: Passage, in context: Context, verdict: inout Verdict
+    ) -> (PassageVerdict, PassageVerdict) {
+        let tail = first.suffix(atMost: GuardEngine.overlap)
+        let head = second.prefix(atMost: GuardEngine.overlap)
+        var joined = ByteBufferAllocator().buffer(capacity: tail.count + head.count)
+        joined.writeImmutableBuffer(tail.text)
+        joined.writeImmutableBuffer(head.text)
+        let border = tail.count
+        let passage = Passage(joined, origin: second.origin, isASCII: tail.isASCII && head.isASCII)
+        var decided: [DecidedFinding] = []
+        var inner = Verdict()
+        collect(passage, in: context, verdict: &inner, into: &decided)
+        decided.removeAll { $0.finding.range.upperBound <= border || $0.finding.range.lowerBound >= border }
+        verdict.merge(inner)
+        guard !decided.isEmpty else { return (PassageVerdict(), PassageVerdict()) }
+        let shift = first.count - border
+        let left = decided.map { $0.moved(to: $0.finding.range.lowerBound + shift..<first.count) }
+        let right = decided.map { $0.moved(to: 0..<$0.finding.range.upperBound - border) }
+        return (settle(left, of: first, in: context, verdict: &verdict), settle(right, of: second, in: context, verdict: &verdict))
+    }
+
+    // MARK: Collecting
+
+    private func collect(_ passage: Passage, in context: Context, verdict: inout Verdict, into decided: inout [DecidedFinding]) {
+        verdict.bytesInspected += passage.count
+        guard passage.count > 0 else { return }
+        let policy = context.policy
+        var wanted = kinds
+        if let blocklists = context.blocklists { wanted.formUnion(blocklists.layers) }
+        for extra in context.extraDetectors { wanted.formUnion(extra.layers) }
+
+        let normalised = normaliser.layers(of: passage, wanting: wanted)
+        verdict.layersInspected += normalised.layers.count
+        if !normalised.isComplete { fail(normaliserID, .failed, policy, &verdict) }
+        for observation in normalised.observations { decide(observation, in: .original, passage, policy, &verdict, &decided) }
+
+        scanShared(normalised, context, &verdict, &decided)
+        if let blocklists = context.blocklists {
+            run(blocklists, on: normalised.reading(blocklists.layers), context, &verdict, &decided)
+        }
+        for extra in context.extraDetectors { run(extra, on: normalised.reading(extra.layers), context, &verdict, &decided) }
+    }
+
+    /// The one scan for all detectors that share the pattern database.
+    private func scanShared(
+        _ normalised: NormalisedText, _ context: Context, _ verdict: inout Verdict, _ decided: inout [DecidedFinding]
+    ) {
+        guard let database else { return }
+        let policy = context.policy
+        for layer in normalised.reading(kinds) {
+            let isOriginal = layer.kind == .original
+            var hits: [(detector: Int, hit: PatternHit)] = []
+            do {
+                try layer.passage.withBytes { bytes in
+                    try database.scan(bytes) { hit in
+                        let owner = owners[hit.pattern]
+                        hits.append((owner.detector, PatternHit(pattern: owner.pattern, range: hit.range)))
+                        return true
+                    }
+                }
+            } catch {
+                for detector in detectors where !detector.patterns.isEmpty { fail(detector.id, .failed, policy, &verdict) }
+                continue
+            }
+            for (index, detector) in detectors.enumerated() {
+                let hasPatterns = hasPatterns[index]
+                if hasPatterns && hits.isEmpty { continue }
+                guard isOriginal || detector.layers.contains(layer.kind) else { continue }
+                let own = hasPatterns ? hits.compactMap { $0.detector == index ? $0.hit : nil } : []
+                if hasPatterns && own.isEmpty { continue }
+                run(detector, on: layer, hits: own, context, &verdict, &decided)
+            }
+        }
+    }
+
+    private func run(
+        _ detector: any Detector, on layers: [TextLayer], _ context: Context, _ verdict: inout Verdict, _ decided: inout [DecidedFinding]
+    ) {
+        for layer in layers { run(detector, on: layer, hits: [], context, &verdict, &decided) }
+    }
+
+    private func run(
+        _ detector: any Detector, on layer: TextLayer, hits: [PatternHit], _ context: Context, _ verdict: inout Verdict,
+        _ decided: inout [DecidedFinding]
+    ) {
+        let settings = context.policy.settings(for: detector.id)
+        guard settings.isEnabled else { return }
+        let start = NIODeadline.now()
+        do {
+            for finding in try detector.findings(in: layer.passage, hits: hits) {
+                decide(finding.moved(to: layer.map.original(finding.range)), in: layer.kind, layer.passage, context.policy, &verdict, &decided)
+            }
+        } catch {
+            fail(detector.id, .failed, context.policy, &verdict)
+        }
+        let spent = NIODeadline.now() - start
+        verdict.reports[detector.id, default: GuardReport(detector.id)].nanoseconds += UInt64(max(0, spent.nanoseconds))
+        let allowance = settings.timeBudget.nanoseconds * Int64(1 + layer.passage.count / 4096)
+        if spent.nanoseconds > allowance { fail(detector.id, .timedOut, context.policy, &verdict) }
+    }
+
+    private func fail(_ detector: DetectorID, _ outcome: GuardReport.Outcome, _ policy: GuardPolicy, _ verdict: inout Verdict) {
+        let settings = policy.settings(for: detector)
+        verdict.reports[detector, default: GuardReport(detector)].outcome = outcome
+        if settings.isEnabled && settings.onFailure == .closed && settings.mode == .enforce { verdict.isComplete = false }
+    }
+
+    // MARK: Deciding
+
+    private func decide(
+        _ finding: Finding, in layer: TextLayer.Kind, _ passage: Passage, _ policy: GuardPolicy, _ verdict: inout Verdict,
+        _ decided: inout [DecidedFinding]
+    ) {
+        let settings = policy.settings(for: finding.detector)
+        guard settings.isEnabled else { return }
+        let action = policy.action(on: finding, in: passage.origin)
+        guard action > .allow else { return }
+        // The same fact in several readings counts once.
+        let isKnown = decided.contains {
+            $0.finding.category == finding.category && $0.finding.evidence == finding.evidence && $0.finding.range.overlaps(finding.range)
+                && $0.finding.range.contains(finding.range)
+        }
+        guard !isKnown else { return }
+        decided.append(DecidedFinding(finding: finding, action: action, mode: settings.mode, layer: layer))
+    }
+
+    private func settle(
+        _ decided: [DecidedFinding], of passage: Passage, in context: Context, verdict: inout Verdict
+    ) -> PassageVerdict {
+        guard !decided.isEmpty else { return PassageVerdict() }
+        var result = PassageVerdict()
+        result.findings = decided
+        for entry in decided {
+            verdict.reports[entry.finding.detector, default: GuardReport(entry.finding.detector)].add(entry)
+            if entry.mode == .enforce { result.action = max(result.action, entry.action) }
+        }
+        verdict.action = max(verdict.action, result.action)
+        if result.action > .annotate { result.edits = Replacement.edits(for: decided, in: passage, mint: context.mint) }
+        return result
+    }
+}
+
+extension DecidedFinding {
+    func moved(to range: Range<Int>) -> DecidedFinding {
+        DecidedFinding(finding: finding.moved(to: range), action: action, mode: mode, layer: layer)
+    }
+}
+
+extension Duration {
+    package var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    }
+}
+
+extension Passage {
+    /// The end of the text, beginning at a whole character.
+    package func suffix(atMost limit: Int) -> Passage {
+        guard count > limit else { return self }
+        let start = withBytes { bytes in
+            var start = bytes.count - limit
+            while start < bytes.count && bytes[start] & 0xC0 == 0x80 { start += 1 }
+            return start
+        }
+        return Passage(text.getSlice(at: text.readerIndex + start, length: count - start) ?? text, origin: origin, isASCII: isASCII)
+    }
+
+    /// The start of the text, ending at a whole character.
+    package func prefix(atMost limit: Int) -> Passage {
+        guard count > limit else { return self }
+        let end = withBytes { bytes in
+            var end = limit
+            while end > 0 && bytes[end] & 0xC0 == 0x80 { end -= 1 }
+            return end
+        }
+        return Passage(text.getSlice(at: text.readerIndex, length: end) ?? text, origin: origin, isASCII: isASCII)
+    }
+}

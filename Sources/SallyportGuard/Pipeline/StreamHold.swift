@@ -1,0 +1,134 @@
+import NIOCore
+import SallyportCore
+
+/// Holds back the end of one growing text until it has been read: nothing leaves before the sentence it belongs to was inspected.
+///
+/// A value without clock or loop; the caller says when text came and when the declared delay is over. All offsets are UTF-8 bytes
+/// from the start of the text.
+package struct StreamHold: Sendable {
+    /// What an evaluation allows.
+    package struct Release: Sendable {
+        /// Everything before this offset may go.
+        package var cleared: Int
+        /// Changes to the part that was cleared just now. Ranges lie within the text that had not gone yet.
+        package var edits: [TextEdit] = []
+        package var action = GuardAction.allow
+        package var findings: [DecidedFinding] = []
+    }
+
+    private var window = ByteBuffer()
+    /// Where `window` begins in the whole text.
+    private var windowStart = 0
+    private(set) package var cleared = 0
+    private(set) package var end = 0
+    private var isASCII = true
+    private var evaluatedEnd = 0
+    private let origin: PassageOrigin
+    /// Do not look for sentences: the text has no meaning before it is whole (tool arguments).
+    private let isWhole: Bool
+    private let maximumBytes: Int
+    /// An unbroken run (an encoded payload) is kept for decoding up to this length.
+    private static let longestRun = 65_536
+
+    package init(origin: PassageOrigin, maximumBytes: Int, isWhole: Bool = false) {
+        self.origin = origin
+        self.maximumBytes = maximumBytes
+        self.isWhole = isWhole
+    }
+
+    package var held: Int { end - cleared }
+
+    package mutating func append(_ text: ByteBuffer, isASCII: Bool) {
+        window.writeImmutableBuffer(text)
+        end += text.readableBytes
+        self.isASCII = self.isASCII && isASCII
+    }
+
+    /// True when something could be released, or must be looked at.
+    package var wantsEvaluation: Bool {
+        guard end > evaluatedEnd else { return false }
+        if isWhole { return false }
+        if held >= maximumBytes { return true }
+        return window.withUnsafeReadableBytes { SentenceBoundary.lastCut(in: $0, from: max(cleared, evaluatedEnd) - windowStart) } != nil
+    }
+
+    /// Reads what is held, together with the overlap that has gone before it.
+    /// - Parameters:
+    ///   - isFinal: the text is complete: all of it is released or changed.
+    ///   - isForced: the declared delay is over.
+    package mutating func evaluate(isFinal: Bool, isForced: Bool = false, inspect: (Passage) -> PassageVerdict) -> Release {
+        guard end > cleared else { return Release(cleared: end) }
+        let verdict = inspect(Passage(window, origin: origin, isASCII: isASCII))
+        evaluatedEnd = end
+        var cut = end
+        if !isFinal { cut = min(end, provisionalCut(isForced: isForced)) }
+        if !isFinal {
+            // A finding at the very end may go on; one across the cut is not torn.
+            for found in verdict.findings where found.action > .annotate {
+                let range = absolute(found.finding.range)
+                if range.lowerBound < cut && (range.upperBound > cut || range.upperBound == end) { cut = max(cleared, range.lowerBound) }
+            }
+        }
+        var release = Release(cleared: cut, action: verdict.action)
+        release.findings = verdict.findings.filter {
+            let range = absolute($0.finding.range)
+            return range.upperBound > cleared && range.lowerBound < cut
+        }
+        if verdict.action == .block {
+            let offends = verdict.findings.contains {
+                $0.action == .block && $0.mode == .enforce && absolute($0.finding.range).upperBound > cleared
+            }
+            release.action = offends ? .block : .redact
+        }
+        for edit in verdict.edits {
+            let range = absolute(edit.range)
+            guard range.upperBound > cleared, range.lowerBound < cut else { continue }
+            if range.lowerBound >= cleared {
+                release.edits.append(TextEdit(range: range.lowerBound..<min(range.upperBound, cut), replacement: edit.replacement))
+            } else {
+                release.edits.append(TextEdit(range: cleared..<min(range.upperBound, cut), replacement: []))
+            }
+        }
+        cleared = cut
+        forget()
+        return release
+    }
+
+    private func absolute(_ range: Range<Int>) -> Range<Int> { range.lowerBound + windowStart..<range.upperBound + windowStart }
+
+    private func provisionalCut(isForced: Bool) -> Int {
+        if isWhole { return cleared }
+        return window.withUnsafeReadableBytes { bytes in
+            let from = cleared - windowStart
+            if let cut = SentenceBoundary.lastCut(in: bytes, from: from) { return cut + windowStart }
+            guard isForced || held >= maximumBytes, held > GuardEngine.overlap else { return cleared }
+            let limit = bytes.count - GuardEngine.overlap
+            let cut = SentenceBoundary.forcedCut(in: bytes, from: from, limit: limit)
+            if cut > from { return cut + windowStart }
+            // One unbroken run: kept whole until it is too long to be kept.
+            return held > StreamHold.longestRun ? characterStart(bytes, limit) + windowStart : cleared
+        }
+    }
+
+    private func characterStart(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> Int {
+        var offset = offset
+        while offset > 0 && bytes[offset] & 0xC0 == 0x80 { offset -= 1 }
+        return offset
+    }
+
+    /// Keeps the overlap before `cleared`; more when the text around it is one unbroken run.
+    private mutating func forget() {
+        var keepFrom = cleared - windowStart - GuardEngine.overlap
+        guard keepFrom > GuardEngine.overlap else { return }
+        keepFrom = window.withUnsafeReadableBytes { bytes in
+            var start = keepFrom
+            let floor = max(0, keepFrom - StreamHold.longestRun)
+            while start > floor, bytes[start - 1] != 0x20, bytes[start - 1] != 0x0A { start -= 1 }
+            return characterStart(bytes, start)
+        }
+        guard keepFrom > 0 else { return }
+        window.moveReaderIndex(forwardBy: keepFrom)
+        window.discardReadBytes()
+        windowStart += keepFrom
+    }
+}

@@ -1,0 +1,93 @@
+import SallyportCore
+
+/// A finding with what the policy decided about it.
+package struct DecidedFinding: Sendable, Hashable {
+    /// Offsets in the original text.
+    package let finding: Finding
+    package let action: GuardAction
+    package let mode: GuardMode
+    /// The reading in which it was found.
+    package let layer: TextLayer.Kind
+
+    package init(finding: Finding, action: GuardAction, mode: GuardMode, layer: TextLayer.Kind) {
+        self.finding = finding
+        self.action = action
+        self.mode = mode
+        self.layer = layer
+    }
+}
+
+/// A change to one text: the range is UTF-8 bytes of the passage, the replacement is plain text (not yet escaped for JSON).
+package struct TextEdit: Sendable, Hashable {
+    package let range: Range<Int>
+    package let replacement: [UInt8]
+    package init(range: Range<Int>, replacement: [UInt8]) {
+        self.range = range
+        self.replacement = replacement
+    }
+}
+
+/// What came of one text.
+package struct PassageVerdict: Sendable {
+    /// The strictest action in force (shadow decisions excluded).
+    package var action = GuardAction.allow
+    package var findings: [DecidedFinding] = []
+    /// Sorted, not overlapping. Empty when `action` does not rewrite.
+    package var edits: [TextEdit] = []
+
+    package init() {}
+}
+
+/// One guard's part in an exchange, as it goes on record.
+package struct GuardReport: Sendable {
+    package enum Outcome: String, Sendable { case completed, failed, timedOut }
+    package let detector: DetectorID
+    package var outcome = Outcome.completed
+    package var mode = GuardMode.enforce
+    package var action = GuardAction.allow
+    /// By category name.
+    package var counts: [String: Int] = [:]
+    package var topScore = 0.0
+    package var nanoseconds: UInt64 = 0
+    package init(_ detector: DetectorID) { self.detector = detector }
+
+    package mutating func add(_ decided: DecidedFinding) {
+        counts[decided.finding.category.name, default: 0] += 1
+        topScore = max(topScore, decided.finding.confidence)
+        mode = decided.mode
+        action = max(action, decided.action)
+    }
+}
+
+/// What came of many texts together. Grows while an exchange goes on.
+package struct Verdict: Sendable {
+    /// The strictest action in force.
+    package var action = GuardAction.allow
+    /// False when a guard that must not fail did: the exchange is refused.
+    package var isComplete = true
+    package var reports: [DetectorID: GuardReport] = [:]
+    package var bytesInspected = 0
+    package var layersInspected = 0
+
+    package init() {}
+
+    package mutating func merge(_ other: Verdict) {
+        action = max(action, other.action)
+        isComplete = isComplete && other.isComplete
+        bytesInspected += other.bytesInspected
+        layersInspected += other.layersInspected
+        for (id, theirs) in other.reports {
+            guard var ours = reports[id] else {
+                reports[id] = theirs
+                continue
+            }
+            if theirs.outcome != .completed { ours.outcome = theirs.outcome }
+            ours.action = max(ours.action, theirs.action)
+            ours.mode = theirs.mode
+            ours.topScore = max(ours.topScore, theirs.topScore)
+            ours.nanoseconds += theirs.nanoseconds
+            for (name, count) in theirs.counts { ours.counts[name, default: 0] += count }
+            reports[id] = ours
+        }
+    }
+}

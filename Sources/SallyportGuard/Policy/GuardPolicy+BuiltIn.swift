@@ -1,0 +1,57 @@
+import SallyportCore
+
+extension GuardPolicy {
+    /// Numbers whose loss does direct harm: payment, bank and government identifiers are masked even under `Default`.
+    static let contactCategories: Set<String> = [
+        "Email", "PhoneNumber", "URL", "IPAddress", "MACAddress", "Date", "DateTime", "Age", "Address", "Organization", "Person", "EUGPSCoordinates",
+        "GPSCoordinates", "SWIFTCode", "ZipCode", "City", "State", "Location", "LicensePlate", "VIN", "VehicleIdentificationNumber",
+    ]
+
+    private static let generatedMedia: [Uninspectable: UninspectableAction] = [.generatedImage: .record, .generatedAudio: .record]
+
+    /// What a deployment gets when it names no other: secrets and high-risk identifiers are masked, data exfiltration through
+    /// links is cut, everything else is annotated.
+    package static let `default` = GuardPolicy(
+        id: "Default",
+        rules: [
+            Rule(.secret, minimumConfidence: 0.75, action: .redact),
+            Rule(.sensitive, minimumConfidence: 0.65, action: .annotate),
+            Rule(.sensitive, names: nil, direction: .prompt, minimumConfidence: 0.85, action: .annotate),
+            Rule(.sensitive, names: highRisk, minimumConfidence: 0.75, action: .mask),
+            Rule(.output, names: exfiltration, direction: .completion, minimumConfidence: 0.75, action: .redact),
+            Rule(.output, names: ["canary"], direction: .completion, minimumConfidence: 0.5, action: .block),
+            Rule(.output, direction: .completion, minimumConfidence: 0.5, action: .annotate),
+            Rule(.invisible, names: ["tag-characters", "variation-selectors"], direction: .completion, minimumConfidence: 0.5, action: .redact),
+            Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
+        ],
+        uninspectable: generatedMedia)
+
+    /// Nothing doubtful passes: secrets in a prompt are refused, every identifier is pseudonymised on its way out, active content is removed.
+    package static let strict = GuardPolicy(
+        id: "Strict",
+        rules: [
+            Rule(.secret, direction: .prompt, minimumConfidence: 0.65, action: .block),
+            Rule(.secret, direction: .completion, minimumConfidence: 0.65, action: .redact),
+            Rule(.sensitive, direction: .prompt, minimumConfidence: 0.65, action: .pseudonymise),
+            Rule(.sensitive, direction: .completion, minimumConfidence: 0.75, action: .mask),
+            Rule(.output, direction: .completion, minimumConfidence: 0.5, action: .redact),
+            Rule(.output, names: ["canary"], direction: .completion, minimumConfidence: 0.5, action: .block),
+            Rule(.invisible, names: ["tag-characters", "variation-selectors", "bidi-control"], direction: .prompt, minimumConfidence: 0.5, action: .block),
+            Rule(.invisible, direction: .completion, minimumConfidence: 0.5, action: .redact),
+        ],
+        uninspectable: [:])
+
+    package static let builtIn: [GuardPolicy] = [.default, .strict]
+
+    /// Category names as Azure AI Language spells them.
+    private static let highRisk: Set<String> = [
+        "CreditCardNumber", "EUDebitCardNumber", "InternationalBankingAccountNumber", "ABARoutingNumber", "USSocialSecurityNumber",
+        "USIndividualTaxpayerIdentification", "UKNationalHealthNumber", "UKNationalInsuranceNumber", "PLNationalID", "DETaxIdentificationNumber",
+        "FRSocialSecurityNumber", "ESDNI", "ITFiscalCode", "NLCitizensServiceNumber", "BENationalNumber", "SENationalID", "NOIdentityNumber",
+        "FINationalID", "DKPersonalIdentificationNumber", "BRCPFNumber", "CNResidentIdentityCardNumber", "INUniqueIdentificationNumber",
+        "KRResidentRegistrationNumber", "TRNationalIdentificationNumber", "CASocialInsuranceNumber", "AUTaxFileNumber", "ZAIdentificationNumber",
+        "HRPersonalIdentificationNumber", "ROPersonalNumericalCode", "BGUniformCivilNumber", "CHSocialSecurityNumber", "PTTaxIdentificationNumber",
+    ]
+
+    private static let exfiltration: Set<String> = ["exfiltration-link", "exfiltration-image", "dangerous-scheme", "lookalike-host", "url-credentials"]
+}

@@ -1,0 +1,158 @@
+import SallyportCore
+
+/// What an organisation decided about findings: versioned, immutable, the same for the same document.
+///
+/// Documents are in Azure's `raiPolicies` shape (Microsoft.CognitiveServices, 2024-10-01) with our extensions under
+/// `properties.sallyport`; see ``PolicyDocument``.
+package struct GuardPolicy: Sendable, Hashable {
+    /// One line of a policy: findings of a kind, in these places, from this confidence on, lead to this action.
+    package struct Rule: Sendable, Hashable {
+        package var group: Finding.Category.Group
+        /// Category names; nil: all of the group.
+        package var names: Set<String>?
+        package var direction: Direction?
+        package var origins: Set<PassageOrigin>?
+        package var minimumConfidence: Double
+        package var action: GuardAction
+
+        package init(
+            _ group: Finding.Category.Group, names: Set<String>? = nil, direction: Direction? = nil, origins: Set<PassageOrigin>? = nil,
+            minimumConfidence: Double = 0.75, action: GuardAction
+        ) {
+            self.group = group
+            self.names = names
+            self.direction = direction
+            self.origins = origins
+            self.minimumConfidence = minimumConfidence
+            self.action = action
+        }
+
+        func applies(to finding: Finding, in origin: PassageOrigin) -> Bool {
+            finding.category.group == group
+                && finding.confidence >= minimumConfidence
+                && (direction.map { $0 == origin.direction } ?? true)
+                && (origins?.contains(origin) ?? true)
+                && (names?.contains(finding.category.name) ?? true)
+        }
+    }
+
+    /// How one guard runs under this policy.
+    package struct GuardSettings: Sendable, Hashable {
+        package var isEnabled = true
+        package var mode = GuardMode.enforce
+        package var onFailure = FailureMode.closed
+        /// For a text of 4 KB; longer texts are given proportionally more.
+        package var timeBudget: Duration = .milliseconds(200)
+        package init() {}
+    }
+
+    package struct BlocklistUse: Sendable, Hashable {
+        package var name: String
+        package var direction: Direction
+        package var isBlocking: Bool
+        package init(name: String, direction: Direction, isBlocking: Bool) {
+            self.name = name
+            self.direction = direction
+            self.isBlocking = isBlocking
+        }
+    }
+
+    /// How completions are checked while they stream.
+    package struct Streaming: Sendable, Hashable {
+        /// Azure's `Asynchronous_filter`: text goes out at once, annotations follow.
+        package var isAsynchronous = false
+        /// The most text held back before an evaluation is forced.
+        package var maximumBytes = 4096
+        /// The longest a text is held back before an evaluation is forced.
+        package var maximumDelay: Duration = .milliseconds(500)
+        package init() {}
+    }
+
+    /// Things that a guard cannot read.
+    package enum Uninspectable: String, Sendable, CaseIterable, Codable {
+        case remoteImage, inlineImage, audio, file, storedPrompt, previousResponse, tokenArray, hostedTool, encryptedContent, binary
+        case generatedImage, generatedAudio
+    }
+
+    package var id: PolicyID
+    package var version: Int
+    package var rules: [Rule]
+    package var settings: [DetectorID: GuardSettings]
+    package var blocklists: [BlocklistUse]
+    package var streaming: Streaming
+    package var uninspectable: [Uninspectable: UninspectableAction]
+    /// Azure's `prompt_filter_results` and `content_filter_results` are added to answers.
+    package var annotates: Bool
+    /// Azure filters that the document enables and that this build has no detector for, by lower-cased bare name.
+    package var unavailableFilters: Set<String>
+
+    package init(
+        id: PolicyID, version: Int = 1, rules: [Rule] = [], settings: [DetectorID: GuardSettings] = [:], blocklists: [BlocklistUse] = [],
+        streaming: Streaming = Streaming(), uninspectable: [Uninspectable: UninspectableAction] = [:], annotates: Bool = true,
+        unavailableFilters: Set<String> = []
+    ) {
+        self.id = id
+        self.version = version
+        self.rules = rules
+        self.settings = settings
+        self.blocklists = blocklists
+        self.streaming = streaming
+        self.uninspectable = uninspectable
+        self.annotates = annotates
+        self.unavailableFilters = unavailableFilters
+    }
+
+    package func settings(for detector: DetectorID) -> GuardSettings { settings[detector] ?? GuardSettings() }
+
+    package func action(onUninspectable kind: Uninspectable) -> UninspectableAction { uninspectable[kind] ?? .refuse }
+
+    /// No rule and no blocklist looks at texts that travel this way.
+    package func isSilent(for direction: Direction) -> Bool {
+        !rules.contains { ($0.direction ?? direction) == direction && $0.action > .allow } && !blocklists.contains { $0.direction == direction }
+    }
+
+    /// The strictest action that any rule gives to the finding; `.allow` when none speaks of it.
+    package func action(on finding: Finding, in origin: PassageOrigin) -> GuardAction {
+        if finding.category.group == .blocklist {
+            var action = GuardAction.allow
+            for use in blocklists where use.name == finding.category.name && use.direction == origin.direction {
+                action = max(action, use.isBlocking ? .block : .annotate)
+            }
+            return action
+        }
+        var action = GuardAction.allow
+        for rule in rules where rule.action > action && rule.applies(to: finding, in: origin) { action = rule.action }
+        return action
+    }
+
+    /// Both policies at once: whatever either demands. Selecting a weaker policy therefore never lowers the deployment's floor.
+    package func tightened(by other: GuardPolicy) -> GuardPolicy {
+        var combined = self
+        combined.id = other.id == id ? id : PolicyID("\(id.rawValue)+\(other.id.rawValue)")
+        combined.version = max(version, other.version)
+        combined.rules += other.rules
+        combined.blocklists += other.blocklists
+        combined.annotates = annotates || other.annotates
+        combined.unavailableFilters.formUnion(other.unavailableFilters)
+        for kind in Uninspectable.allCases where other.action(onUninspectable: kind) == .refuse { combined.uninspectable[kind] = nil }
+        combined.streaming.isAsynchronous = streaming.isAsynchronous && other.streaming.isAsynchronous
+        combined.streaming.maximumBytes = max(streaming.maximumBytes, other.streaming.maximumBytes)
+        combined.streaming.maximumDelay = min(streaming.maximumDelay, other.streaming.maximumDelay)
+        for (detector, theirs) in other.settings {
+            var ours = settings(for: detector)
+            ours.isEnabled = ours.isEnabled || theirs.isEnabled
+            if theirs.mode == .enforce { ours.mode = .enforce }
+            if theirs.onFailure == .closed { ours.onFailure = .closed }
+            ours.timeBudget = max(ours.timeBudget, theirs.timeBudget)
+            combined.settings[detector] = ours
+        }
+        for (detector, ours) in settings where other.settings[detector] == nil {
+            var setting = ours
+            setting.isEnabled = true
+            setting.mode = .enforce
+            setting.onFailure = .closed
+            combined.settings[detector] = setting
+        }
+        return combined
+    }
+}

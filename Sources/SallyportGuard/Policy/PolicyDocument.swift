@@ -1,0 +1,214 @@
+import Foundation
+import SallyportCore
+
+/// Reads and writes policies in Azure's `raiPolicies` shape.
+///
+/// Azure's part is read as the service does: unknown members are ignored, filter names match without regard to case, spaces, `_` and `-`.
+/// Our part, `properties.sallyport`, is strict: an unknown member or value is an error that names its place.
+package enum PolicyDocument {
+    package struct Mistake: Error, Sendable, CustomStringConvertible {
+        package let place: String
+        package let reason: String
+        package var description: String { "\(place): \(reason)" }
+    }
+
+    /// - Throws: ``Mistake`` naming the first member that is wrong.
+    package static func policy(from document: [UInt8], named fallbackName: String? = nil, version: Int = 1) throws -> GuardPolicy {
+        let any: Any
+        do { any = try JSONSerialization.jsonObject(with: Data(document)) } catch {
+            throw Mistake(place: "document", reason: "is not valid JSON")
+        }
+        let root = try Node(any, at: "document").object()
+        let name = try root["name"].map { try Node($0, at: "name").string() } ?? fallbackName
+        guard let name, isName(name) else {
+            throw Mistake(place: "name", reason: "is missing or is not 1 to 64 letters, digits, '.', '_' or '-'")
+        }
+        let properties = try root["properties"].map { try Node($0, at: "properties").object() } ?? [:]
+        var policy = GuardPolicy(id: PolicyID(name), version: version)
+        try readAzure(properties, into: &policy)
+        if let ours = properties["sallyport"] { try readExtensions(Node(ours, at: "properties.sallyport"), into: &policy) }
+        return policy
+    }
+
+    private static func isName(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy { ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || [0x2E, 0x5F, 0x2D].contains($0) }
+    }
+
+    // MARK: Azure's part
+
+    private static func readAzure(_ properties: [String: Any], into policy: inout GuardPolicy) throws {
+        if let mode = properties["mode"] {
+            let mode = try Node(mode, at: "properties.mode").string()
+            guard ["Default", "Deferred", "Blocking", "Asynchronous_filter"].contains(mode) else {
+                throw Mistake(place: "properties.mode", reason: "'\(mode)' is not Default, Deferred, Blocking or Asynchronous_filter")
+            }
+            policy.streaming.isAsynchronous = mode == "Asynchronous_filter" || mode == "Deferred"
+        }
+        for (index, entry) in try list(properties["contentFilters"], at: "properties.contentFilters").enumerated() {
+            let place = "properties.contentFilters[\(index)]"
+            let filter = try Node(entry, at: place).object()
+            let name = try member("name", of: filter, at: place).string()
+            let direction = try direction(member("source", of: filter, at: place))
+            let isEnabled = try filter["enabled"].map { try Node($0, at: "\(place).enabled").bool() } ?? true
+            let isBlocking = try filter["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true
+            guard isEnabled else { continue }
+            let bare = name.lowercased().filter { !" _-".contains($0) }
+            if bare == "personallyidentifiableinformation" || bare == "pii" {
+                policy.rules.append(.init(.sensitive, direction: direction, action: isBlocking ? .block : .annotate))
+            } else {
+                policy.unavailableFilters.insert(bare)
+            }
+        }
+        for (index, entry) in try list(properties["customBlocklists"], at: "properties.customBlocklists").enumerated() {
+            let place = "properties.customBlocklists[\(index)]"
+            let use = try Node(entry, at: place).object()
+            policy.blocklists.append(
+                .init(
+                    name: try member("blocklistName", of: use, at: place).string(),
+                    direction: try direction(member("source", of: use, at: place)),
+                    isBlocking: try use["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true))
+        }
+    }
+
+    private static func direction(_ node: Node) throws -> Direction {
+        let text = try node.string()
+        guard let direction = Direction.allCases.first(where: { $0.rawValue.lowercased() == text.lowercased() }) else {
+            throw Mistake(place: node.place, reason: "'\(text)' is not Prompt or Completion")
+        }
+        return direction
+    }
+
+    // MARK: Our part
+
+    private static func readExtensions(_ node: Node, into policy: inout GuardPolicy) throws {
+        for (key, value) in try node.object() {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "description": _ = try node.string()
+            case "annotations": policy.annotates = try node.bool()
+            case "rules": policy.rules += try node.array().enumerated().map { try rule(Node($1, at: "\(node.place)[\($0)]")) }
+            case "guards":
+                for (guardName, value) in try node.object() {
+                    policy.settings[DetectorID(guardName)] = try settings(Node(value, at: "\(node.place).\(guardName)"))
+                }
+            case "uninspectable": policy.uninspectable = try uninspectable(node)
+            case "streaming":
+                for (key, value) in try node.object() {
+                    let node = Node(value, at: "\(node.place).\(key)")
+                    switch key {
+                    case "maximumBytes": policy.streaming.maximumBytes = try node.integer(in: 256...1_048_576)
+                    case "maximumMilliseconds": policy.streaming.maximumDelay = .milliseconds(try node.integer(in: 10...60_000))
+                    default: throw Mistake(place: node.place, reason: "is not known here")
+                    }
+                }
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+    }
+
+    private static func rule(_ node: Node) throws -> GuardPolicy.Rule {
+        let members = try node.object()
+        let group: Finding.Category.Group = try member("detect", of: members, at: node.place).oneOf()
+        let action: GuardAction = try member("action", of: members, at: node.place).oneOf()
+        var rule = GuardPolicy.Rule(group, action: action)
+        for (key, value) in members {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "detect", "action": break
+            case "types": rule.names = Set(try node.array().map { try Node($0, at: node.place).string() })
+            case "source": rule.direction = try direction(node)
+            case "origins": rule.origins = Set(try node.array().map { try Node($0, at: node.place).oneOf() })
+            case "minimumConfidence": rule.minimumConfidence = try node.fraction()
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+        return rule
+    }
+
+    private static func settings(_ node: Node) throws -> GuardPolicy.GuardSettings {
+        var settings = GuardPolicy.GuardSettings()
+        for (key, value) in try node.object() {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "enabled": settings.isEnabled = try node.bool()
+            case "mode": settings.mode = try node.oneOf()
+            case "onFailure": settings.onFailure = try node.oneOf()
+            case "timeBudgetMilliseconds": settings.timeBudget = .milliseconds(try node.integer(in: 1...60_000))
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+        return settings
+    }
+
+    private static func uninspectable(_ node: Node) throws -> [GuardPolicy.Uninspectable: UninspectableAction] {
+        if let all: UninspectableAction = try? node.oneOf() {
+            return Dictionary(uniqueKeysWithValues: GuardPolicy.Uninspectable.allCases.map { ($0, all) })
+        }
+        var actions: [GuardPolicy.Uninspectable: UninspectableAction] = [:]
+        for (key, value) in try node.object() {
+            guard let kind = GuardPolicy.Uninspectable(rawValue: key) else {
+                throw Mistake(place: "\(node.place).\(key)", reason: "is not known here")
+            }
+            actions[kind] = try Node(value, at: "\(node.place).\(key)").oneOf()
+        }
+        return actions
+    }
+
+    // MARK: Reading with a place
+
+    private static func list(_ value: Any?, at place: String) throws -> [Any] {
+        guard let value, !(value is NSNull) else { return [] }
+        return try Node(value, at: place).array()
+    }
+
+    private static func member(_ key: String, of object: [String: Any], at place: String) throws -> Node {
+        guard let value = object[key] else { throw Mistake(place: "\(place).\(key)", reason: "is missing") }
+        return Node(value, at: "\(place).\(key)")
+    }
+
+    private struct Node {
+        let value: Any
+        let place: String
+        init(_ value: Any, at place: String) {
+            self.value = value
+            self.place = place
+        }
+        func object() throws -> [String: Any] {
+            guard let object = value as? [String: Any] else { throw Mistake(place: place, reason: "is not an object") }
+            return object
+        }
+        func array() throws -> [Any] {
+            guard let array = value as? [Any] else { throw Mistake(place: place, reason: "is not an array") }
+            return array
+        }
+        func string() throws -> String {
+            guard let string = value as? String else { throw Mistake(place: place, reason: "is not a string") }
+            return string
+        }
+        func bool() throws -> Bool {
+            guard let number = value as? NSNumber, CFBooleanLike(number) else { throw Mistake(place: place, reason: "is not true or false") }
+            return number.boolValue
+        }
+        func integer(in range: ClosedRange<Int>) throws -> Int {
+            guard let number = value as? NSNumber, !CFBooleanLike(number), number.doubleValue == Double(number.intValue),
+                range.contains(number.intValue)
+            else { throw Mistake(place: place, reason: "is not a whole number from \(range.lowerBound) to \(range.upperBound)") }
+            return number.intValue
+        }
+        func fraction() throws -> Double {
+            guard let number = value as? NSNumber, !CFBooleanLike(number), (0...1).contains(number.doubleValue) else {
+                throw Mistake(place: place, reason: "is not a number from 0 to 1")
+            }
+            return number.doubleValue
+        }
+        func oneOf<T: RawRepresentable & CaseIterable>() throws -> T where T.RawValue == String {
+            let text = try string()
+            guard let value = T(rawValue: text) else {
+                throw Mistake(place: place, reason: "'\(text)' is not one of \(T.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            return value
+        }
+        private func CFBooleanLike(_ number: NSNumber) -> Bool { String(cString: number.objCType) == "c" }
+    }
+}
