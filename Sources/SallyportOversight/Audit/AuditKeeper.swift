@@ -195,7 +195,7 @@ final class AuditKeeper: Sendable {
             let checkpoint = Checkpoint(origin: configuration.origin, size: book.tree.size, root: book.tree.root)
             let signed = try SignedCheckpoint(checkpoint, by: signer)
             try OpenFile.replace(layout.checkpoint, with: Array(signed.encoded.utf8), disk: disk)
-            try Directory.synchronize(layout.root)
+            try Directory.synchronize(layout.root, disk: disk)
             book.latest = signed
         }
         if book.historySize != book.latest.checkpoint.size && (forHistory || now >= book.nextHistory) {
@@ -223,7 +223,7 @@ final class AuditKeeper: Sendable {
             }
             try OpenFile.replace(path, with: tile.content, disk: disk)
         }
-        for directory in directories { try Directory.synchronize(directory) }
+        for directory in directories { try Directory.synchronize(directory, disk: disk) }
         tiles.removeAll()
     }
 }

@@ -21,8 +21,8 @@ enum AuditKeyring {
             try OpenFile.replace(layout.verifierKey, with: Array((signer.verifier.vkey + "\n").utf8), disk: disk)
             try OpenFile.replace(layout.signingKey + ".first-checkpoint", with: Array(empty.encoded.utf8), disk: disk)
             try OpenFile.replace(layout.signingKey, with: Array((signer.encoded + "\n").utf8), disk: disk)
-            try Directory.synchronize(layout.root)
-            return try adopt(signer, layout)
+            try Directory.synchronize(layout.root, disk: disk)
+            return try adopt(signer, layout, disk)
         }
         let encoded = try AuditLayout.line(OpenFile.contents(of: layout.signingKey, limit: 1 << 12))
         let signer = try NoteSigner(encoded: encoded)
@@ -30,15 +30,15 @@ enum AuditKeyring {
             throw AuditError.damaged("its key belongs to the log \(signer.verifier.name), and the configuration names it \(origin)")
         }
         guard try layout.readVerifier() == signer.verifier else { throw AuditError.damaged("its verifier key is not that of its signing key") }
-        return try adopt(signer, layout)
+        return try adopt(signer, layout, disk)
     }
 
     /// Puts a new log's first checkpoint in its place; a crash may have come between.
-    private static func adopt(_ signer: NoteSigner, _ layout: AuditLayout) throws -> NoteSigner {
+    private static func adopt(_ signer: NoteSigner, _ layout: AuditLayout, _ disk: DiskPort) throws -> NoteSigner {
         let first = layout.signingKey + ".first-checkpoint"
         if Directory.exists(first) {
             guard rename(first, layout.checkpoint) == 0 else { throw SystemError(call: "rename", path: first, code: errno) }
-            try Directory.synchronize(layout.root)
+            try Directory.synchronize(layout.root, disk: disk)
         }
         return signer
     }
@@ -48,7 +48,7 @@ enum AuditKeyring {
 final class AuditLock: Sendable {
     private let descriptor: Int32
 
-    init(_ layout: AuditLayout) throws {
+    init(_ layout: AuditLayout, disk: DiskPort) throws {
         try Directory.create(layout.root)
         let descriptor = open(layout.lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw SystemError(call: "open", path: layout.lock, code: errno) }
@@ -60,7 +60,7 @@ final class AuditLock: Sendable {
         self.descriptor = descriptor
         try Directory.create(layout.segments)
         try Directory.create(layout.tiles)
-        try Directory.synchronize(layout.root)
+        try Directory.synchronize(layout.root, disk: disk)
     }
 
     deinit { closeDescriptor(descriptor) }

@@ -71,7 +71,7 @@ package final class AuditLog: Sendable {
     init(_ configuration: Configuration, logger: Logger, disk: DiskPort) throws {
         self.configuration = configuration
         let layout = AuditLayout(root: configuration.directory)
-        let lock = try AuditLock(layout)
+        let lock = try AuditLock(layout, disk: disk)
         let signer = try AuditKeyring.signer(layout, origin: configuration.origin, disk: disk)
         let opened = try Self.recover(layout, configuration, signer.verifier, disk)
         let recovery = opened.recovery

@@ -114,7 +114,7 @@ package struct AuditRecord: Sendable {
 
     /// The record as one line of JSON, without a newline. Strings are cut to their bounds, so that a line stays below 64 KiB.
     package func encoded(allocator: ByteBufferAllocator = ByteBufferAllocator()) -> ByteBuffer {
-        var line = JSONLineWriter(reserving: 1024 + guards.count * 192, allocator: allocator)
+        var line = JSONLineWriter(reserving: 1024 + guards.count * 192)
         line.field("v", Self.schemaVersion)
         line.field("type", kind.rawValue)
         line.field("id", id, limit: 128)
@@ -123,7 +123,7 @@ package struct AuditRecord: Sendable {
         writeExchange(&line)
         writeJudgement(&line)
         writeResult(&line)
-        return line.end()
+        return line.end(allocator)
     }
 
     private func writeCaller(_ line: inout JSONLineWriter) {

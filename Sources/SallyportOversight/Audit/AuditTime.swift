@@ -5,10 +5,9 @@ import Musl
 #else
 import Darwin
 #endif
-import NIOCore
 
 /// A time of the wall clock in milliseconds, spelled as records spell it: `2026-11-24T10:00:00.000Z`.
-package struct AuditTime: Sendable, Hashable, Comparable {
+package struct AuditTime: Sendable, Hashable, Comparable, CustomStringConvertible {
     package let millisecondsSince1970: Int64
     package init(millisecondsSince1970: Int64) { self.millisecondsSince1970 = millisecondsSince1970 }
 
@@ -21,13 +20,17 @@ package struct AuditTime: Sendable, Hashable, Comparable {
     package static func < (a: AuditTime, b: AuditTime) -> Bool { a.millisecondsSince1970 < b.millisecondsSince1970 }
 
     package var description: String {
-        var buffer = ByteBuffer()
-        write(into: &buffer)
-        return String(buffer: buffer)
+        String(unsafeUninitializedCapacity: Self.width) { text in
+            write(into: text)
+            return Self.width
+        }
     }
 
-    /// Adds 24 bytes, for the years 0 to 9999.
-    func write(into buffer: inout ByteBuffer) {
+    /// Bytes of the spelling.
+    static let width = 24
+
+    /// Fills 24 bytes, for the years 0 to 9999.
+    func write(into text: UnsafeMutableBufferPointer<UInt8>) {
         // Clamped: one fixed width, whatever a caller's clock says.
         let milliseconds = max(-62_167_219_200_000, min(253_402_300_799_999, millisecondsSince1970))
         let day = milliseconds.floorDivided(by: 86_400_000)
@@ -42,24 +45,21 @@ package struct AuditTime: Sendable, Hashable, Comparable {
         let dayOfMonth = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
         let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
         let year = yearOfEra + Int(era) * 400 + (month <= 2 ? 1 : 0)
-        withUnsafeTemporaryAllocation(byteCount: 24, alignment: 1) { text in
-            func put(_ value: Int, _ width: Int, at position: Int, then separator: Unicode.Scalar) {
-                var value = value
-                for digit in stride(from: position + width - 1, through: position, by: -1) {
-                    text[digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10)
-                    value /= 10
-                }
-                text[position + width] = UInt8(ascii: separator)
+        func put(_ value: Int, _ width: Int, at position: Int, then separator: Unicode.Scalar) {
+            var value = value
+            for digit in stride(from: position + width - 1, through: position, by: -1) {
+                text[digit] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value % 10)
+                value /= 10
             }
-            put(year, 4, at: 0, then: "-")
-            put(month, 2, at: 5, then: "-")
-            put(dayOfMonth, 2, at: 8, then: "T")
-            put(rest / 3_600_000, 2, at: 11, then: ":")
-            put(rest / 60_000 % 60, 2, at: 14, then: ":")
-            put(rest / 1000 % 60, 2, at: 17, then: ".")
-            put(rest % 1000, 3, at: 20, then: "Z")
-            buffer.writeBytes(UnsafeRawBufferPointer(text))
+            text[position + width] = UInt8(ascii: separator)
         }
+        put(year, 4, at: 0, then: "-")
+        put(month, 2, at: 5, then: "-")
+        put(dayOfMonth, 2, at: 8, then: "T")
+        put(rest / 3_600_000, 2, at: 11, then: ":")
+        put(rest / 60_000 % 60, 2, at: 14, then: ":")
+        put(rest / 1000 % 60, 2, at: 17, then: ".")
+        put(rest % 1000, 3, at: 20, then: "Z")
     }
 }
 

@@ -22,6 +22,8 @@ struct DiskPort: Sendable {
     var write: @Sendable (_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int) -> Int
     /// Makes a file's content durable. Returns 0 or an `errno`.
     var synchronize: @Sendable (_ descriptor: Int32) -> Int32
+    /// Makes a directory's names durable. Returns 0 or an `errno`.
+    var synchronizeDirectory: @Sendable (_ descriptor: Int32) -> Int32 = { fsync($0) == 0 ? 0 : errno }
 
     static let system = DiskPort(
         write: { descriptor, bytes, offset in
@@ -135,9 +137,10 @@ enum Directory {
     }
 
     /// Makes new, renamed and removed names durable.
-    static func synchronize(_ path: String) throws {
+    static func synchronize(_ path: String, disk: DiskPort) throws {
         let directory = try OpenFile(path, O_RDONLY | O_DIRECTORY)
-        guard fsync(directory.descriptor) == 0 else { throw SystemError(call: "fsync", path: path, code: errno) }
+        let code = disk.synchronizeDirectory(directory.descriptor)
+        guard code == 0 else { throw SystemError(call: "fsync", path: path, code: code) }
     }
 
     /// Names in a directory, sorted, without `.` and `..`; empty when there is no such directory.

@@ -33,7 +33,7 @@ final class SegmentWriter {
             guard try file.size() > end else { throw AuditError.damaged("segment \(firstIndex) is shorter than it was") }
             try file.truncate(to: end)
         }
-        if isNew { try Directory.synchronize(layout.segments) }
+        if isNew { try Directory.synchronize(layout.segments, disk: disk) }
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, reserving: Bool) throws {

@@ -20,8 +20,6 @@ import Darwin
         }
     }
 
-    private enum Rest: CaseIterable { case nothing, zeros, garbage }
-
     @Test(arguments: [false, true])
     func recoversFromASegmentCutAnywhere(isCutByPower: Bool) async throws {
         let directory = try TemporaryDirectory()
@@ -45,10 +43,10 @@ import Darwin
             try overwrite(copy.log + segment, Array(content[..<cut]) + rest)
             let whole = ends.filter { $0 <= cut }.count
             guard whole >= 3 else {
-                #expect(throws: AuditError.self, "cut at \(cut)") { try AuditLog(copy) }
+                #expect(throws: AuditError.self, "cut at \(cut)") { try AuditLog(copy, disk: .unsynchronised) }
                 continue
             }
-            let log = try AuditLog(copy)
+            let log = try AuditLog(copy, disk: .unsynchronised)
             #expect(log.statistics.records == UInt64(whole), "cut at \(cut)")
             #expect(try await log.append(record(whole)).index == UInt64(whole))
             await log.close()
@@ -86,7 +84,7 @@ import Darwin
                     last = known.count
                     let copy = try TemporaryDirectory()
                     try Self.snapshot(directory, to: copy.log)
-                    let reopened = try AuditLog(copy) { $0.segmentBytes = 20_000 }
+                    let reopened = try AuditLog(copy, disk: .unsynchronised) { $0.segmentBytes = 20_000 }
                     let records = reopened.statistics.records
                     #expect(known.allSatisfy { $0 < records }, "round \(round)")
                     await reopened.close()
@@ -145,7 +143,7 @@ import Darwin
         for cut in 1..<content.count {
             try overwrite(directory.log + "/checkpoints.log", Array(content[..<cut]))
             if cut % 5 == 0 {
-                await (try AuditLog(directory)).close()
+                await (try AuditLog(directory, disk: .unsynchronised)).close()
                 #expect(try AuditVerifier.verify(directory: directory.log).problems == [], "cut at \(cut)")
             }
         }
