@@ -212,7 +212,7 @@ private final class Handshake {
 
     private func secured(_ channel: any Channel, tls: TLSSetup, agreedOnHTTP2: Bool) throws {
         do {
-            try tls.checkPins(of: channel)
+            try tls.checkPeer(of: channel)
             if !agreedOnHTTP2, pool.endpoint.configuration.http == .http2 {
                 throw TLSSetup.Failure(description: "the peer does not speak HTTP/2")
             }

@@ -14,6 +14,8 @@ final class HTTP2Connection: ChannelInboundHandler, PooledConnection {
     private var peerMaxStreams = 100
     private var isLeaving = false
     private var isClosing = false
+    /// What GOAWAY named: streams above it were never looked at.
+    private(set) var lastProcessed = HTTP2StreamID.maxID
     private var pingTask: RepeatedTask?
     private var awaitsPong = false
     var idleSince = NIODeadline.now()
@@ -31,6 +33,10 @@ final class HTTP2Connection: ChannelInboundHandler, PooledConnection {
         connectionConfiguration.targetWindowSize = 4 * 1024 * 1024
         var streamConfiguration = NIOHTTP2Handler.StreamConfiguration()
         streamConfiguration.targetWindowSize = 256 * 1024
+        // The limits defend servers against clients. An upstream that answers before it has read the whole request resets each stream
+        // (nginx does), and gRPC servers ping often: the defaults of 200 in 30 s would end healthy connections.
+        streamConfiguration.streamResetFrameRateLimit.maximumCount = 1_000_000
+        connectionConfiguration.controlFrameRateLimit.maximumCount = 10_000
         let connection = HTTP2Connection(pool: pool)
         let handler = NIOHTTP2Handler(
             mode: .client, eventLoop: channel.eventLoop, connectionConfiguration: connectionConfiguration,
@@ -115,7 +121,9 @@ final class HTTP2Connection: ChannelInboundHandler, PooledConnection {
                 pool.hasFreeStream(self)
             }
         case .ping(_, ack: true): awaitsPong = false
-        case .goAway: leave()
+        case .goAway(let last, _, _):
+            lastProcessed = min(lastProcessed, last)
+            leave()
         default: break
         }
     }
@@ -232,7 +240,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeTransport {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let closed = error as? NIOHTTP2Errors.StreamClosed {
-            lose("the peer reset the stream (\(closed.errorCode))", unprocessed: closed.errorCode == .refusedStream)
+            let isLeftOut = connection.map { closed.streamID > $0.lastProcessed } ?? false
+            lose("the peer reset the stream (\(closed.errorCode))", unprocessed: closed.errorCode == .refusedStream || isLeftOut)
         } else {
             lose("the stream failed (\(Connector.describe(error)))", unprocessed: false)
         }

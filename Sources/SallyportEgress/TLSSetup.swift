@@ -62,15 +62,36 @@ struct TLSSetup: Sendable {
 
     func makeHandler() throws -> NIOSSLClientHandler { try NIOSSLClientHandler(context: context, serverHostname: serverName) }
 
-    /// Compares the verified peer's certificate with the pins. Call it after the handshake, before anything is sent.
-    func checkPins(of channel: any Channel) throws(Failure) {
-        guard !pins.isEmpty else { return }
+    /// Compares the verified peer's certificate with the name that was asked for and with the pins. Call it after the handshake, before
+    /// anything is sent.
+    func checkPeer(of channel: any Channel) throws(Failure) {
+        guard serverName != nil || !pins.isEmpty else { return }
         guard let handler = try? channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self),
-            let certificate = handler.peerCertificate, let whole = try? certificate.toDERBytes(),
-            let key = try? certificate.extractPublicKey().toSPKIBytes()
-        else { throw Failure(description: "the peer showed no certificate to compare with the pins") }
-        guard pins.contains(SHA256Digest.hex(of: key)) || pins.contains(SHA256Digest.hex(of: whole)) else {
-            throw Failure(description: "the peer's certificate matches none of the pins")
+            let certificate = handler.peerCertificate
+        else { throw Failure(description: "the peer showed no certificate") }
+        // NIOSSL also accepts a certificate that only names the address connected to, and those can be had from public authorities:
+        // whoever forges the name's resolution would pass. A name that was asked for must itself be in the certificate.
+        if let serverName, !TLSSetup.names(in: certificate).contains(where: { TLSSetup.matches(serverName, pattern: $0) }) {
+            throw Failure(description: "the peer's certificate is for another name")
         }
+        guard !pins.isEmpty else { return }
+        guard let whole = try? certificate.toDERBytes(), let key = try? certificate.extractPublicKey().toSPKIBytes(),
+            pins.contains(SHA256Digest.hex(of: key)) || pins.contains(SHA256Digest.hex(of: whole))
+        else { throw Failure(description: "the peer's certificate matches none of the pins") }
+    }
+
+    private static func names(in certificate: NIOSSLCertificate) -> [String] {
+        certificate._subjectAlternativeNames().compactMap { name in
+            name.nameType == .dnsName ? String(decoding: name.contents, as: UTF8.self) : nil
+        }
+    }
+
+    /// RFC 6125: a wildcard stands for the whole leftmost label, of a name with at least three.
+    static func matches(_ name: String, pattern: String) -> Bool {
+        let name = name.lowercasedASCII, pattern = pattern.lowercasedASCII
+        guard pattern.hasPrefix("*.") else { return name == pattern }
+        guard let dot = name.firstIndex(of: "."), dot != name.startIndex else { return false }
+        let rest = pattern.dropFirst(2)
+        return rest.contains(".") && !rest.contains("*") && name[name.index(after: dot)...] == rest
     }
 }

@@ -163,9 +163,10 @@ final class Traveller: Sendable {
 
 extension UpstreamConfiguration {
     /// An upstream named "up" with short but not hasty limits; `change` adapts it.
-    static func test(_ endpoint: String, _ change: (inout UpstreamConfiguration) -> Void = { _ in }) throws -> UpstreamConfiguration {
+    static func test(_ endpoint: String, _ change: (inout UpstreamConfiguration) throws -> Void = { _ in }) throws -> UpstreamConfiguration
+    {
         var configuration = UpstreamConfiguration(id: "up", kind: .openAI, endpoint: try EndpointURL(parsing: endpoint))
-        change(&configuration)
+        try change(&configuration)
         return configuration
     }
 }
