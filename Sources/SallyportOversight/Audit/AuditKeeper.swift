@@ -80,7 +80,7 @@ final class AuditKeeper: Sendable {
 
     /// Takes over committed lines. Called by the writer, in the order of the log.
     func take(_ lines: ByteBuffer, segment: UInt64) {
-        // The keeper is faster than a disk; should it fall behind all the same, the writer waits here, and the queue's limit holds back the rest.
+        // The keeper is faster than a disk; should it fall behind all the same, the writer waits here and the queue's limit does the rest.
         let isDue = state.wait { state -> Bool? in
             guard state.lines.readableBytes <= configuration.maximumQueuedBytes || state.isClosing else { return nil }
             // One byte of room, and the first line since the last checkpoint: the keeper starts its clock.
@@ -104,14 +104,18 @@ final class AuditKeeper: Sendable {
 
     /// The tree over everything that was handed over. Blocks; called by the writer while it recovers.
     func currentTree() -> Checkpoint {
-        state.withLock { $0.isTreeWanted = true; $0.answeredTree = nil }
+        state.withLock {
+            $0.isTreeWanted = true; $0.answeredTree = nil
+        }
         state.signal()
         return state.wait { $0.answeredTree }
     }
 
     /// Signs the last checkpoint and ends the thread; then `then` is called.
     func close(then: @escaping @Sendable () -> Void) {
-        state.withLock { $0.isClosing = true; $0.closed = then }
+        state.withLock {
+            $0.isClosing = true; $0.closed = then
+        }
         state.signal()
     }
 
@@ -120,22 +124,24 @@ final class AuditKeeper: Sendable {
         while true {
             let isUnsigned = book.tree.size > book.latest.checkpoint.size || book.failures > 0
             let deadline = book.nextCheckpoint
-            let work = state.wait(until: { state in
-                isUnsigned || state.lines.readableBytes > 1 ? deadline : nil
-            }, for: { (state: inout State) -> Work? in
-                let isDue = (isUnsigned || state.lines.readableBytes > 1) && Monitor<State>.now() >= deadline
-                guard
-                    isDue || state.lines.readableBytes >= Self.gatheredBytes || !state.checkpoints.isEmpty || state.isTreeWanted
-                        || state.isClosing
-                else { return nil }
-                let work = Work(
-                    lines: state.lines, checkpoints: state.checkpoints, segment: state.segment, isTreeWanted: state.isTreeWanted,
-                    isClosing: state.isClosing)
-                state.lines = ByteBuffer(integer: 0 as UInt8)
-                state.checkpoints = []
-                state.isTreeWanted = false
-                return work
-            })
+            let work = state.wait(
+                until: { state in
+                    isUnsigned || state.lines.readableBytes > 1 ? deadline : nil
+                },
+                for: { (state: inout State) -> Work? in
+                    let isDue = (isUnsigned || state.lines.readableBytes > 1) && Monitor<State>.now() >= deadline
+                    guard
+                        isDue || state.lines.readableBytes >= Self.gatheredBytes || !state.checkpoints.isEmpty || state.isTreeWanted
+                            || state.isClosing
+                    else { return nil }
+                    let work = Work(
+                        lines: state.lines, checkpoints: state.checkpoints, segment: state.segment, isTreeWanted: state.isTreeWanted,
+                        isClosing: state.isClosing)
+                    state.lines = ByteBuffer(integer: 0 as UInt8)
+                    state.checkpoints = []
+                    state.isTreeWanted = false
+                    return work
+                })
             // The writer may be waiting for room.
             state.signal()
             hash(work.lines, into: &book)

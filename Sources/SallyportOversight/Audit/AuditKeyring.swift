@@ -1,11 +1,12 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#else
-import Darwin
-#endif
 import NIOConcurrencyHelpers
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
 
 /// The log's signing key, made with the log.
 enum AuditKeyring {
@@ -29,7 +30,9 @@ enum AuditKeyring {
         guard signer.verifier.name == origin else {
             throw AuditError.damaged("its key belongs to the log \(signer.verifier.name), and the configuration names it \(origin)")
         }
-        guard try layout.readVerifier() == signer.verifier else { throw AuditError.damaged("its verifier key is not that of its signing key") }
+        guard try layout.readVerifier() == signer.verifier else {
+            throw AuditError.damaged("its verifier key is not that of its signing key")
+        }
         return try adopt(signer, layout, disk)
     }
 

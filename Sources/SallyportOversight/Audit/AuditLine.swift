@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// One stored record: a view of its bytes, with access to its top-level fields.
@@ -68,7 +68,9 @@ package struct AuditLine {
                 guard let key = scanner.string(), scanner.take(UInt8(ascii: ":")) else { return false }
                 let start = scanner.position
                 guard scanner.value(depth: 1) else { return false }
-                if !onField(.init(rebasing: bytes[(key.lowerBound + 1)..<(key.upperBound - 1)]), .init(rebasing: bytes[start..<scanner.position])) {
+                if !onField(
+                    .init(rebasing: bytes[(key.lowerBound + 1)..<(key.upperBound - 1)]), .init(rebasing: bytes[start..<scanner.position]))
+                {
                     return false
                 }
             } while scanner.take(UInt8(ascii: ","))
@@ -145,7 +147,9 @@ package struct AuditLine {
 
         private static func isNumberByte(_ byte: UInt8) -> Bool {
             switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"): true
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: "."), UInt8(ascii: "e"),
+                UInt8(ascii: "E"):
+                true
             default: false
             }
         }

@@ -3,7 +3,8 @@ import NIOConcurrencyHelpers
 import NIOCore
 import SallyportCore
 
-/// The tamper-evident record: an append-only Merkle tree (RFC 9162) over lines in segment files, with signed checkpoints (C2SP tlog-checkpoint).
+/// The tamper-evident record: an append-only Merkle tree (RFC 9162) over lines in segment files, with signed checkpoints (C2SP
+/// tlog-checkpoint).
 ///
 /// Event loops hand records over and get a future; one writer commits what has gathered (group commit), a second thread keeps the tree.
 /// When the disk fails nothing is accepted until it works again; a record that was acknowledged is never lost or changed unseen.
@@ -80,7 +81,7 @@ package final class AuditLog: Sendable {
             logger.notice("unacknowledged audit records were cut off", metadata: ["audit.bytes": "\(recovery.discarded)"])
         }
         let place = AuditWriter.Place(segment: recovery.segment?.firstIndex ?? 0, end: recovery.segment?.end ?? 0)
-        // Opened here once so that a failure is the caller's, not the thread's; sealed so that only whole records stand before the signature.
+        // Opened here once so that a failure is the caller's, not the thread's; sealed so that what is signed next ends in a whole record.
         try SegmentWriter(layout, firstIndex: place.segment, end: place.end, disk: disk).seal()
 
         let queue = Monitor(AuditQueue(nextIndex: recovery.tree.size))
@@ -119,7 +120,8 @@ package final class AuditLog: Sendable {
             layout, checkpoint: latest.checkpoint, maximumRecordBytes: configuration.maximumRecordBytes)
         let history = try CheckpointHistory.repairTail(layout, disk: disk)
         if let last = history.last, last.isSigned(by: key), last.checkpoint.size > recovery.tree.size {
-            throw AuditError.damaged("it holds \(recovery.tree.size) records, but a checkpoint in its history was signed over \(last.checkpoint.size)")
+            throw AuditError.damaged(
+                "it holds \(recovery.tree.size) records, but a checkpoint in its history was signed over \(last.checkpoint.size)")
         }
         return (recovery, latest, history.end)
     }
@@ -191,6 +193,7 @@ package final class AuditLog: Sendable {
     package func checkpoint() async throws -> SignedCheckpoint { try await keeper.checkpoint() }
 
     /// Writes what is queued, signs a last checkpoint and lets go of the directory. Later appends are refused. May be called again.
+    /// The event loops that wait for records must still run.
     package func close() async {
         beginClosing()
         await ending.wait()

@@ -58,7 +58,8 @@ package struct AuditProver: Sendable {
         return try indices.map(prove(index:))
     }
 
-    /// - Throws: ``AuditError`` `.notFound` when no checkpoint covers the record yet, `.damaged` when what is stored does not give the signed root.
+    /// - Throws: ``AuditError`` `.notFound` when no checkpoint covers the record yet, `.damaged` when what is stored does not give the
+    ///   signed root.
     package func prove(index: UInt64) throws -> InclusionProof {
         guard let signed = try layout.readCheckpoint() else { throw AuditError.notFound("a checkpoint") }
         let size = signed.checkpoint.size

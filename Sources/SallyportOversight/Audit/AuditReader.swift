@@ -61,7 +61,9 @@ package struct AuditReader: Sendable {
     /// Gives each record at or after `index` with its number; `body` returns false to stop.
     /// - Returns: the number of the record after the last one given.
     @discardableResult
-    package func forEach(from index: UInt64 = 0, where filter: AuditFilter? = nil, _ body: (UInt64, AuditLine) throws -> Bool) throws -> UInt64 {
+    package func forEach(from index: UInt64 = 0, where filter: AuditFilter? = nil, _ body: (UInt64, AuditLine) throws -> Bool) throws
+        -> UInt64
+    {
         let segment = try layout.listSegments().indices.last { $0 <= index } ?? 0
         return try read(after: Position(index: segment, segment: segment, offset: 0), filter) { number, line in
             try number < index || body(number, line)

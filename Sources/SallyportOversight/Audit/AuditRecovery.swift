@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// What a log holds when it is opened: the tree over all complete records, and where the next one goes.
@@ -24,14 +24,16 @@ struct AuditRecovery {
         do {
             return try scan(layout, from: resumeTree(layout, below: checkpoint.size), checkpoint, maximumRecordBytes)
         } catch is TilesDoNotFit {
-            // The records are the evidence, the tiles only an index of it: when all records together give the signed root, new tiles are made.
+            // The records are the evidence, the tiles only an index: when all records together give the signed root, new tiles are made.
             do {
                 var recovery = try scan(layout, from: MerkleTree(), checkpoint, maximumRecordBytes)
                 recovery.tilesWereRebuilt = true
                 return recovery
             } catch is TilesDoNotFit {
                 throw AuditError.damaged(
-                    "the first \(checkpoint.size) records do not give the root of the last signed checkpoint; run the audit verifier to see where")
+                    "the first \(checkpoint.size) records do not give the root of the last signed checkpoint; "
+                        + "run the audit verifier to see where"
+                )
             }
         }
     }
@@ -75,7 +77,8 @@ struct AuditRecovery {
         guard index <= start.size else { throw AuditError.damaged("records are missing before segment \(index)") }
         for firstIndex in segments[first...] {
             guard firstIndex == index else {
-                throw AuditError.damaged("segment \(AuditLayout.segmentName(firstIndex)) does not begin where the one before it ends, at record \(index)")
+                throw AuditError.damaged(
+                    "segment \(AuditLayout.segmentName(firstIndex)) does not begin where the one before it ends, at record \(index)")
             }
             var reader = try LineReader(layout.segment(firstIndex), limit: maximumRecordBytes)
             var end = 0

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A time of the wall clock in milliseconds, spelled as records spell it: `2026-11-24T10:00:00.000Z`.
@@ -35,7 +35,7 @@ package struct AuditTime: Sendable, Hashable, Comparable, CustomStringConvertibl
         let milliseconds = max(-62_167_219_200_000, min(253_402_300_799_999, millisecondsSince1970))
         let day = milliseconds.floorDivided(by: 86_400_000)
         let rest = Int(milliseconds - day * 86_400_000)
-        // Days to a date of the Gregorian calendar, counted from 1 March of the year 0, in eras of 400 years (H. Hinnant's civil_from_days).
+        // Days to a Gregorian date, counted from 1 March of the year 0 in eras of 400 years (H. Hinnant's civil_from_days).
         let shifted = day + 719_468
         let era = shifted.floorDivided(by: 146_097)
         let dayOfEra = Int(shifted - era * 146_097)

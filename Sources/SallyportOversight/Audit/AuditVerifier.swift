@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// What verifying a log established.
@@ -53,7 +53,8 @@ package struct AuditVerification: Sendable, Codable, Hashable {
 /// Checks a log offline, reading each record once, in constant memory. A log that is being written can be checked too.
 package enum AuditVerifier {
     /// - Parameters:
-    ///   - trustedKey: the log's key as it was written down elsewhere. nil: the key beside the log, which proves nothing against whoever can write there.
+    ///   - trustedKey: the log's key as it was written down elsewhere. nil: the key beside the log, which proves nothing against
+    ///     whoever can write there.
     ///   - exported: a checkpoint that was kept elsewhere: shows that nothing up to it was cut off or rewritten.
     /// - Throws: ``AuditError`` or a system's error when there is nothing to check; what is wrong with a log is in the result.
     package static func verify(
@@ -68,16 +69,21 @@ package enum AuditVerifier {
         check.report.isKeyPinned = trustedKey != nil
         if trustedKey == nil {
             check.report.notes.append(
-                "The signatures were checked with the key beside the log, which proves nothing against whoever can write there: give the key that you keep elsewhere.")
+                "The signatures were checked with the key beside the log, which proves nothing against whoever can write there: "
+                    + "give the key that you keep elsewhere."
+            )
         } else {
             do {
-                if try layout.readVerifier() != check.key { check.report.add("verifier.vkey", "the key beside the log is not the trusted key") }
+                if try layout.readVerifier() != check.key {
+                    check.report.add("verifier.vkey", "the key beside the log is not the trusted key")
+                }
             } catch {
                 check.report.add("verifier.vkey", "\(error)")
             }
         }
         if exported == nil {
-            check.report.notes.append("Without a checkpoint kept elsewhere, records cut off together with their checkpoints cannot be noticed.")
+            check.report.notes.append(
+                "Without a checkpoint kept elsewhere, records cut off together with their checkpoints cannot be noticed.")
         }
         try check.run(exported)
         return check.report
@@ -147,7 +153,9 @@ struct AuditCheck {
         compare(&pending)
         try readRecords { check in check.compare(&pending) }
         for claim in pending {
-            report.add(claim.file, "\(claim.name) covers \(claim.size) records, and the log holds \(tree.size): \(claim.size - tree.size) are cut off")
+            report.add(
+                claim.file,
+                "\(claim.name) covers \(claim.size) records, and the log holds \(tree.size): \(claim.size - tree.size) are cut off")
         }
         for (level, count) in tilesOnDisk.sorted(by: { $0.key < $1.key }) {
             // Checked tiles were taken out of the count, so what is left stands for records that do not exist.
@@ -297,7 +305,9 @@ struct AuditCheck {
             // A running log may be in the middle of a write: then another look gets further.
             attempts += 1
             guard attempts < 3 else {
-                report.add(name, at: tree.size, "there are bytes after the end of the records, at byte \(reader.offset): a write torn by a power cut, or tampering")
+                report.add(
+                    name, at: tree.size,
+                    "there are bytes after the end of the records, at byte \(reader.offset): a write torn by a power cut, or tampering")
                 return
             }
             reader.lookAgain()

@@ -2,7 +2,8 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 
-/// The one thread that owns the order of records: takes what has gathered, commits it in one write and one synchronisation, tells who waits.
+/// The one thread that owns the order of records: takes what has gathered, commits it in one write and one synchronisation, and tells
+/// who waits.
 final class AuditWriter: Sendable {
     /// Up to where records were acknowledged.
     struct Place {
@@ -54,8 +55,9 @@ final class AuditWriter: Sendable {
         do { segment = try open(place) } catch { fail(&batch, error) }
         while true {
             guard let current = segment else {
-                segment = recover(place)
-                if segment == nil { return }
+                guard let recovered = recover(place) else { return }
+                place = Place(segment: recovered.firstIndex, end: recovered.end)
+                segment = recovered
                 continue
             }
             guard next(&batch, current) else {
@@ -143,9 +145,11 @@ final class AuditWriter: Sendable {
         var delay = configuration.recoveryInterval.nanoseconds
         while true {
             let deadline = Monitor<AuditQueue>.now() + delay
-            let isClosing = queue.wait(until: { _ in deadline }, for: { queue -> Bool? in
-                queue.isClosing ? true : Monitor<AuditQueue>.now() >= deadline ? false : nil
-            })
+            let isClosing = queue.wait(
+                until: { _ in deadline },
+                for: { queue -> Bool? in
+                    queue.isClosing ? true : Monitor<AuditQueue>.now() >= deadline ? false : nil
+                })
             if isClosing { return nil }
             do {
                 let segment = try reopen(place)
@@ -161,7 +165,7 @@ final class AuditWriter: Sendable {
 
     private func reopen(_ place: Place) throws -> SegmentWriter {
         // Cuts off what was written but never acknowledged, then reads back what was.
-        let segment = try open(place)
+        var segment = try open(place)
         try segment.seal()
         let expected = keeper.currentTree()
         guard let checkpoint = try layout.readCheckpoint(), checkpoint.isSigned(by: verifier) else {
@@ -171,6 +175,10 @@ final class AuditWriter: Sendable {
             layout, checkpoint: checkpoint.checkpoint, maximumRecordBytes: configuration.maximumRecordBytes)
         guard found.tree.size == expected.size, found.tree.root == expected.root else {
             throw AuditError.damaged("it no longer holds the \(expected.size) records that were acknowledged")
+        }
+        if let newest = found.segment, newest.firstIndex != place.segment {
+            // A next segment was begun when the disk failed. It is empty, but records go on in it: its name says so.
+            segment = try open(Place(segment: newest.firstIndex, end: newest.end))
         }
         // A write that must succeed: without it a full disk would be found by the next request.
         try segment.reserve(SegmentWriter.reservation)

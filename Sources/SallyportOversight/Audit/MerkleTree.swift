@@ -51,7 +51,7 @@ struct MerkleTree: Sendable {
     var root: MerkleHash {
         var right: MerkleHash?
         for level in levels {
-            // Entries of a level are roots of complete subtrees of one size; what lies right of them is smaller, so it is one more, last entry.
+            // A level's entries are roots of complete subtrees of one size; what lies right of them is smaller: one more, last entry.
             let entries = right.map { level + [$0] } ?? level
             if !entries.isEmpty { right = Self.root(of: entries[...]) }
         }

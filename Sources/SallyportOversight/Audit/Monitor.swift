@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A lock with the state it guards, and a way to wait for that state to change.
@@ -21,7 +21,7 @@ final class Monitor<State>: @unchecked Sendable {
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
         #if !canImport(Darwin)
-        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+            pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
         #endif
         precondition(pthread_cond_init(condition, &attributes) == 0, "a condition can be made")
         pthread_condattr_destroy(&attributes)
@@ -52,13 +52,13 @@ final class Monitor<State>: @unchecked Sendable {
             if let result = body(&state) { return result }
             if let nanoseconds = deadline(&state) {
                 #if canImport(Darwin)
-                let now = Self.now()
-                let left = nanoseconds > now ? nanoseconds - now : 0
-                var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
-                pthread_cond_timedwait_relative_np(condition, mutex, &time)
+                    let now = Self.now()
+                    let left = nanoseconds > now ? nanoseconds - now : 0
+                    var time = timespec(tv_sec: Int(left / 1_000_000_000), tv_nsec: Int(left % 1_000_000_000))
+                    pthread_cond_timedwait_relative_np(condition, mutex, &time)
                 #else
-                var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
-                pthread_cond_timedwait(condition, mutex, &time)
+                    var time = timespec(tv_sec: Int(nanoseconds / 1_000_000_000), tv_nsec: Int(nanoseconds % 1_000_000_000))
+                    pthread_cond_timedwait(condition, mutex, &time)
                 #endif
             } else {
                 pthread_cond_wait(condition, mutex)
@@ -82,22 +82,26 @@ func startThread(_ body: @escaping @Sendable () -> Void) {
     }
     let argument = Unmanaged.passRetained(Body(body)).toOpaque()
     #if canImport(Darwin)
-    var thread: pthread_t?
-    let code = pthread_create(&thread, nil, { argument in
-        Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
-        return nil
-    }, argument)
+        var thread: pthread_t?
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, argument)
     #else
-    var thread = pthread_t()
-    let code = pthread_create(&thread, nil, { argument in
-        if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
-        return nil
-    }, argument)
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { argument in
+                if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+                return nil
+            }, argument)
     #endif
     precondition(code == 0, "a thread can be started")
     #if canImport(Darwin)
-    if let thread { pthread_detach(thread) }
+        if let thread { pthread_detach(thread) }
     #else
-    pthread_detach(thread)
+        pthread_detach(thread)
     #endif
 }

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A system call that failed, for the operator.
@@ -32,9 +32,9 @@ struct DiskPort: Sendable {
         },
         synchronize: { descriptor in
             #if canImport(Darwin)
-            fcntl(descriptor, F_FULLFSYNC) == 0 ? 0 : errno
+                fcntl(descriptor, F_FULLFSYNC) == 0 ? 0 : errno
             #else
-            fdatasync(descriptor) == 0 ? 0 : errno
+                fdatasync(descriptor) == 0 ? 0 : errno
             #endif
         })
 }

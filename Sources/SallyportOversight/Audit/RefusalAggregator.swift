@@ -4,7 +4,8 @@ import SallyportCore
 
 /// Counts refusals of callers who did not authenticate, so that a flood of them cannot fill the disk.
 ///
-/// The first refusal of an address range for a reason is recorded at once; those that follow are counted, and the counts recorded once a minute.
+/// The first refusal of an address range for a reason is recorded at once; those that follow are counted, and the counts recorded once
+/// a minute.
 package final class RefusalAggregator: Sendable {
     package enum Reason: String, Sendable, Hashable, CaseIterable {
         case missingCredential = "missing-credential"
@@ -103,7 +104,11 @@ package final class RefusalAggregator: Sendable {
         }
         // A bucket that saw nothing after its first refusal has been recorded already.
         return due.filter { $0.value.count > 0 }
-            .sorted { ($0.value.first, $0.key.range.prefix, $0.key.reason.rawValue) < ($1.value.first, $1.key.range.prefix, $1.key.reason.rawValue) }
+            .sorted {
+                ($0.value.first, $0.key.range.prefix, $0.key.reason.rawValue) < (
+                    $1.value.first, $1.key.range.prefix, $1.key.reason.rawValue
+                )
+            }
             .map { record($0.key, $0.value, at: now) }
     }
 

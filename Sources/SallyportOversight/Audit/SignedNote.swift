@@ -63,7 +63,9 @@ package struct NoteVerifier: Sendable, Hashable {
     private let publicKey: [UInt8]
 
     init(name: String, publicKey: [UInt8]) throws {
-        guard Self.isValid(name: name) else { throw AuditError.malformed("key name: it is empty or holds a space, a plus or a control character") }
+        guard Self.isValid(name: name) else {
+            throw AuditError.malformed("key name: it is empty or holds a space, a plus or a control character")
+        }
         guard publicKey.count == 32 else { throw AuditError.malformed("verifier key: not an Ed25519 key") }
         self.name = name
         self.publicKey = publicKey

@@ -1,14 +1,14 @@
-import NIOCore
 import NIOConcurrencyHelpers
+import NIOCore
 import SallyportCore
 import Testing
 
 @testable import SallyportOversight
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 @Suite struct AuditCrashTests {
@@ -128,11 +128,12 @@ import Darwin
         #expect(try await tamper { try Directory.remove($0.log + "/signing-key") }.contains("signing key is missing"))
         #expect(try await tamper { try Directory.remove(segment($0)) }.contains("was signed over 300"))
         #expect(try await tamper { try overwrite(segment($0), Array(bytes(of: segment($0)).dropLast(30))) }.contains("was signed over 300"))
-        #expect(try await tamper { directory in
-            var content = try bytes(of: segment(directory))
-            content[content.count - 6] ^= 1
-            try overwrite(segment(directory), content)
-        }.contains("root of the last signed checkpoint"))
+        #expect(
+            try await tamper { directory in
+                var content = try bytes(of: segment(directory))
+                content[content.count - 6] ^= 1
+                try overwrite(segment(directory), content)
+            }.contains("root of the last signed checkpoint"))
         #expect(try await tamper { try overwrite($0.log + "/checkpoint", Array("x".utf8)) }.contains("cannot be read"))
     }
 
@@ -227,6 +228,55 @@ import Darwin
         await log.close()
         // The record that was refused is not in the log.
         #expect(try AuditReader(directory: directory.log).indices(ofID: "r-99") == [])
+        #expect(try AuditVerifier.verify(directory: directory.log).problems == [])
+    }
+
+    @Test func goesOnAfterASegmentCouldOnlyBeBegun() async throws {
+        let directory = try TemporaryDirectory()
+        let isBroken = NIOLockedValueBox(false)
+        var disk = DiskPort.unsynchronised
+        disk.synchronizeDirectory = { _ in isBroken.withLockedValue { $0 } ? EIO : 0 }
+        let log = try AuditLog(directory, disk: disk) {
+            $0.segmentBytes = 500
+            $0.checkpointInterval = .seconds(3600)
+        }
+        var taken = 0
+        isBroken.withLockedValue { $0 = true }
+        do {
+            while taken < 100 {
+                #expect(try await log.append(record(taken)).index == UInt64(taken))
+                taken += 1
+            }
+        } catch let fault as Fault {
+            #expect(fault.code == .auditUnavailable)
+        }
+        #expect(taken > 0 && taken < 100)
+        isBroken.withLockedValue { $0 = false }
+        #expect(await Self.becomesHealthy(log))
+        for number in taken..<(taken + 30) { #expect(try await log.append(record(number)).index == UInt64(number)) }
+        await log.close()
+        let report = try AuditVerifier.verify(directory: directory.log)
+        #expect(report.problems == [])
+        #expect(report.records == UInt64(taken + 30))
+        await (try AuditLog(directory)).close()
+    }
+
+    @Test func refusesRecordsThatCanNoLongerBeSigned() async throws {
+        let directory = try TemporaryDirectory()
+        let isBroken = NIOLockedValueBox(false)
+        var disk = DiskPort.unsynchronised
+        disk.synchronizeDirectory = { _ in isBroken.withLockedValue { $0 } ? EIO : 0 }
+        let log = try AuditLog(directory, disk: disk) { $0.checkpointInterval = .milliseconds(1) }
+        isBroken.withLockedValue { $0 = true }
+        _ = try await log.append(record(0))
+        await #expect(throws: Fault.self) { try await log.checkpoint() }
+        for _ in 0..<20_000 where log.isHealthy { try await Task.sleep(for: .milliseconds(1)) }
+        #expect(!log.isHealthy)
+        await #expect(throws: Fault.self) { try await log.append(record(1)) }
+        isBroken.withLockedValue { $0 = false }
+        #expect(await Self.becomesHealthy(log))
+        #expect(try await log.append(record(1)).index == 1)
+        await log.close()
         #expect(try AuditVerifier.verify(directory: directory.log).problems == [])
     }
 

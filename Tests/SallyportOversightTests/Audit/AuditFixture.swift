@@ -1,11 +1,12 @@
 import Logging
 import NIOCore
+
 @testable import SallyportOversight
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// A directory of its own for one test, removed with it.

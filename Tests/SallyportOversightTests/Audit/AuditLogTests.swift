@@ -81,7 +81,8 @@ import Testing
                     for number in 0..<60 {
                         let line = record(writer * 1000 + number)
                         let loop = group.next()
-                        indices.append(writer % 3 == 0 ? try await log.append(line).index : try await log.append(line, on: loop).get().index)
+                        indices.append(
+                            writer % 3 == 0 ? try await log.append(line).index : try await log.append(line, on: loop).get().index)
                     }
                     // One writer's records keep its order.
                     #expect(indices == indices.sorted())

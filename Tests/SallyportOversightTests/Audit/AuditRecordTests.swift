@@ -8,9 +8,11 @@ import Testing
     private static let time = AuditTime(millisecondsSince1970: 1_795_514_400_123)
 
     @Test(arguments: [
-        (Int64(0), "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"), (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+        (Int64(0), "1970-01-01T00:00:00.000Z"), (951_782_399_999, "2000-02-28T23:59:59.999Z"),
+        (951_782_400_000, "2000-02-29T00:00:00.000Z"),
         (1_709_251_199_000, "2024-02-29T23:59:59.000Z"), (1_795_514_400_123, "2026-11-24T10:00:00.123Z"), (-1, "1969-12-31T23:59:59.999Z"),
-        (4_107_542_399_000, "2100-02-28T23:59:59.000Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"), (.max, "9999-12-31T23:59:59.999Z"),
+        (4_107_542_399_000, "2100-02-28T23:59:59.000Z"), (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        (.max, "9999-12-31T23:59:59.999Z"),
         (.min, "0000-01-01T00:00:00.000Z"),
     ])
     func spellsTimes(milliseconds: Int64, text: String) {
@@ -47,14 +49,20 @@ import Testing
         record.guards = [result, AuditRecord.GuardResult("links", verdict: .clear, action: .allow)]
         (record.status, record.errorCode, record.finish, record.attempts) = (200, "content_filter", "stop", 1)
         (record.totalMicros, record.upstreamMicros, record.overheadMicros, record.traceID) = (3000, 2900, 100, "0af7")
-        let expected =
-            #"{"v":1,"type":"exchange.outcome","id":"x-1","time":"2026-11-24T10:00:00.123Z","tenant":"t","project":"p","principal":"alice","key":"k1","source":"192.0.2.7","#
-            + #""userAgent":"AzureOpenAI/Python 3.54.0","operation":"ChatCompletions_Create","deployment":"gpt-4o","upstream":"aoai","model":"gpt-4o-2024","apiVersion":"2024-10-21","#
-            + #""stream":true,"requestBytes":1024,"responseBytes":2048,"promptTokens":10,"completionTokens":20,"requestCommitment":"aa","responseCommitment":"bb","#
-            + #""policy":"Default","policyVersion":3,"verdict":"redacted","guards":[{"guard":"card-number","verdict":"detected","action":"redact","direction":"Prompt","score":0.85,"#
-            + #""threshold":0.5,"categories":{"CreditCardNumber":2,"a\"b":1},"latencyMicros":42,"mode":"enforce","layer":"base64","modelHash":"cafe"},"#
-            + #"{"guard":"links","verdict":"clear","action":"allow"}],"status":200,"error":"content_filter","finish":"stop","attempts":1,"totalMicros":3000,"upstreamMicros":2900,"#
-            + #""overheadMicros":100,"trace":"0af7"}"#
+        let expected = [
+            #"{"v":1,"type":"exchange.outcome","id":"x-1","time":"2026-11-24T10:00:00.123Z""#,
+            #""tenant":"t","project":"p","principal":"alice","key":"k1","source":"192.0.2.7""#,
+            #""userAgent":"AzureOpenAI/Python 3.54.0","operation":"ChatCompletions_Create""#,
+            #""deployment":"gpt-4o","upstream":"aoai","model":"gpt-4o-2024","apiVersion":"2024-10-21","stream":true"#,
+            #""requestBytes":1024,"responseBytes":2048,"promptTokens":10,"completionTokens":20"#,
+            #""requestCommitment":"aa","responseCommitment":"bb","policy":"Default","policyVersion":3,"verdict":"redacted""#,
+            #""guards":[{"guard":"card-number","verdict":"detected","action":"redact","direction":"Prompt""#,
+            #""score":0.85,"threshold":0.5,"categories":{"CreditCardNumber":2,"a\"b":1}"#,
+            #""latencyMicros":42,"mode":"enforce","layer":"base64","modelHash":"cafe"}"#,
+            #"{"guard":"links","verdict":"clear","action":"allow"}]"#,
+            #""status":200,"error":"content_filter","finish":"stop","attempts":1"#,
+            #""totalMicros":3000,"upstreamMicros":2900,"overheadMicros":100,"trace":"0af7"}"#,
+        ].joined(separator: ",")
         #expect(String(buffer: record.encoded()) == expected)
     }
 
@@ -71,7 +79,9 @@ import Testing
         var generator = SystemRandomNumberGenerator()
         for _ in 0..<30 {
             func noise() -> String {
-                String(decoding: (0..<Int.random(in: 0..<400, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }, as: UTF8.self)
+                String(
+                    decoding: (0..<Int.random(in: 0..<400, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) },
+                    as: UTF8.self)
             }
             var record = AuditRecord(.adminAct, id: noise(), time: Self.time)
             record.userAgent = noise()
@@ -87,7 +97,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [(0.0, "0"), (1.0, "1"), (0.05, "0.05"), (0.125, "0.125"), (0.9996, "1"), (-2.5, "-2.5"), (12.34, "12.34"), (-0.0001, "0")])
+    @Test(arguments: [
+        (0.0, "0"), (1.0, "1"), (0.05, "0.05"), (0.125, "0.125"), (0.9996, "1"), (-2.5, "-2.5"), (12.34, "12.34"), (-0.0001, "0"),
+    ])
     func roundsScores(score: Double, text: String) {
         var result = AuditRecord.GuardResult("g", verdict: .clear, action: .allow)
         result.score = score
@@ -110,7 +122,10 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "{", "{}}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[]", "{\"a\":tru}", "{\"a\":\"\u{1}\"}", "{\"a\":[1,]}", "{\"a\":\"b}", "{a:1}"])
+    @Test(arguments: [
+        "", "{", "{}}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "[]", "{\"a\":tru}", "{\"a\":\"\u{1}\"}", "{\"a\":[1,]}", "{\"a\":\"b}",
+        "{a:1}",
+    ])
     func tellsWhatIsNoObject(text: String) {
         Array(text.utf8).withUnsafeBytes { bytes in #expect(!AuditLine(bytes).isObject) }
     }
@@ -185,7 +200,8 @@ import Testing
         let aggregator = RefusalAggregator(.init(maximumBuckets: 20, maximumImmediate: 5))
         var immediate = 0
         for high in 0..<100 {
-            for low in 0..<10 where aggregator.refuse(try Self.address("10.\(high).\(low).1"), .missingCredential, at: Self.time(1)) != nil { immediate += 1 }
+            for low in 0..<10 where aggregator.refuse(try Self.address("10.\(high).\(low).1"), .missingCredential, at: Self.time(1)) != nil
+            { immediate += 1 }
         }
         #expect(immediate == 5)
         let records = aggregator.flush(at: Self.time(2), everything: true)
@@ -196,9 +212,12 @@ import Testing
 
     @Test func groupsIPv6ByTheRangeOfASiteAndUnmapsIPv4() throws {
         let aggregator = RefusalAggregator()
-        #expect(aggregator.refuse(try Self.address("2001:db8:1:2::3"), .expiredCredential, at: Self.time(0))?.sourceAddress == "2001:db8:1::/48")
+        #expect(
+            aggregator.refuse(try Self.address("2001:db8:1:2::3"), .expiredCredential, at: Self.time(0))?.sourceAddress == "2001:db8:1::/48"
+        )
         #expect(aggregator.refuse(try Self.address("2001:db8:1:ffff::9"), .expiredCredential, at: Self.time(0)) == nil)
-        #expect(aggregator.refuse(try Self.address("::ffff:192.0.2.9"), .expiredCredential, at: Self.time(0))?.sourceAddress == "192.0.2.0/24")
+        #expect(
+            aggregator.refuse(try Self.address("::ffff:192.0.2.9"), .expiredCredential, at: Self.time(0))?.sourceAddress == "192.0.2.0/24")
         #expect(aggregator.refuse(nil, .expiredCredential, at: Self.time(0))?.sourceAddress == "local")
     }
 }

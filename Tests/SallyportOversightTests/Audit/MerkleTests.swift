@@ -118,7 +118,8 @@ private func leaf(_ bytes: [UInt8]) -> MerkleHash { bytes.withUnsafeBytes(Merkle
                     #expect(!MerkleProof.isIncluded(target, at: UInt64(other), size: UInt64(size), path: path, root: root))
                 }
                 if !path.isEmpty {
-                    #expect(!MerkleProof.isIncluded(target, at: UInt64(index), size: UInt64(size), path: Array(path.dropLast()), root: root))
+                    #expect(
+                        !MerkleProof.isIncluded(target, at: UInt64(index), size: UInt64(size), path: Array(path.dropLast()), root: root))
                 }
             }
             #expect(!MerkleProof.isIncluded(leaf(leaves[0]), at: UInt64(size), size: UInt64(size), path: [], root: root))

@@ -7,7 +7,8 @@ import Testing
     private static let vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
     private static let skey = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
     private static let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-    private static let note = text
+    private static let note =
+        text
         + "\n\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 
     @Test func readsTheReferenceNoteAndItsKey() throws {
@@ -60,7 +61,8 @@ import Testing
 
     @Test(arguments: [
         "", "text\n", "text\n\n", "text\n\n\u{2014} name\n", "text\n\n\u{2014} name AAAA\n", "text\n\n- name AAAAAAAA\n",
-        "text\n\n\u{2014} name AAAAAAAA", "te\u{1}xt\n\n\u{2014} name AAAAAAAA\n", "\n\u{2014} name AAAAAAAA\n", "text\n\n\u{2014} name AAAAAA=A\n",
+        "text\n\n\u{2014} name AAAAAAAA", "te\u{1}xt\n\n\u{2014} name AAAAAAAA\n", "\n\u{2014} name AAAAAAAA\n",
+        "text\n\n\u{2014} name AAAAAA=A\n",
     ])
     func refusesWhatIsNoNote(note: String) {
         #expect(throws: AuditError.self) { try SignedNote(parsing: note) }
@@ -70,14 +72,18 @@ import Testing
         let signer = try NoteSigner(name: "log.example/audit")
         let checkpoint = Checkpoint(origin: "log.example/audit", size: 12, root: .emptyTree)
         let signed = try SignedCheckpoint(checkpoint, by: signer)
-        #expect(signed.encoded.hasPrefix("log.example/audit\n12\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n\u{2014} log.example/audit "))
+        #expect(
+            signed.encoded.hasPrefix("log.example/audit\n12\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n\u{2014} log.example/audit "))
         let read = try SignedCheckpoint(parsing: signed.encoded)
         #expect(read == signed)
         #expect(read.isSigned(by: signer.verifier))
         #expect(try !read.isSigned(by: NoteSigner(name: "log.example/audit").verifier))
     }
 
-    @Test(arguments: ["a\n01\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", "a\n1\nAAAA\n", "a\n-1\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", "a\n1\n"])
+    @Test(arguments: [
+        "a\n01\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n", "a\n1\nAAAA\n", "a\n-1\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n",
+        "a\n1\n",
+    ])
     func refusesWhatIsNoCheckpoint(text: String) {
         #expect(throws: AuditError.self) { try Checkpoint(text: text) }
     }
