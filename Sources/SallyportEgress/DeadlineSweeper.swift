@@ -6,7 +6,7 @@ final class DeadlineSweeper {
     private let eventLoop: any EventLoop
     private(set) var exchanges: [Exchange] = []
     private var nextSweep: NIODeadline?
-    private var generation: UInt64 = 0
+    private var timer: Scheduled<Void>?
 
     init(eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
@@ -32,16 +32,14 @@ final class DeadlineSweeper {
         guard deadline < .distantFuture else { return }
         if let nextSweep, nextSweep <= deadline { return }
         nextSweep = deadline
-        generation += 1
-        let expected = generation
-        eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
-            guard let self, self.generation == expected else { return }
-            self.sweep()
-        }
+        // Rare: requests of one kind have one timeout, so that deadlines come in order.
+        timer?.cancel()
+        timer = eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.sweep() }
     }
 
     private func sweep() {
         nextSweep = nil
+        timer = nil
         let now = NIODeadline.now()
         var nearest = NIODeadline.distantFuture
         // A copy: what expires changes the list.

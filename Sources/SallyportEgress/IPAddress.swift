@@ -4,7 +4,8 @@ package enum IPAddress: Sendable, Hashable {
     case v4(UInt32)
     case v6(high: UInt64, low: UInt64)
 
-    /// A dotted quad without leading zeros, or an RFC 4291 IPv6 text without a zone. Nothing else: `127.1`, `0x7f.1` and `2130706433` are nil.
+    /// A dotted quad without leading zeros, or an RFC 4291 IPv6 text without a zone. Nothing else: `127.1`, `0x7f.1` and `2130706433`
+    /// are nil.
     package init?(_ text: some StringProtocol) {
         let bytes = Array(text.utf8)
         guard let parsed = bytes.contains(UInt8(ascii: ":")) ? IPAddress.parse6(bytes[...]) : IPAddress.parse4(bytes[...]) else {

@@ -61,23 +61,20 @@ enum RequestEncoder {
     /// False for what the client writes itself and for fields that belong to one connection.
     static func forwards(_ name: String, credentialName: String?) -> Bool {
         if let credentialName, HeaderFields.sameName(name, credentialName) { return false }
-        let candidates: [String]
-        switch name.utf8.count {
-        case 2: candidates = ["te"]
-        case 4: candidates = ["host"]
-        case 6: candidates = ["expect"]
-        case 7: candidates = ["upgrade", "trailer", "api-key"]
-        case 10: candidates = ["connection", "keep-alive"]
-        case 13: candidates = ["authorization"]
-        case 14: candidates = ["content-length", "http2-settings"]
-        case 16: candidates = ["proxy-connection"]
-        case 17: candidates = ["transfer-encoding"]
-        case 18: candidates = ["proxy-authenticate"]
-        case 19: candidates = ["proxy-authorization"]
-        default: return name.utf8.first != UInt8(ascii: ":")
-        }
-        return !candidates.contains { HeaderFields.sameName($0, name) }
+        let length = name.utf8.count
+        guard length < ownFields.count else { return name.utf8.first != UInt8(ascii: ":") }
+        for field in ownFields[length] where HeaderFields.sameName(field, name) { return false }
+        return name.utf8.first != UInt8(ascii: ":")
     }
+
+    /// By length.
+    private static let ownFields: [[String]] = {
+        let names = [
+            "te", "host", "expect", "upgrade", "trailer", "api-key", "connection", "keep-alive", "authorization", "content-length",
+            "http2-settings", "proxy-connection", "transfer-encoding", "proxy-authenticate", "proxy-authorization",
+        ]
+        return (0...19).map { length in names.filter { $0.utf8.count == length } }
+    }()
 
     private static func write(
         _ text: String, to buffer: inout ByteBuffer, allowed: [Bool], _ what: String, mayBeEmpty: Bool = false

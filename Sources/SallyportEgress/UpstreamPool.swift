@@ -9,7 +9,7 @@ protocol PooledConnection: AnyObject {
 /// The connections of one event loop to one upstream, and who waits for one.
 final class UpstreamPool {
     let endpoint: UpstreamEndpoint
-    unowned let loop: LoopClient
+    let loop: LoopClient
     var counters: UpstreamMetrics
     /// The most recently used one is last, and is used first: the others may grow old and be closed.
     private var idle: [HTTP1Connection] = []

@@ -195,7 +195,7 @@ import Testing
         } _: { traveller, _ async throws in
             _ = try await traveller.ask(.post())
             // Some intervals pass; a connection whose pings went unanswered would have been replaced.
-            let wait = traveller.loop.scheduleTask(in: .milliseconds(80)) {}
+            let wait = traveller.loop.scheduleTask(in: .milliseconds(950)) {}
             try await wait.futureResult.get()
             _ = try await traveller.ask(.post())
             #expect(try await traveller.metrics().connectionsOpened == 1)
