@@ -20,7 +20,8 @@ package final class KeyDirectory: Authenticator {
             let ends = [record.expiresAt, record.revokedAt].compactMap(\.self).min()
             principal = Principal(
                 tenant: record.tenant, project: record.project, id: record.principal, key: record.id, team: record.team,
-                roles: record.roles, deployments: record.deployments, grantedPolicies: record.grantedPolicies, expiresAt: ends)
+                roles: record.roles, deployments: record.deployments, grantedPolicies: record.grantedPolicies,
+                limits: record.limits, expiresAt: ends)
             limits = record.limits
             expiresAt = record.expiresAt ?? .max
             revokedAt = record.revokedAt ?? .max

@@ -67,6 +67,10 @@ extension Exchange {
             if let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
                 return claim(kind, id, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
             }
+            let made = Exchange.derivedFiles(in: document)
+            if operation.pathResource == .batch || operation.pathResource == .fineTuningJob, !made.isEmpty {
+                return claim(made, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
+            }
             if let kind = operation.lists {
                 return runtime.parts.ownership.ids(of: kind, for: principal, on: eventLoop).assumeIsolated().whenComplete { [self] result in
                     continuing {
@@ -87,6 +91,20 @@ extension Exchange {
             }
         }
         try inspect(document, operation, isError: isError, context, type)
+    }
+
+    /// Files that the upstream made for a job of the caller's are the caller's too.
+    private static func derivedFiles(in document: JSONDocument) -> [String] {
+        var ids = (["output_file_id", "error_file_id"] as [StaticString]).compactMap { document.member($0, of: 0).flatMap(document.string) }
+        if let results = document.member("result_files", of: 0) {
+            document.forEachElement(of: results) { _, value in if let id = document.string(value) { ids.append(id) } }
+        }
+        return ids
+    }
+
+    private func claim(_ files: [String], for principal: Principal, then proceed: @escaping () throws -> Void) {
+        guard let next = files.first else { return continuing(proceed) }
+        claim(.file, next, for: principal) { [self] in claim(Array(files.dropFirst()), for: principal, then: proceed) }
     }
 
     /// The upstream's new id becomes the caller's, durably, before anybody can use it.

@@ -4,12 +4,6 @@ import SallyportCore
 import SallyportGuard
 import SallyportWire
 
-/// What an embedded answer still has to say, sentence by sentence.
-final class EmbeddedPlayback {
-    var events: [ByteBuffer]
-    init(_ events: [ByteBuffer]) { self.events = events.reversed() }
-}
-
 /// The upstream that needs no network: extractive answers from documents, in the API's own shapes, through the same gates.
 extension Exchange {
     func answerEmbedded(_ operation: Operation, upstream: UpstreamID) throws {

@@ -24,6 +24,7 @@ extension Exchange {
     }
 
     func recordIntent() -> EventLoopFuture<AuditReceipt> {
+        intentIsBegun = true
         var intent = record(.exchangeIntent)
         intent.userAgent = head.headers.first(name: "user-agent")
         if let principal, body.readableBytes > 0 { intent.requestCommitment = runtime.parts.subjects.commitment(to: body, by: principal) }
@@ -32,6 +33,7 @@ extension Exchange {
 
     /// - Parameter then: told whether the outcome is durable; on the event loop, also after the caller has left.
     func recordOutcome(verdict: AuditRecord.Verdict, then: @escaping (_ isRecorded: Bool) -> Void) {
+        outcomeIsBegun = true
         var outcome = record(.exchangeOutcome)
         outcome.upstream = summary.upstream
         outcome.targetModel = summary.model

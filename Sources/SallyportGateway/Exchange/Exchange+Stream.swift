@@ -123,7 +123,7 @@ extension Exchange {
         }
     }
 
-    private func note(_ gate: StreamGate) {
+    func note(_ gate: StreamGate) {
         completionVerdict = gate.verdict
         completionFindings = gate.findings.values.flatMap { $0 }
         summary.wasBlocked = gate.wasBlocked

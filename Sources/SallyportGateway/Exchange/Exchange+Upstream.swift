@@ -169,7 +169,8 @@ extension Exchange: UpstreamResponseDelegate {
     }
 
     func upstreamDidFail(_ failure: UpstreamFailure) {
-        guard phase == .upstream || phase == .answering else { return }
+        // Only we cancel, and then we know what follows.
+        guard phase == .upstream || phase == .answering, failure.kind != .cancelled else { return }
         call = nil
         summary.upstreamEndedAt = Exchange.nanoseconds()
         if gate != nil || isHeadWritten { return failStream(failure) }

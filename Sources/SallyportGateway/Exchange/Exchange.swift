@@ -46,7 +46,10 @@ final class Exchange {
     var reservation: LimitLedger.Reservation?
     var isStreamRequested = false
     var requestedChoices = 1
+    /// The intent was handed to the log; from then on there must be an outcome.
+    var intentIsBegun = false
     var intentIsRecorded = false
+    var outcomeIsBegun = false
 
     // The upstream's side.
     var call: (any UpstreamCall)?
@@ -63,7 +66,6 @@ final class Exchange {
     var completionFindings: [DecidedFinding] = []
     var current: Attempt?
     var retriedSame = 0
-    var embedded: EmbeddedPlayback?
 
     init(_ runtime: GatewayRuntime, head: HTTPRequestHead, source: SocketAddress?, responder: any ExchangeResponder, eventLoop: any EventLoop) {
         self.runtime = runtime
@@ -212,14 +214,13 @@ final class Exchange {
     /// The caller closed the connection: the upstream call ends now, and what was counted is settled.
     func callerLeft() {
         guard phase != .ended else { return }
-        let wasRecorded = intentIsRecorded
         phase = .ended
         delayTask?.cancel()
         call?.cancel()
-        embedded = nil
+        if let gate { note(gate) }
         summary.finishReason = "cancelled"
         summary.status = summary.status == 0 ? 499 : summary.status
-        if wasRecorded { recordOutcome(verdict: .error) { _ in } }
+        if intentIsBegun && !outcomeIsBegun { recordOutcome(verdict: .error) { _ in } }
         conclude()
     }
 

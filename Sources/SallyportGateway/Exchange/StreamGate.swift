@@ -77,7 +77,7 @@ struct StreamGate {
     }
 
     /// Text waits for its sentence to end.
-    var isHolding: Bool { holds.values.contains { $0.held > 0 } }
+    var isHolding: Bool { holds.contains { $0.value.held > 0 && !blockedChoices.contains($0.key.index) } }
     var maximumDelay: Duration { policy.streaming.maximumDelay }
 
     // MARK: Feeding
@@ -217,6 +217,7 @@ struct StreamGate {
     private mutating func evaluate(isForced: Bool) throws {
         for channel in Array(holds.keys) where holds[channel].map({ isForced ? $0.held > 0 : $0.wantsEvaluation }) == true {
             if isTerminated { return }
+            if blockedChoices.contains(channel.index) { continue }
             try evaluate(channel, isFinal: false, isForced: isForced)
         }
         if holds.values.contains(where: { $0.held > 1_048_576 }) {
@@ -225,7 +226,7 @@ struct StreamGate {
     }
 
     private mutating func finishChannels(_ isDone: (ChannelKey) -> Bool) throws {
-        for channel in holds.keys.filter(isDone) {
+        for channel in holds.keys.filter(isDone) where !blockedChoices.contains(channel.index) {
             if isTerminated { return }
             try evaluate(channel, isFinal: true, isForced: false)
         }
@@ -331,7 +332,6 @@ struct StreamGate {
         where queue[index].pieces.contains(where: { $0.channel.index == choice && $0.range.upperBound > (holds[$0.channel]?.cleared ?? 0) }) {
             queue[index].isDropped = true
         }
-        for channel in holds.keys.filter({ $0.index == choice }) { holds[channel] = nil }
         let results = Annotations.results(findings[choice] ?? findings[-1] ?? [], policy: policy, direction: .completion)
         switch configuration.dialect {
         case .chat, .completions:

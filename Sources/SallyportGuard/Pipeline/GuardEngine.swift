@@ -67,13 +67,11 @@ package struct GuardEngine: Sendable {
         return settle(decided, of: passage, in: context, verdict: &verdict)
     }
 
-    /// Identifiers, enum values and other short non-prose strings: only lists and per-exchange detectors look at them.
+    /// Identifiers, enum values and other short non-prose strings: read as they stand only, and numbers in them are no personal data.
     package func inspectToken(_ passage: Passage, in context: Context, verdict: inout Verdict) -> PassageVerdict {
         var decided: [DecidedFinding] = []
-        verdict.bytesInspected += passage.count
-        for detector in context.extraDetectors + (context.blocklists.map { [$0] } ?? []) {
-            run(detector, on: [TextLayer(kind: .original, depth: 0, passage: passage, map: .identity)], context, &verdict, &decided)
-        }
+        collect(passage, asItStands: true, in: context, verdict: &verdict, into: &decided)
+        decided.removeAll { $0.finding.category.group == .sensitive }
         return settle(decided, of: passage, in: context, verdict: &verdict)
     }
 
@@ -103,13 +101,18 @@ package struct GuardEngine: Sendable {
 
     // MARK: Collecting
 
-    private func collect(_ passage: Passage, in context: Context, verdict: inout Verdict, into decided: inout [DecidedFinding]) {
+    private func collect(
+        _ passage: Passage, asItStands: Bool = false, in context: Context, verdict: inout Verdict, into decided: inout [DecidedFinding]
+    ) {
         verdict.bytesInspected += passage.count
         guard passage.count > 0 else { return }
         let policy = context.policy
-        var wanted = kinds
-        if let blocklists = context.blocklists { wanted.formUnion(blocklists.layers) }
-        for extra in context.extraDetectors { wanted.formUnion(extra.layers) }
+        var wanted: Set<TextLayer.Kind> = [.original]
+        if !asItStands {
+            wanted.formUnion(kinds)
+            if let blocklists = context.blocklists { wanted.formUnion(blocklists.layers) }
+            for extra in context.extraDetectors { wanted.formUnion(extra.layers) }
+        }
 
         let normalised = normaliser.layers(of: passage, wanting: wanted)
         verdict.layersInspected += normalised.layers.count

@@ -69,16 +69,19 @@ package struct StreamHold: Sendable {
                 if range.lowerBound < cut && (range.upperBound > cut || range.upperBound == end) { cut = max(cleared, range.lowerBound) }
             }
         }
+        // Nothing from the offending sentence on may go.
+        let offences = verdict.findings.filter { $0.action == .block && $0.mode == .enforce && absolute($0.finding.range).upperBound > cleared }
+        if let first = offences.map({ absolute($0.finding.range).lowerBound }).min() { cut = sentenceStart(before: min(first, cut)) }
         var release = Release(cleared: cut, action: verdict.action)
         release.findings = verdict.findings.filter {
             let range = absolute($0.finding.range)
             return range.upperBound > cleared && range.lowerBound < cut
         }
-        if verdict.action == .block {
-            let offends = verdict.findings.contains {
-                $0.action == .block && $0.mode == .enforce && absolute($0.finding.range).upperBound > cleared
-            }
-            release.action = offends ? .block : .redact
+        if !offences.isEmpty {
+            release.findings += offences.filter { !release.findings.contains($0) }
+        } else if verdict.action == .block {
+            // The offence lies in what has gone; it was dealt with then.
+            release.action = .redact
         }
         for edit in verdict.edits {
             let range = absolute(edit.range)
@@ -92,6 +95,16 @@ package struct StreamHold: Sendable {
         cleared = cut
         forget()
         return release
+    }
+
+    /// The last safe cut at or before an offset, never before what has gone.
+    private func sentenceStart(before offset: Int) -> Int {
+        guard offset > cleared else { return cleared }
+        let from = cleared - windowStart
+        let cut = window.withUnsafeReadableBytes { bytes in
+            SentenceBoundary.lastCut(in: UnsafeRawBufferPointer(rebasing: bytes[..<(offset - windowStart)]), from: from)
+        }
+        return cut.map { $0 + windowStart } ?? cleared
     }
 
     private func absolute(_ range: Range<Int>) -> Range<Int> { range.lowerBound + windowStart..<range.upperBound + windowStart }

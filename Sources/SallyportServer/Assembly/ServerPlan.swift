@@ -1,0 +1,45 @@
+import SallyportCore
+import SallyportEgress
+import SallyportGateway
+import SallyportOversight
+
+/// A configuration in the words of the parts that it configures.
+package struct ServerPlan: Sendable {
+    package struct Address: Sendable, Hashable {
+        package var host: String
+        package var port: Int
+        package init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    package var listen: Address
+    /// nil: no metrics listener.
+    package var metricsListen: Address?
+    package var threads: Int
+    package var dataDirectory: String
+    package var audit: AuditLog.Configuration
+    package var gateway: GatewayConfiguration
+    package var upstreams: [UpstreamDescriptor]
+    package var egress: [UpstreamConfiguration]
+    package var deployments: [Deployment]
+    /// Where policy documents lie; nil: only the built-in ones and those in the database.
+    package var policiesDirectory: String?
+    package var limits: [String: LimitSet]
+    /// Folders of the embedded upstreams.
+    package var documents: [UpstreamID: String]
+    package var tracing: Tracing?
+    package var warnings: [String]
+
+    package struct Tracing: Sendable, Hashable {
+        package var endpoint: String
+        package var sampleRatio: Double
+        package var serviceName: String
+        package init(endpoint: String, sampleRatio: Double, serviceName: String) {
+            self.endpoint = endpoint
+            self.sampleRatio = sampleRatio
+            self.serviceName = serviceName
+        }
+    }
+}

@@ -1,0 +1,244 @@
+import Foundation
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import NIOPosix
+import SallyportCore
+import SallyportEgress
+import SallyportGateway
+import SallyportGuard
+import SallyportIdentity
+import SallyportOversight
+import SallyportPatterns
+import SallyportRetrieval
+import SallyportStorage
+
+/// The one place where the parts are put together, and the life of the process: start, reload, drain.
+package final class ServerProcess: Sendable {
+    package let port: Int
+    package let metricsPort: Int?
+    private let logger: Logger
+    private let group: MultiThreadedEventLoopGroup
+    private let pool: NIOThreadPool
+    private let audit: AuditLog
+    private let outbox: AdministrationOutbox
+    private let runtime: GatewayRuntime
+    private let server: DataPlaneServer
+    private let metricsServer: MetricsServer?
+    private let egress: EgressClient
+    private let stores: Stores
+    private let directory: KeyDirectory
+    private let subjects: SubjectKeyring
+    private let limits: LimitLedger
+    private let blocklists: BlocklistLibrary
+    private let compiler: HyperscanCompiler
+    private let engine: GuardEngine
+    private let refusals: RefusalAggregator
+    private let state: NIOLockedValueBox<State>
+    private let answers: DocumentAnswers
+    private let traces: TraceExporter?
+
+    private struct State {
+        var plan: ServerPlan
+        var generation = 1
+        var policyRevision: Int64 = -1
+    }
+
+    private struct Stores: Sendable {
+        let keys: SQLKeyStore
+        let blocklists: SQLBlocklistStore
+        let policies: SQLPolicyStore
+        let ownership: SQLOwnershipStore
+        let usage: SQLUsageStore
+        let subjects: SQLSubjectKeyStore
+    }
+
+    // MARK: Start
+
+    /// Opens everything, in the order in which a failure harms least, and begins to serve.
+    package static func start(_ plan: ServerPlan, logger: Logger) async throws -> ServerProcess {
+        let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
+        let stores = Stores(
+            keys: SQLKeyStore(database), blocklists: SQLBlocklistStore(database), policies: SQLPolicyStore(database),
+            ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database))
+        var auditConfiguration = plan.audit
+        auditConfiguration.directory = plan.dataDirectory + "/audit"
+        let audit = try AuditLog(auditConfiguration, logger: logger)
+        do {
+            return try await start(plan, stores: stores, audit: audit, logger: logger)
+        } catch {
+            await audit.close()
+            throw error
+        }
+    }
+
+    private static func start(_ plan: ServerPlan, stores: Stores, audit: AuditLog, logger: Logger) async throws -> ServerProcess {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, plan.threads))
+        let pool = NIOThreadPool(numberOfThreads: max(2, plan.threads))
+        pool.start()
+        let now = wallTime().seconds
+        let directory = KeyDirectory()
+        try directory.reload(from: stores.keys, at: now)
+        let subjects = SubjectKeyring(store: stores.subjects)
+        try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
+        let limits = LimitLedger()
+        try limits.load(from: stores.usage, now: now)
+        let compiler = try HyperscanCompiler()
+        let blocklists = BlocklistLibrary(compiler: compiler)
+        try blocklists.refresh(from: stores.blocklists, tenants: [.default])
+        let engine = try GuardEngine(detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser())
+        let policyRevision = try stores.policies.revision()
+        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
+        try checkPolicies(of: plan, among: policies)
+        let snapshot = GatewaySnapshot(
+            configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
+            limits: plan.limits)
+        let egress = EgressClient(group: group, logger: logger)
+        egress.update(plan.egress)
+        let answers = DocumentAnswers(try DocumentAnswers.answerer(over: plan.documents))
+        let refusals = RefusalAggregator()
+        let metrics = GatewayMetrics(
+            deployments: plan.deployments.map(\.id), region: plan.gateway.region, additional: additionalMetrics(audit))
+        let traces = plan.tracing.map { TraceExporter(serviceName: $0.serviceName, send: traceSender($0, egress: egress, group: group)) }
+        let runtime = GatewayRuntime(
+            .init(
+                client: egress, authenticator: directory, audit: audit, limits: limits,
+                ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
+                compiler: compiler, subjects: subjects, observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
+                answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
+                refusals: refusals), snapshot: snapshot)
+        try warm(blocklists, policies)
+        var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
+        start.details = [(name: "pid", value: "\(ProcessInfo.processInfo.processIdentifier)"), (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)")]
+        _ = try await audit.append(start.encoded())
+        let server = try await DataPlaneServer.start(host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group)
+        var metricsServer: MetricsServer?
+        if let address = plan.metricsListen {
+            metricsServer = try await MetricsServer.start(host: address.host, port: address.port, group: group) { metrics.exposition() }
+        }
+        return ServerProcess(
+            port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
+            outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
+            egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists, compiler: compiler,
+            engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, traces: traces)
+    }
+
+    private init(
+        port: Int, metricsPort: Int?, logger: Logger, group: MultiThreadedEventLoopGroup, pool: NIOThreadPool, audit: AuditLog,
+        outbox: AdministrationOutbox, runtime: GatewayRuntime, server: DataPlaneServer, metricsServer: MetricsServer?, egress: EgressClient,
+        stores: Stores, directory: KeyDirectory, subjects: SubjectKeyring, limits: LimitLedger, blocklists: BlocklistLibrary,
+        compiler: HyperscanCompiler, engine: GuardEngine, refusals: RefusalAggregator, plan: ServerPlan, policyRevision: Int64,
+        answers: DocumentAnswers, traces: TraceExporter?
+    ) {
+        self.port = port
+        self.metricsPort = metricsPort
+        self.logger = logger
+        self.group = group
+        self.pool = pool
+        self.audit = audit
+        self.outbox = outbox
+        self.runtime = runtime
+        self.server = server
+        self.metricsServer = metricsServer
+        self.egress = egress
+        self.stores = stores
+        self.directory = directory
+        self.subjects = subjects
+        self.limits = limits
+        self.blocklists = blocklists
+        self.compiler = compiler
+        self.engine = engine
+        self.refusals = refusals
+        self.answers = answers
+        self.traces = traces
+        state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision))
+    }
+
+    /// The log's public key, to be pinned elsewhere.
+    package var auditKey: String { audit.verifierKey.vkey }
+
+    static func wallTime() -> WallTime {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return WallTime(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
+    }
+
+    /// Every policy that a deployment names must exist: a typing error must not become a weaker policy.
+    private static func checkPolicies(of plan: ServerPlan, among policies: [GuardPolicy]) throws {
+        let known = Set(policies.map(\.id) + GuardPolicy.builtIn.map(\.id))
+        for deployment in plan.deployments where !known.contains(deployment.policy) {
+            throw PolicyLibrary.Mistake(file: "deployments.\(deployment.id)", reason: "the policy '\(deployment.policy)' does not exist")
+        }
+    }
+
+    /// Compiles the lists that policies name before the first request needs them. A list that does not exist yet is no error here:
+    /// requests under that policy are refused until it does.
+    private static func warm(_ blocklists: BlocklistLibrary, _ policies: [GuardPolicy]) throws {
+        for policy in policies where !policy.blocklists.isEmpty {
+            do { _ = try blocklists.index(of: Set(policy.blocklists.map(\.name)), tenant: .default) } catch is Fault { continue }
+        }
+    }
+
+    // MARK: Life
+
+    /// Once a second: what other processes changed, what waits to be written.
+    package func tick() async {
+        do {
+            let now = Self.wallTime().seconds
+            if try directory.refresh(from: stores.keys, at: now) {
+                try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
+            }
+            if try blocklists.refresh(from: stores.blocklists, tenants: [.default]) {
+                try Self.warm(blocklists, Array(runtime.snapshot.policies.values))
+            }
+            if try stores.policies.revision() != state.withLockedValue({ $0.policyRevision }) { try await reload(state.withLockedValue { $0.plan }) }
+            try limits.flush(to: stores.usage)
+            _ = try await outbox.drain(into: audit)
+            for record in refusals.flush() { _ = try await audit.append(record.encoded()) }
+        } catch {
+            logger.warning("housekeeping failed", metadata: ["error.type": "\(type(of: error))"])
+        }
+    }
+
+    /// Takes a new plan into use without dropping a request. Listeners, threads and the data directory stay as they were.
+    /// - Throws: and then everything stays as it was.
+    package func reload(_ plan: ServerPlan) async throws {
+        let revision = try stores.policies.revision()
+        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
+        try Self.checkPolicies(of: plan, among: policies)
+        let answerer = try DocumentAnswers.answerer(over: plan.documents)
+        let generation = state.withLockedValue { $0.generation + 1 }
+        let snapshot = GatewaySnapshot(
+            configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
+            limits: plan.limits, generation: generation)
+        var record = AuditRecord(.systemConfig, id: UUID().uuidString.lowercased())
+        record.details = [(name: "generation", value: "\(generation)")] + policies.map { (name: "policy.\($0.id)", value: "\($0.version)") }
+        _ = try await audit.append(record.encoded())
+        try Self.warm(blocklists, policies)
+        egress.update(plan.egress)
+        answers.replace(answerer)
+        runtime.replace(snapshot)
+        state.withLockedValue {
+            $0.plan = plan
+            $0.generation = generation
+            $0.policyRevision = revision
+        }
+        logger.notice("configuration reloaded", metadata: ["config.generation": "\(generation)"])
+    }
+
+    /// Ends: nothing new, what is under way to its end, then the log is closed with a last checkpoint.
+    package func stop() async {
+        let limit = state.withLockedValue { $0.plan.gateway.drainTimeout }
+        let left = await server.drain(within: limit)
+        if left > 0 { logger.warning("requests were cut off at the end of the drain", metadata: ["requests.count": "\(left)"]) }
+        await metricsServer?.stop()
+        await tick()
+        for record in refusals.flush(everything: true) { _ = try? await audit.append(record.encoded()) }
+        _ = try? await audit.append(AuditRecord(.systemStop, id: UUID().uuidString.lowercased()).encoded())
+        await traces?.close()
+        try? await egress.shutDown(grace: .seconds(1), on: group.next()).get()
+        await audit.close()
+        try? await group.shutdownGracefully()
+        try? await pool.shutdownGracefully()
+    }
+}

@@ -1,0 +1,165 @@
+import ArgumentParser
+import Foundation
+import SallyportCore
+import SallyportIdentity
+import SallyportServer
+import SallyportStorage
+
+struct KeysCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "keys", abstract: "Make, list, rotate and revoke API keys.",
+        subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a key. Its secret is shown once; only a hash of it is kept.")
+        @Argument(help: "What the key is called in lists and records.") var name: String
+        @OptionGroup var store: StoreOptions
+        @Option(help: "Deployments that it may use, separated by commas. Default: all.") var deployments: String?
+        @Option(help: "What it may do, separated by commas: model-user, safety-operator, metrics-reader.") var roles = "model-user"
+        @Option(help: "When it ends: 30d, 12h, or an ISO 8601 date. Default: never.") var expires: String?
+        @Option(help: "The principal that it speaks for. Default: one of its own.") var principal: String?
+        @Option(help: "The project that it belongs to.") var project = "default"
+        @Option(help: "The team whose limits count it.") var team: String?
+        @Option(help: "Policies that it may select with x-policy-id, separated by commas.") var policies: String?
+        @Option(help: "Requests per minute.") var requestsPerMinute: Int?
+        @Option(help: "Tokens per minute.") var tokensPerMinute: Int?
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let roles = try Set(
+                KeyOptions.list(roles).map { name in
+                    guard let role = Role(rawValue: name) else {
+                        throw ValidationError("'\(name)' is not a role; there are \(Role.allCases.map(\.rawValue).joined(separator: ", ")).")
+                    }
+                    return role
+                })
+            let now = Int64(Date().timeIntervalSince1970)
+            let settings = KeyOperations<SystemRandomNumberGenerator>.Settings(
+                name: name, principal: principal.map { PrincipalID($0) }, project: ProjectID(project), team: team, roles: roles,
+                deployments: deployments.map { Set(KeyOptions.list($0).map { DeploymentID($0) }) },
+                grantedPolicies: Set(policies.map { KeyOptions.list($0).map { PolicyID($0) } } ?? []),
+                limits: LimitSet(requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute),
+                expiresAt: try expires.map { try KeyOptions.moment($0, now: now) })
+            let issued = try store.act("keys.create", target: name) { try KeyOperations(store: $0).create(settings, at: now) }
+            print(try json ? KeyOptions.json(issued.record, secret: issued.key.reveal()) : KeyOptions.text(issued.record, secret: issued.key.reveal()))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List all keys, without their secrets.")
+        @OptionGroup var store: StoreOptions
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let keys = try KeyOperations(store: store.keyStore()).list()
+            if json {
+                print("[" + (try keys.map { try KeyOptions.json($0, secret: nil) }).joined(separator: ",\n ") + "]")
+            } else if keys.isEmpty {
+                print("There are no keys. Make one with: sallyport keys create NAME")
+            } else {
+                for key in keys { print(KeyOptions.line(key)) }
+            }
+        }
+    }
+
+    struct Rotate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a new key for the same principal; the old one works for a while longer.")
+        @Argument(help: "The key's id.") var id: String
+        @OptionGroup var store: StoreOptions
+        @Option(help: "How long the old key works on: 24h, 30m, 0s.") var overlap = "24h"
+        @Flag(help: "Print JSON.") var json = false
+
+        func run() async throws {
+            let now = Int64(Date().timeIntervalSince1970)
+            let seconds = try KeyOptions.span(overlap)
+            let rotation = try store.act("keys.rotate", target: id) { try KeyOperations(store: $0).rotate(KeyID(id), overlap: seconds, at: now) }
+            print(
+                try json
+                    ? KeyOptions.json(rotation.issued.record, secret: rotation.issued.key.reveal())
+                    : KeyOptions.text(rotation.issued.record, secret: rotation.issued.key.reveal())
+                        + "\nThe old key works until \(KeyOptions.date(rotation.replacedWorksUntil)).")
+        }
+    }
+
+    struct Revoke: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "End a key at once.")
+        @Argument(help: "The key's id.") var id: String
+        @OptionGroup var store: StoreOptions
+
+        func run() async throws {
+            let now = Int64(Date().timeIntervalSince1970)
+            try store.act("keys.revoke", target: id) { try KeyOperations(store: $0).revoke(KeyID(id), at: now) }
+            print("Revoked \(id).")
+        }
+    }
+}
+
+/// What the key commands read and print.
+enum KeyOptions {
+    static func list(_ text: String) -> [String] { text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty } }
+
+    /// `30d`, `12h`, `15m`, `45s` in seconds.
+    static func span(_ text: String) throws -> Int64 {
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0, count < 1_000_000 else {
+            throw ValidationError("'\(text)' is not a time span such as 30d, 12h or 15m.")
+        }
+        return count * unit
+    }
+
+    static func moment(_ text: String, now: Int64) throws -> Int64 {
+        let formatter = ISO8601DateFormatter()
+        if let date = formatter.date(from: text) { return Int64(date.timeIntervalSince1970) }
+        formatter.formatOptions = [.withFullDate]
+        if let date = formatter.date(from: text) { return Int64(date.timeIntervalSince1970) }
+        return now + (try span(text))
+    }
+
+    static func date(_ seconds: Int64) -> String { ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: TimeInterval(seconds))) }
+
+    private struct Shown: Encodable {
+        var id: String
+        var name: String
+        var secret: String?
+        var principal: String
+        var project: String
+        var team: String?
+        var roles: [String]
+        var deployments: [String]?
+        var policies: [String]
+        var createdAt: String
+        var expiresAt: String?
+        var revokedAt: String?
+    }
+
+    static func json(_ key: KeyRecord, secret: String?) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let shown = Shown(
+            id: key.id.rawValue, name: key.name, secret: secret, principal: key.principal.rawValue, project: key.project.rawValue, team: key.team,
+            roles: key.roles.map(\.rawValue).sorted(), deployments: key.deployments.map { $0.map(\.rawValue).sorted() },
+            policies: key.grantedPolicies.map(\.rawValue).sorted(), createdAt: date(key.createdAt), expiresAt: key.expiresAt.map(date),
+            revokedAt: key.revokedAt.map(date))
+        return String(decoding: try encoder.encode(shown), as: UTF8.self)
+    }
+
+    static func text(_ key: KeyRecord, secret: String) -> String {
+        """
+        \(line(key))
+
+        \(secret)
+
+        This is shown once and kept nowhere: copy it now.
+        """
+    }
+
+    static func line(_ key: KeyRecord) -> String {
+        var parts = [key.id.rawValue, key.name, key.roles.map(\.rawValue).sorted().joined(separator: "+")]
+        parts.append(key.deployments.map { $0.map(\.rawValue).sorted().joined(separator: ",") } ?? "all deployments")
+        if let expiry = key.expiresAt { parts.append("expires \(date(expiry))") }
+        if let revoked = key.revokedAt { parts.append("revoked \(date(revoked))") }
+        return parts.joined(separator: "  ")
+    }
+}

@@ -1,0 +1,129 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Logging
+import SallyportCore
+import SallyportIdentity
+import SallyportServer
+import SallyportStorage
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Run the gateway.",
+        discussion: "SIGHUP, or a change of the file, reloads the configuration; a bad file is refused and the old one stays. SIGTERM drains and ends.")
+    @Option(help: "The configuration file.") var config: String
+    @Flag(help: "Make an API key when there is none yet, and show it once with calls to paste.") var firstRun = false
+
+    func run() async throws {
+        let loaded = try CommandConfiguration.load(config)
+        try CommandConfiguration.bootstrapLogging(loaded)
+        let logger = Logger(label: "sallyport")
+        for warning in loaded.warnings { logger.warning("\(warning)") }
+        let issued = firstRun ? try firstKey(in: loaded.dataDirectory) : nil
+        let process: ServerProcess
+        do {
+            process = try await ServerProcess.start(loaded.plan, logger: logger)
+        } catch {
+            FileHandle.standardError.write(Data("sallyport: cannot start: \(CommandConfiguration.explain(error))\n".utf8))
+            throw ExitCode(1)
+        }
+        logger.notice(
+            "serving",
+            metadata: ["server.port": "\(process.port)", "metrics.port": "\(process.metricsPort ?? 0)", "audit.key": "\(process.auditKey)"])
+        if let issued { FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan) }
+        await live(process, logger: logger)
+    }
+
+    /// Waits for signals and for changes of the file, until it is told to end.
+    private func live(_ process: ServerProcess, logger: Logger) async {
+        let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(16))
+        var watchers: [any DispatchSourceProtocol] = []
+        for (number, event) in [(SIGTERM, Event.stop), (SIGINT, .stop), (SIGHUP, .reload)] {
+            signal(number, SIG_IGN)
+            let watcher = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            watcher.setEventHandler { source.yield(event) }
+            watcher.resume()
+            watchers.append(watcher)
+        }
+        signal(SIGPIPE, SIG_IGN)
+        let timer = DispatchSource.makeTimerSource(queue: .global())
+        timer.schedule(deadline: .now() + 1, repeating: 1)
+        timer.setEventHandler { source.yield(.tick) }
+        timer.resume()
+        watchers.append(timer)
+        var stamp = CommandConfiguration.stamp(of: config)
+        for await event in events {
+            switch event {
+            case .tick:
+                await process.tick()
+                let now = CommandConfiguration.stamp(of: config)
+                if now != stamp {
+                    stamp = now
+                    await reload(process, logger: logger)
+                }
+            case .reload:
+                stamp = CommandConfiguration.stamp(of: config)
+                await reload(process, logger: logger)
+            case .stop:
+                logger.notice("draining")
+                for watcher in watchers { watcher.cancel() }
+                await process.stop()
+                logger.notice("stopped")
+                return
+            }
+        }
+    }
+
+    private enum Event: Sendable { case tick, reload, stop }
+
+    private func reload(_ process: ServerProcess, logger: Logger) async {
+        do {
+            let loaded = try CommandConfiguration.load(config)
+            for warning in loaded.warnings { logger.warning("\(warning)") }
+            try await process.reload(loaded.plan)
+        } catch {
+            for line in CommandConfiguration.explain(error).split(separator: "\n") {
+                logger.error("configuration refused, the old one stays", metadata: ["config.mistake": "\(line)"])
+            }
+        }
+    }
+
+    /// The key of the first start: it may call models, nothing else.
+    private func firstKey(in directory: String) throws -> APIKey? {
+        let store = SQLKeyStore(try SQLiteDatabase(.file(directory + "/sallyport.sqlite")))
+        guard try store.allKeys().isEmpty else { return nil }
+        try AdministrationOutbox(dataDirectory: directory).record("keys.create", target: "first", details: [(name: "reason", value: "first start")])
+        return try KeyOperations(store: store).create(.init(name: "first"), at: Int64(Date().timeIntervalSince1970)).key
+    }
+}
+
+/// What a first start shows.
+enum FirstRun {
+    static func greet(key: APIKey, host: String, port: Int, plan: ServerPlan) {
+        let deployment = plan.deployments.map(\.id.rawValue).sorted().first { $0 == "local" } ?? plan.deployments.first?.id.rawValue ?? "local"
+        let base = "http://\(host):\(port)"
+        print(
+            """
+
+            Sallyport listens on \(base). Your API key, shown this once (only a hash of it is kept):
+
+                \(key.reveal())
+
+            Ask the sample documents something:
+
+                curl -s \(base)/openai/v1/chat/completions \\
+                  -H "api-key: \(key.reveal())" -H "content-type: application/json" \\
+                  -d '{"model":"\(deployment)","messages":[{"role":"user","content":"How many days of leave do I get?"}]}'
+
+            The same with the OpenAI SDK for Python (pip install openai):
+
+                from openai import OpenAI
+                client = OpenAI(base_url="\(base)/openai/v1/", api_key="\(key.reveal())")
+                answer = client.chat.completions.create(
+                    model="\(deployment)", messages=[{"role": "user", "content": "How many days of leave do I get?"}])
+                print(answer.choices[0].message.content)
+
+            """)
+        fflush(stdout)
+    }
+}

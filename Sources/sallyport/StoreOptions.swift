@@ -1,0 +1,39 @@
+import ArgumentParser
+import Foundation
+import SallyportCore
+import SallyportServer
+import SallyportStorage
+
+/// Where the data lies: what every command that works on stored data takes.
+struct StoreOptions: ParsableArguments {
+    @Option(help: "The configuration file; its data directory is used.") var config: String?
+    @Option(help: "The data directory, instead of the configuration's.") var data: String?
+
+    func directory() throws -> String {
+        if let data { return data }
+        guard let config else { throw ValidationError("Say where the data is: --config FILE or --data DIR.") }
+        return try StoreOptions.dataDirectory(config: config)
+    }
+
+    static func dataDirectory(config: String) throws -> String { try CommandConfiguration.load(config).dataDirectory }
+    static func auditDirectory(config: String) throws -> String { try dataDirectory(config: config) + "/audit" }
+
+    func database() throws -> SQLiteDatabase { try SQLiteDatabase(.file(try directory() + "/sallyport.sqlite")) }
+    func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
+
+    /// Puts an act on record, then does it; a failure goes on record too.
+    func act<R>(_ operation: String, target: String, _ work: (any KeyStore) throws -> R) throws -> R {
+        let store = try keyStore()
+        return try recorded(operation, target: target) { try work(store) }
+    }
+
+    func recorded<R>(_ operation: String, target: String, _ work: () throws -> R) throws -> R {
+        let outbox = AdministrationOutbox(dataDirectory: try directory())
+        try outbox.record(operation, target: target)
+        do { return try work() } catch {
+            try outbox.record(operation, target: target, details: [(name: "result", value: "failed")])
+            if let fault = error as? Fault { throw ValidationError(fault.message) }
+            throw error
+        }
+    }
+}
