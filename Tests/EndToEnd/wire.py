@@ -25,8 +25,8 @@ class Answer:
         return self.json()["error"]
 
     def events(self):
-        """The data of each SSE event, as text."""
-        return [e.removeprefix("data: ") for block in self.body.decode().split("\n\n") for e in block.split("\n") if e.startswith("data: ")]
+        """The data of each SSE event that ended, as text."""
+        return [e.removeprefix("data: ") for block in self.body.decode().split("\n\n")[:-1] for e in block.split("\n") if e.startswith("data: ")]
 
     def chunks(self):
         """Each event's data parsed, `[DONE]` left out."""

@@ -1,0 +1,160 @@
+"""Requests and tokens per minute, quotas, Azure's 429 and its headers; no overshoot, however many call at once."""
+
+import json
+import threading
+import time
+
+import openai
+import pytest
+from openai import AzureOpenAI
+
+from gateway import API
+
+BODY = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 18}
+
+
+@pytest.fixture(scope="module")
+def limited(upstream, tmp_path_factory):
+    from gateway import Gateway
+
+    def change(tree):
+        for name, limits in {
+            "slow": {"requestsPerMinute": 4},
+            "crowd": {"requestsPerMinute": 25},
+            "tokens": {"tokensPerMinute": 200},
+            "daily": {"tokensPerDay": 100},
+            "roomy": {"requestsPerMinute": 1000, "tokensPerMinute": 100_000},
+        }.items():
+            tree["deployments"][name] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off", "limits": limits}
+
+    gateway = Gateway(tmp_path_factory.mktemp("limited"), upstream.url, change)
+    gateway.user = gateway.key("user")["secret"]
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def gateway(limited, mock):
+    return limited
+
+
+@pytest.fixture
+def fresh_minute():
+    """Limits count by the minute: do not start so late that the minute turns under the test."""
+    left = 60 - time.time() % 60
+    if left < 12:
+        time.sleep(left + 0.1)
+
+
+def test_requests_per_minute(gateway, mock, fresh_minute):
+    answers = [gateway.chat("slow", BODY, key=gateway.user) for _ in range(6)]
+    assert [a.status for a in answers] == [200] * 4 + [429] * 2
+    assert [a.header("x-ratelimit-remaining-requests") for a in answers[:4]] == ["3", "2", "1", "0"]
+    refused = answers[-1]
+    assert refused.error["code"] == "429" and "rate limit" in refused.error["message"] and "Please retry after" in refused.error["message"]
+    assert 1 <= int(refused.header("retry-after")) <= 60
+    assert int(refused.header("retry-after-ms")) <= 60_000
+    assert len(mock.requests) == 4
+    gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("status") == 429)
+
+
+def test_sdk_sees_a_rate_limit_error(gateway, fresh_minute):
+    with AzureOpenAI(azure_endpoint=gateway.url, api_key=gateway.user, api_version=API, max_retries=0) as client:
+        with pytest.raises(openai.RateLimitError) as caught:
+            for _ in range(5):
+                client.chat.completions.create(model="slow", **BODY)
+    assert caught.value.code == "429"
+
+
+def test_no_overshoot_under_concurrency(gateway, mock, fresh_minute):
+    statuses, lock = [], threading.Lock()
+
+    def call():
+        status = gateway.chat("crowd", BODY, key=gateway.user).status
+        with lock:
+            statuses.append(status)
+
+    threads = [threading.Thread(target=call) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (statuses.count(200), statuses.count(429)) == (25, 35)
+    assert len(mock.requests) == 25
+
+
+def test_tokens_per_minute_settle_on_what_was_used(gateway, fresh_minute):
+    """Each call uses 42 tokens: the fifth does not fit into 200."""
+    answers = [gateway.chat("tokens", BODY, key=gateway.user) for _ in range(7)]
+    statuses = [a.status for a in answers]
+    good = statuses.count(200)
+    assert good in (4, 5) and statuses == [200] * good + [429] * (7 - good)
+    assert "token rate limit" in answers[-1].error["message"]
+
+
+def test_a_call_that_can_never_fit_is_refused(gateway, mock, fresh_minute):
+    answer = gateway.chat("tokens", {**BODY, "max_tokens": 5000}, key=gateway.user)
+    assert answer.status == 429 and mock.requests == []
+
+
+def test_daily_quota(gateway):
+    statuses = [gateway.chat("daily", BODY, key=gateway.user).status for _ in range(5)]
+    assert statuses[0] == 200 and statuses[-1] == 429
+    refused = gateway.chat("daily", BODY, key=gateway.user)
+    assert refused.error["code"] in ("insufficient_quota", "429")
+
+
+def test_quota_survives_a_restart(make_gateway):
+    def change(tree):
+        tree["deployments"]["daily"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off", "limits": {"tokensPerDay": 100}}
+
+    gateway = make_gateway(change)
+    while gateway.chat("daily", BODY, key=gateway.user).status == 200:
+        pass
+    gateway.stop()
+    gateway.start()
+    assert gateway.chat("daily", BODY, key=gateway.user).status == 429
+
+
+def test_the_bodys_user_is_no_limits_key(gateway, fresh_minute):
+    statuses = [gateway.chat("crowd", {**BODY, "user": f"someone-{n}"}, key=gateway.user).status for n in range(27)]
+    assert statuses[-1] == 429
+
+
+def test_limit_headers_are_on_every_answer(gateway, fresh_minute):
+    answer = gateway.chat("roomy", BODY, key=gateway.user)
+    assert answer.header("x-ratelimit-limit-requests") == "1000" and answer.header("x-ratelimit-limit-tokens") == "100000"
+    assert int(answer.header("x-ratelimit-remaining-requests")) < 1000
+    assert 0 <= int(answer.header("x-ratelimit-reset-requests")) <= 60
+    streamed = gateway.chat("roomy", {**BODY, "stream": True}, key=gateway.user)
+    assert int(streamed.header("x-ratelimit-remaining-requests")) < 1000
+
+
+def test_a_stream_without_usage_is_counted_all_the_same(gateway, mock, fresh_minute):
+    before = int(gateway.chat("roomy", BODY, key=gateway.user).header("x-ratelimit-remaining-tokens"))
+    mock.script("chat/completions", {"events": [{"choices": [{"index": 0, "delta": {"content": "word " * 400}, "finish_reason": None}]}, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}, "[DONE]"]})
+    assert gateway.chat("roomy", {**BODY, "stream": True}, key=gateway.user).complete
+    after = int(gateway.chat("roomy", BODY, key=gateway.user).header("x-ratelimit-remaining-tokens"))
+    assert before - after > 300, "counted output settles the call"
+
+
+def test_a_client_that_leaves_pays_for_what_came(gateway, mock, fresh_minute):
+    from wire import request
+
+    before = int(gateway.chat("roomy", BODY, key=gateway.user).header("x-ratelimit-remaining-tokens"))
+    mock.script("chat/completions", {"parts": [{"event": {"choices": [{"index": 0, "delta": {"content": "word " * 2000 + ". "}, "finish_reason": None}]}}, {"fault": "stall"}]})
+    data = json.dumps({**BODY, "stream": True}).encode()
+    wire = gateway.wire()
+    wire.send(request("POST", f"/openai/deployments/roomy/chat/completions?api-version={API}", data, [("api-key", gateway.user)]))
+    answer = wire.head()
+    wire.event(answer, wire.pieces(answer), b"word word")
+    wire.close()
+    mock.wait_for(lambda m: m.last().outcome == "client-gone", what="the call to end")
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        after = int(gateway.chat("roomy", BODY, key=gateway.user).header("x-ratelimit-remaining-tokens"))
+        if before - after > 1500:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"only {before - after} tokens were counted")

@@ -1,0 +1,206 @@
+"""Configuration: every mistake named with its line, changes taken without dropping a stream, a bad file refused."""
+
+import json
+import signal
+import time
+
+import pytest
+import yaml
+
+from gateway import API, MARKER, MARKER_LIST, WORD
+from mock_upstream import fixture
+from wire import request
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+
+EXAMPLE = """\
+server:
+  listen: 127.0.0.1:8080
+data:
+  directory: ./var
+upstreams:
+  aoai:
+    kind: azure-openai
+    endpoint: http://127.0.0.1:9100
+    apiKey: ${UPSTREAM_KEY}
+  documents:
+    kind: embedded
+deployments:
+  gpt-4o:
+    upstream: aoai
+    model: gpt-4o
+    policy: Default
+  local:
+    upstream: documents
+"""
+
+
+def wait_until(condition, what, seconds=15):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def add_deployment(tree):
+    tree["deployments"]["added"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off"}
+
+
+def status(gateway, deployment):
+    return gateway.chat(deployment, BODY, key=gateway.user).status
+
+
+@pytest.fixture
+def checked(gateway, tmp_path):
+    """Writes a configuration and runs `config check` over it."""
+
+    def check(text):
+        file = tmp_path / "checked.yaml"
+        file.write_text(text)
+        done = gateway.command("config", "check", file)
+        return done.returncode, done.stdout + done.stderr
+
+    return check
+
+
+def test_the_example_configuration_is_accepted(checked):
+    code, output = checked(EXAMPLE)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("listen: 127.0.0.1:8080", "listen: nowhere", 2),
+        ("listen: 127.0.0.1:8080", "listne: 127.0.0.1:8080", 2),
+        ("kind: azure-openai", "kind: azure-opnai", 7),
+        ("endpoint: http://127.0.0.1:9100", "endpoint: not a url", 8),
+        ("upstream: aoai", "upstream: aoia", 14),
+        ("policy: Default", "policy: Defalt", 16),
+        ("directory: ./var", "directory: [1, 2]", 4),
+        ("  documents:\n", "  aoai:\n", 10),
+        ("kind: embedded", "kind: embedded\n    apiKye: x", 12),
+        ("model: gpt-4o", "model:\n      - a", 15),
+    ],
+)
+def test_every_mistake_is_named_with_its_line(checked, old, new, line):
+    assert old in EXAMPLE
+    code, output = checked(EXAMPLE.replace(old, new, 1))
+    assert code != 0
+    assert f":{line}:" in output or f"line {line}" in output, output
+
+
+def test_several_mistakes_are_named_at_once(checked):
+    code, output = checked(EXAMPLE.replace("kind: azure-openai", "kind: x").replace("upstream: documents", "upstream: y"))
+    assert code != 0 and ("7" in output and "18" in output), output
+
+
+@pytest.mark.parametrize("text", ["", "server: [", "a: &x [*x]", "- 1", "server:\n\tlisten: x", "x: " + "[" * 5000])
+def test_what_is_no_configuration_is_refused_in_words(checked, text):
+    code, output = checked(text)
+    assert code not in (0, None) and code > 0 and output.strip(), (code, output)
+
+
+def test_hangup_takes_the_new_file(make_gateway):
+    gateway = make_gateway()
+    assert status(gateway, "added") == 404
+    gateway.write(gateway.changed(add_deployment))
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: status(gateway, "added") == 200, "the new deployment")
+    assert gateway.records(lambda r: r["type"] == "system.config")
+
+
+def test_a_changed_file_is_noticed_without_a_signal(make_gateway):
+    gateway = make_gateway()
+    gateway.write(gateway.changed(add_deployment))
+    wait_until(lambda: status(gateway, "added") == 200, "the new deployment")
+
+
+def test_a_bad_file_is_refused_and_the_old_one_stays(make_gateway):
+    gateway = make_gateway()
+    text = yaml.safe_dump(gateway.changed(add_deployment), sort_keys=False).replace("kind: azure-openai", "kind: azure-opnai", 1)
+    line = next(n for n, x in enumerate(text.splitlines(), 1) if "azure-opnai" in x)
+    gateway.config.write_text(text)
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: str(line) in gateway.log() and "azure-opnai" in gateway.log(), "the refusal with its line in the log")
+    assert status(gateway, "gpt-4o") == 200 and status(gateway, "added") == 404
+    gateway.write(gateway.changed(add_deployment))
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: status(gateway, "added") == 200, "the mended file")
+
+
+def test_a_stream_lives_through_a_reload(make_gateway, mock):
+    gateway = make_gateway()
+    events = fixture("chat/stream")["events"]
+    mock.script("chat/completions", {"parts": [{"event": e} for e in events[:4]] + [{"gate": "reloaded", "event": events[4]}] + [{"event": e} for e in events[5:]]})
+    data = json.dumps({**BODY, "stream": True}).encode()
+    with gateway.wire() as wire:
+        wire.send(request("POST", f"/openai/deployments/off/chat/completions?api-version={API}", data, [("api-key", gateway.user)]))
+        answer = wire.head()
+        pieces = wire.pieces(answer)
+        wire.event(answer, pieces, b"The harbour")
+
+        def change(tree):
+            add_deployment(tree)
+            del tree["deployments"]["off"]
+
+        gateway.write(gateway.changed(change))
+        gateway.signal(signal.SIGHUP)
+        wait_until(lambda: status(gateway, "added") == 200 and status(gateway, "off") == 404, "the new configuration")
+        mock.open("reloaded")
+        for _ in pieces:
+            pass
+    assert answer.complete and answer.events()[-1] == "[DONE]"
+
+
+def test_a_changed_policy_file_is_taken(make_gateway):
+    gateway = make_gateway()
+    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
+    body = {"messages": [{"role": "user", "content": MARKER}]}
+    assert gateway.chat("off", body, key=gateway.user).status == 200
+    file = gateway.policies / "Off.json"
+    document = json.loads(file.read_text())
+    document["properties"]["customBlocklists"] = [{"blocklistName": MARKER_LIST, "source": "Prompt", "blocking": True}]
+    file.write_text(json.dumps(document))
+    gateway.signal(signal.SIGHUP)
+    wait_until(lambda: gateway.chat("off", body, key=gateway.user).status == 400, "the changed policy")
+
+
+def test_keys_made_and_revoked_elsewhere_are_noticed(make_gateway):
+    gateway = make_gateway()
+    made = gateway.key("later")
+    wait_until(lambda: gateway.chat("off", BODY, key=made["secret"]).status == 200, "the new key")
+    assert gateway.command("keys", "revoke", made["id"], "--config", gateway.config).returncode == 0
+    wait_until(lambda: gateway.chat("off", BODY, key=made["secret"]).status == 401, "the revocation")
+    listed = gateway.command("keys", "list", "--config", gateway.config, "--json")
+    assert listed.returncode == 0 and made["id"] in listed.stdout and made["secret"] not in listed.stdout
+
+
+def test_keys_rotate_in_pairs(make_gateway):
+    gateway = make_gateway()
+    made = gateway.key("pair")
+    done = gateway.command("keys", "rotate", made["id"], "--config", gateway.config, "--json")
+    assert done.returncode == 0, done.stderr
+    second = json.loads(done.stdout)
+    assert second["secret"] != made["secret"]
+    wait_until(lambda: gateway.chat("off", BODY, key=second["secret"]).status == 200, "the second secret")
+    assert gateway.chat("off", BODY, key=made["secret"]).status == 200, "the first goes on until it is revoked or expires"
+
+
+def test_stopping_is_clean(make_gateway):
+    gateway = make_gateway()
+    assert gateway.chat("off", BODY, key=gateway.user).status == 200
+    assert gateway.stop() == 0
+    assert gateway.records(lambda r: r["type"] == "system.stop")
+
+
+def test_data_survives_a_restart(make_gateway):
+    gateway = make_gateway()
+    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
+    made = gateway.call("POST", "/openai/v1/responses", {"model": "off", "input": "hi"}, key=gateway.user).json()["id"]
+    gateway.stop()
+    gateway.start()
+    assert gateway.chat("marked", {"messages": [{"role": "user", "content": MARKER}]}, key=gateway.user).error["code"] == "content_filter"
+    assert gateway.call("GET", f"/openai/v1/responses/{made}", key=gateway.user).status == 200
