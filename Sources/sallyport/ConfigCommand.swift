@@ -3,7 +3,7 @@ import SallyportServer
 
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check a configuration file.", subcommands: [Check.self])
+        commandName: "config", abstract: "Check a configuration file.", subcommands: [Check.self, Reference.self])
 
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -11,9 +11,15 @@ struct ConfigCommand: AsyncParsableCommand {
         @Argument(help: "The file.") var file: String
 
         func run() async throws {
-            let (text, isGood) = CommandConfiguration.check(file)
+            let (text, isGood) = LoadedConfiguration.check(file)
             print(text)
             if !isGood { throw ExitCode(1) }
         }
+    }
+
+    struct Reference: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Print the reference of all keys, as Markdown.")
+
+        func run() async throws { print(ConfigurationReference.markdown, terminator: "") }
     }
 }

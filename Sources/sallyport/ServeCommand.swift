@@ -15,8 +15,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(help: "Make an API key when there is none yet, and show it once with calls to paste.") var firstRun = false
 
     func run() async throws {
-        let loaded = try CommandConfiguration.load(config)
-        try CommandConfiguration.bootstrapLogging(loaded)
+        let loaded = try LoadedConfiguration.required(config)
+        LoadedConfiguration.bootstrapLogging(loaded)
         let logger = Logger(label: "sallyport")
         for warning in loaded.warnings { logger.warning("\(warning)") }
         let issued = firstRun ? try firstKey(in: loaded.dataDirectory) : nil
@@ -24,7 +24,7 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             process = try await ServerProcess.start(loaded.plan, logger: logger)
         } catch {
-            FileHandle.standardError.write(Data("sallyport: cannot start: \(CommandConfiguration.explain(error))\n".utf8))
+            FileHandle.standardError.write(Data("sallyport: cannot start: \(LoadedConfiguration.explain(error))\n".utf8))
             throw ExitCode(1)
         }
         logger.notice(
@@ -51,18 +51,18 @@ struct ServeCommand: AsyncParsableCommand {
         timer.setEventHandler { source.yield(.tick) }
         timer.resume()
         watchers.append(timer)
-        var stamp = CommandConfiguration.stamp(of: config)
+        var stamp = LoadedConfiguration.stamp(of: config)
         for await event in events {
             switch event {
             case .tick:
                 await process.tick()
-                let now = CommandConfiguration.stamp(of: config)
+                let now = LoadedConfiguration.stamp(of: config)
                 if now != stamp {
                     stamp = now
                     await reload(process, logger: logger)
                 }
             case .reload:
-                stamp = CommandConfiguration.stamp(of: config)
+                stamp = LoadedConfiguration.stamp(of: config)
                 await reload(process, logger: logger)
             case .stop:
                 logger.notice("draining")
@@ -78,11 +78,11 @@ struct ServeCommand: AsyncParsableCommand {
 
     private func reload(_ process: ServerProcess, logger: Logger) async {
         do {
-            let loaded = try CommandConfiguration.load(config)
+            let loaded = try LoadedConfiguration.load(config)
             for warning in loaded.warnings { logger.warning("\(warning)") }
             try await process.reload(loaded.plan)
         } catch {
-            for line in CommandConfiguration.explain(error).split(separator: "\n") {
+            for line in LoadedConfiguration.explain(error).split(separator: "\n") {
                 logger.error("configuration refused, the old one stays", metadata: ["config.mistake": "\(line)"])
             }
         }
@@ -102,8 +102,7 @@ enum FirstRun {
     static func greet(key: APIKey, host: String, port: Int, plan: ServerPlan) {
         let deployment = plan.deployments.map(\.id.rawValue).sorted().first { $0 == "local" } ?? plan.deployments.first?.id.rawValue ?? "local"
         let base = "http://\(host):\(port)"
-        print(
-            """
+        let text = """
 
             Sallyport listens on \(base). Your API key, shown this once (only a hash of it is kept):
 
@@ -123,7 +122,7 @@ enum FirstRun {
                     model="\(deployment)", messages=[{"role": "user", "content": "How many days of leave do I get?"}])
                 print(answer.choices[0].message.content)
 
-            """)
-        fflush(stdout)
+            """
+        FileHandle.standardOutput.write(Data(text.utf8))
     }
 }

@@ -15,7 +15,7 @@ struct StoreOptions: ParsableArguments {
         return try StoreOptions.dataDirectory(config: config)
     }
 
-    static func dataDirectory(config: String) throws -> String { try CommandConfiguration.load(config).dataDirectory }
+    static func dataDirectory(config: String) throws -> String { try LoadedConfiguration.required(config).dataDirectory }
     static func auditDirectory(config: String) throws -> String { try dataDirectory(config: config) + "/audit" }
 
     func database() throws -> SQLiteDatabase { try SQLiteDatabase(.file(try directory() + "/sallyport.sqlite")) }

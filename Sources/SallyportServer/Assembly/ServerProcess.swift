@@ -10,7 +10,7 @@ import SallyportGuard
 import SallyportIdentity
 import SallyportOversight
 import SallyportPatterns
-import SallyportRetrieval
+//LEAD import SallyportRetrieval
 import SallyportStorage
 
 /// The one place where the parts are put together, and the life of the process: start, reload, drain.
@@ -77,7 +77,7 @@ package final class ServerProcess: Sendable {
         let pool = NIOThreadPool(numberOfThreads: max(2, plan.threads))
         pool.start()
         let now = wallTime().seconds
-        let directory = KeyDirectory()
+        let directory = KeyDirectory(maximumAge: 60)
         try directory.reload(from: stores.keys, at: now)
         let subjects = SubjectKeyring(store: stores.subjects)
         try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })

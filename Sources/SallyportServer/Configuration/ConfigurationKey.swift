@@ -1,0 +1,142 @@
+/// One key of the configuration: its place, what may stand there, and what it means. The list is the loader's schema and the reference
+/// page's source, so that neither can know more than the other.
+package struct ConfigurationKey: Sendable {
+    enum Kind: Sendable {
+        case text
+        case secret
+        case path
+        case url
+        /// `host:port`
+        case address
+        case integer(ClosedRange<Int>)
+        case fraction
+        /// A decimal number, not negative.
+        case amount
+        case duration
+        case size
+        case flag
+        case choice([String])
+        case texts
+        /// A map from names to texts.
+        case pairs
+        /// A list of objects whose members are listed as `key[].member`.
+        case objects
+    }
+
+    /// `*` stands for a name that the operator chooses.
+    package let path: String
+    let kind: Kind
+    /// As it would be written; empty: none, the key is needed or has no effect when absent.
+    package let standard: String
+    package let meaning: String
+
+    init(_ path: String, _ kind: Kind, _ standard: String = "", _ meaning: String) {
+        self.path = path
+        self.kind = kind
+        self.standard = standard
+        self.meaning = meaning
+    }
+
+    package var kindName: String {
+        switch kind {
+        case .text: "text"
+        case .secret: "secret"
+        case .path: "path"
+        case .url: "URL"
+        case .address: "host:port"
+        case .integer(let range): "integer \(range.lowerBound)–\(range.upperBound)"
+        case .fraction: "number 0–1"
+        case .amount: "number"
+        case .duration: "duration (`500ms`, `30s`, `2m`, `1h`)"
+        case .size: "size (`512KiB`, `32MiB`)"
+        case .flag: "true or false"
+        case .choice(let values): values.map { "`\($0)`" }.joined(separator: ", ")
+        case .texts: "list of texts"
+        case .pairs: "map of texts"
+        case .objects: "list"
+        }
+    }
+}
+
+extension ConfigurationKey {
+    private static let count = 1...1_000_000_000
+
+    package static let all: [ConfigurationKey] = [
+        .init("server.listen", .address, "127.0.0.1:8080", "Where the gateway listens. Port 0 takes a free one."),
+        .init("server.metricsListen", .text, "127.0.0.1:9464", "A listener of its own for `/metrics`, without authentication: keep it on loopback or a private network. `none` switches it off."),
+        .init("server.threads", .integer(1...256), "one per core", "Event loops."),
+        .init("server.region", .text, "", "What `x-ms-region` says; without it the header is not sent."),
+        .init("server.headerTimeout", .duration, "10s", "From a new connection to the end of its first request's head."),
+        .init("server.bodyTimeout", .duration, "60s", "From a request's head to the end of its body; then 408."),
+        .init("server.idleTimeout", .duration, "2m", "How long a connection without a request is kept."),
+        .init("server.drainTimeout", .duration, "30s", "How long requests under way may go on after SIGTERM."),
+        .init("server.maximumBodyBytes", .size, "32MiB", "The largest JSON body; above it 413."),
+        .init("server.maximumUploadBytes", .size, "64MiB", "The largest multipart body; above it 413."),
+        .init("server.maximumAnswerBytes", .size, "64MiB", "The largest answer of an upstream that is held for inspection."),
+        .init("server.maximumHeaderBytes", .size, "32KiB", "All header fields of a request together; above it 431."),
+        .init("server.maximumConcurrentRequests", .integer(count), "4096", "Above it 503 with `retry-after`."),
+        .init("server.maximumAdmittedBytes", .size, "512MiB", "Request bodies in memory at one time; above it 503."),
+        .init("server.jsonDepth", .integer(4...512), "64", "How deep a JSON body may be nested."),
+        .init("server.conversationHeader", .text, "", "A request header that names the conversation (for pseudonyms)."),
+        .init("server.resourceUpstream", .text, "the first `azure-openai` or `openai` upstream by name", "Where files, batches, vector stores and fine-tuning jobs are made."),
+        .init("data.directory", .path, "./var", "Where everything that is kept lies; made with mode 0700."),
+        .init("audit.durability", .choice(["strict", "relaxed"]), "strict", "`strict`: a record counts when it is synchronised to disk; `relaxed`: when the kernel has it (survives a killed process, not a power cut)."),
+        .init("audit.segmentBytes", .size, "64MiB", "When a new segment file begins."),
+        .init("audit.origin", .text, "sallyport/audit", "The log's name in its checkpoints; fixed once the log exists."),
+        .init("audit.checkpointInterval", .duration, "1s", "How long records may wait for a signed checkpoint."),
+        .init("log.level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), "notice", "The least severe message that is logged."),
+        .init("log.format", .choice(["json", "text"]), "json", "One JSON object a line, or text."),
+        .init("tracing.endpoint", .url, "", "An OpenTelemetry collector's OTLP/HTTP traces URL; without it nothing is exported."),
+        .init("tracing.sampleRatio", .fraction, "0.1", "Share of requests traced when the caller's `traceparent` does not decide."),
+        .init("tracing.serviceName", .text, "sallyport", "`service.name` of the spans."),
+        .init("upstreams.*.kind", .choice(["azure-openai", "openai", "azure-ai", "embedded"]), "", "What speaks there. Needed."),
+        .init("upstreams.*.endpoint", .url, "", "Its base URL; needed but for `embedded`. For `openai` with its path, such as `https://host/v1`."),
+        .init("upstreams.*.apiKey", .secret, "", "Its key: sent as `api-key` (`azure-openai`), `Ocp-Apim-Subscription-Key` (`azure-ai`) or `Authorization: Bearer` (`openai`)."),
+        .init("upstreams.*.apiVersion", .text, "2024-10-21", "For `azure-openai`."),
+        .init("upstreams.*.entra.tenant", .text, "", "Microsoft Entra ID instead of a key: the directory (tenant) id."),
+        .init("upstreams.*.entra.clientId", .text, "", "The application (client) id."),
+        .init("upstreams.*.entra.clientSecret", .secret, "", "The client secret."),
+        .init("upstreams.*.entra.scope", .text, "https://cognitiveservices.azure.com/.default", "The token's scope."),
+        .init("upstreams.*.entra.authority", .url, "https://login.microsoftonline.com", "The token service."),
+        .init("upstreams.*.paths", .texts, "", "For `azure-ai`: path prefixes that go there, such as `/translator`."),
+        .init("upstreams.*.documents", .path, "the sample documents", "For `embedded`: a folder of .md and .txt files."),
+        .init("upstreams.*.timeouts.connect", .duration, "5s", "For name resolution, TCP and TLS."),
+        .init("upstreams.*.timeouts.firstByte", .duration, "120s", "Per attempt, to the answer's head."),
+        .init("upstreams.*.timeouts.idle", .duration, "60s", "Between two pieces of an answer."),
+        .init("upstreams.*.timeouts.total", .duration, "10m", "From the request to the answer's end."),
+        .init("upstreams.*.pool.maximumConnections", .integer(1...10_000), "512", "Per event loop."),
+        .init("upstreams.*.pool.idleTimeout", .duration, "50s", "How long an unused connection is kept."),
+        .init("upstreams.*.pool.http2", .choice(["auto", "never", "priorKnowledge"]), "auto", "HTTP/2 by ALPN over TLS, not at all, or without TLS by prior knowledge."),
+        .init("upstreams.*.tls.caFile", .path, "", "Certificate authorities to trust instead of the system's."),
+        .init("upstreams.*.tls.pins", .texts, "", "SHA-256 of certificates or public keys that are accepted, in hex."),
+        .init("upstreams.*.tls.clientCertificate", .path, "", "For mutual TLS."),
+        .init("upstreams.*.tls.clientKey", .path, "", "Its private key."),
+        .init("upstreams.*.health.path", .text, "", "A path that is asked regularly; without it only real requests tell."),
+        .init("upstreams.*.health.interval", .duration, "10s", "How often."),
+        .init("upstreams.*.allowLinkLocal", .flag, "false", "Permit link-local and metadata addresses: leave it off."),
+        .init("deployments.*.upstream", .text, "", "Who answers; this or `targets` is needed."),
+        .init("deployments.*.model", .text, "the deployment's name", "The model's or deployment's name at the upstream."),
+        .init("deployments.*.targets", .objects, "", "Several places that can answer, instead of `upstream` and `model`."),
+        .init("deployments.*.targets[].upstream", .text, "", "The upstream. Needed."),
+        .init("deployments.*.targets[].model", .text, "the deployment's name", "Its model."),
+        .init("deployments.*.targets[].weight", .integer(0...1_000_000), "1", "Share among targets of one priority; 0 takes it out."),
+        .init("deployments.*.targets[].priority", .integer(0...1000), "0", "Lower numbers first; higher ones are fallbacks."),
+        .init("deployments.*.policy", .text, "Default", "The guard policy, and the floor for `x-policy-id`."),
+        .init("deployments.*.project", .text, "default", "The project that it belongs to."),
+        .init("deployments.*.price.promptPer1K", .amount, "0", "For cost quotas: price of 1,000 prompt tokens."),
+        .init("deployments.*.price.completionPer1K", .amount, "0", "Price of 1,000 completion tokens."),
+        .init("policies.directory", .path, "", "Policy documents (*.json) in Azure's `raiPolicies` shape."),
+        .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
+    ] + limitKeys("deployments.*.limits", "of the deployment") + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
+
+    private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {
+        [
+            .init("\(base).requestsPerMinute", .integer(0...1_000_000_000), "", "Requests per minute \(whose)."),
+            .init("\(base).tokensPerMinute", .integer(0...1_000_000_000), "", "Tokens per minute."),
+            .init("\(base).tokensPerDay", .integer(0...1_000_000_000_000), "", "Tokens per UTC day."),
+            .init("\(base).tokensPerMonth", .integer(0...1_000_000_000_000), "", "Tokens per UTC month."),
+            .init("\(base).costPerDay", .amount, "", "Cost per UTC day, in the currency of the prices."),
+            .init("\(base).costPerMonth", .amount, "", "Cost per UTC month."),
+        ]
+    }
+}

@@ -1,0 +1,249 @@
+import Foundation
+import SallyportCore
+import SallyportEgress
+import SallyportGateway
+import SallyportOversight
+
+/// From values by path to the parts' own types.
+struct ConfigurationMapping {
+    private(set) var tree: ConfigurationTree
+    private var warnings: [String] = []
+
+    init(_ tree: ConfigurationTree) { self.tree = tree }
+
+    func text(_ path: String) -> String? { tree.values[path].flatMap { $0.unset == nil ? $0.text : nil } }
+    private func int(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
+    private func duration(_ path: String) -> Duration? { text(path).flatMap(ConfigurationValues.duration) }
+    private func size(_ path: String) -> Int? { text(path).flatMap(ConfigurationValues.size) }
+    private func micros(_ path: String) -> Int64? { text(path).flatMap(ConfigurationValues.micros) }
+
+    mutating func plan() -> ServerPlan {
+        let upstreams = (tree.names["upstreams"] ?? []).map { upstream($0.name, line: $0.line, column: $0.column) }
+        let known = Set((tree.names["upstreams"] ?? []).map(\.name))
+        let deployments = (tree.names["deployments"] ?? []).compactMap { deployment($0.name, line: $0.line, column: $0.column, known: known) }
+        if let chosen = text("server.resourceUpstream"), !known.contains(chosen) {
+            tree.report("the upstream '\(chosen)' is not configured", at: "server.resourceUpstream")
+        }
+        var limits: [String: LimitSet] = [:]
+        for entry in tree.names["limits"] ?? [] {
+            if !["key:", "user:", "team:", "deployment:"].contains(where: { entry.name.hasPrefix($0) && entry.name.count > $0.count }) {
+                tree.report("'limits.\(entry.name)' must be key:ID, user:ID, team:NAME or deployment:NAME, or * for the name", line: entry.line, column: entry.column)
+            }
+            limits[entry.name] = limitSet("limits.\(entry.name)")
+        }
+        let directory = text("data.directory") ?? "./var"
+        return ServerPlan(
+            listen: text("server.listen").flatMap(ConfigurationValues.address) ?? .init(host: "127.0.0.1", port: 8080),
+            metricsListen: metricsAddress(), threads: int("server.threads") ?? ProcessInfo.processInfo.activeProcessorCount,
+            dataDirectory: directory, audit: audit(directory), gateway: gateway(), upstreams: upstreams.compactMap(\.descriptor),
+            egress: upstreams.compactMap(\.egress), deployments: deployments, policiesDirectory: text("policies.directory"), limits: limits,
+            documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: warnings)
+    }
+
+    // MARK: Sections
+
+    private mutating func metricsAddress() -> ServerPlan.Address? {
+        guard let text = text("server.metricsListen") else { return .init(host: "127.0.0.1", port: 9464) }
+        if text == "none" { return nil }
+        guard let address = ConfigurationValues.address(text) else {
+            tree.report("must be host:port or none", at: "server.metricsListen")
+            return nil
+        }
+        return address
+    }
+
+    private func audit(_ directory: String) -> AuditLog.Configuration {
+        var configuration = AuditLog.Configuration(directory: directory + "/audit")
+        configuration.durability = text("audit.durability") == "relaxed" ? .relaxed : .strict
+        if let bytes = size("audit.segmentBytes") { configuration.segmentBytes = bytes }
+        if let origin = text("audit.origin") { configuration.origin = origin }
+        if let interval = duration("audit.checkpointInterval") { configuration.checkpointInterval = interval }
+        return configuration
+    }
+
+    private func gateway() -> GatewayConfiguration {
+        var gateway = GatewayConfiguration()
+        gateway.headerTimeout = duration("server.headerTimeout") ?? gateway.headerTimeout
+        gateway.bodyTimeout = duration("server.bodyTimeout") ?? gateway.bodyTimeout
+        gateway.idleTimeout = duration("server.idleTimeout") ?? gateway.idleTimeout
+        gateway.drainTimeout = duration("server.drainTimeout") ?? gateway.drainTimeout
+        gateway.maximumBodyBytes = size("server.maximumBodyBytes") ?? gateway.maximumBodyBytes
+        gateway.maximumUploadBytes = size("server.maximumUploadBytes") ?? gateway.maximumUploadBytes
+        gateway.maximumAnswerBytes = size("server.maximumAnswerBytes") ?? gateway.maximumAnswerBytes
+        gateway.maximumHeaderBytes = size("server.maximumHeaderBytes") ?? gateway.maximumHeaderBytes
+        gateway.maximumConcurrentRequests = int("server.maximumConcurrentRequests") ?? gateway.maximumConcurrentRequests
+        gateway.maximumAdmittedBytes = size("server.maximumAdmittedBytes") ?? gateway.maximumAdmittedBytes
+        gateway.jsonDepth = int("server.jsonDepth") ?? gateway.jsonDepth
+        gateway.region = text("server.region") ?? ""
+        gateway.conversationHeader = text("server.conversationHeader")
+        gateway.resourceUpstream = text("server.resourceUpstream").map { UpstreamID($0) }
+        gateway.maximumAttempts = int("retries.maximumAttempts") ?? gateway.maximumAttempts
+        return gateway
+    }
+
+    private func tracing() -> ServerPlan.Tracing? {
+        text("tracing.endpoint").map {
+            ServerPlan.Tracing(
+                endpoint: $0, sampleRatio: text("tracing.sampleRatio").flatMap(Double.init) ?? 0.1,
+                serviceName: text("tracing.serviceName") ?? "sallyport")
+        }
+    }
+
+    private func limitSet(_ base: String) -> LimitSet {
+        LimitSet(
+            requestsPerMinute: int("\(base).requestsPerMinute"), tokensPerMinute: int("\(base).tokensPerMinute"),
+            tokensPerDay: int("\(base).tokensPerDay"), tokensPerMonth: int("\(base).tokensPerMonth"),
+            costPerDayMicros: micros("\(base).costPerDay"), costPerMonthMicros: micros("\(base).costPerMonth"))
+    }
+
+    // MARK: Upstreams
+
+    private struct Upstream {
+        var descriptor: UpstreamDescriptor?
+        var egress: UpstreamConfiguration?
+        var documents: (UpstreamID, String)?
+    }
+
+    private mutating func upstream(_ name: String, line: Int, column: Int) -> Upstream {
+        let base = "upstreams.\(name)"
+        let id = UpstreamID(name)
+        guard let kind = text("\(base).kind").flatMap(UpstreamKind.init) else {
+            if tree.values["\(base).kind"] == nil, !tree.mistakes.contains(where: { $0.message.contains("'\(base).kind'") }) {
+                tree.report("'\(base).kind' is missing", line: line, column: column)
+            }
+            return Upstream()
+        }
+        var upstream = Upstream(
+            descriptor: UpstreamDescriptor(
+                id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21", paths: tree.values["\(base).paths"]?.texts ?? []))
+        if kind == .embedded {
+            upstream.documents = (id, text("\(base).documents") ?? "./samples/documents")
+            return upstream
+        }
+        if kind == .azureAI, upstream.descriptor?.paths.isEmpty != false {
+            tree.report("'\(base).paths' is missing: it says which paths go to this upstream", line: line, column: column)
+        }
+        guard let endpoint = tree.values["\(base).endpoint"] else {
+            if !tree.mistakes.contains(where: { $0.message.contains("'\(base).endpoint'") }) {
+                tree.report("'\(base).endpoint' is missing", line: line, column: column)
+            }
+            return upstream
+        }
+        let unset = tree.values.filter { $0.key.hasPrefix(base + ".") }.compactMap { entry in entry.value.unset.map { (entry.key, $0) } }.min { $0 < $1 }
+        var reason: String?
+        if let (key, variable) = unset {
+            reason = "the variable \(variable) of '\(key)' is not set"
+            warnings.append("the upstream '\(name)' is down: \(reason ?? "")")
+        }
+        let url: EndpointURL
+        do { url = try EndpointURL(parsing: endpoint.unset == nil ? endpoint.text : "http://unset.invalid") } catch {
+            tree.report("'\(base).endpoint' \(error)", line: endpoint.line, column: endpoint.column)
+            return upstream
+        }
+        upstream.egress = UpstreamConfiguration(
+            id: id, kind: kind, endpoint: url, credential: credential(base, kind), timeouts: timeouts(base), pool: pool(base), tls: tls(base),
+            http: httpVersion(base), egress: egressPolicy(base), probe: probe(base), unavailableReason: reason)
+        return upstream
+    }
+
+    private mutating func credential(_ base: String, _ kind: UpstreamKind) -> UpstreamCredential {
+        if let key = text("\(base).apiKey") {
+            switch kind {
+            case .azureOpenAI: return .header(name: "api-key", value: Redacted(key))
+            case .azureAI: return .header(name: "Ocp-Apim-Subscription-Key", value: Redacted(key))
+            case .openAI, .embedded: return .bearer(Redacted(key))
+            }
+        }
+        guard tree.values.keys.contains(where: { $0.hasPrefix("\(base).entra.") }) else { return .none }
+        guard let tenant = text("\(base).entra.tenant"), let client = text("\(base).entra.clientId"), let secret = text("\(base).entra.clientSecret") else {
+            let isUnset = ["tenant", "clientId", "clientSecret"].contains { tree.values["\(base).entra.\($0)"]?.unset != nil }
+            if !isUnset { tree.report("'\(base).entra' needs tenant, clientId and clientSecret", line: 1, column: 1) }
+            return .none
+        }
+        guard let authority = try? EndpointURL(parsing: text("\(base).entra.authority") ?? "https://login.microsoftonline.com") else { return .none }
+        return .entra(
+            EntraCredential(
+                authority: authority, tenant: tenant, clientID: client, clientSecret: Redacted(secret),
+                scope: text("\(base).entra.scope") ?? "https://cognitiveservices.azure.com/.default", egress: egressPolicy(base), tls: tls(base)))
+    }
+
+    private func timeouts(_ base: String) -> UpstreamTimeouts {
+        var timeouts = UpstreamTimeouts()
+        timeouts.connect = duration("\(base).timeouts.connect") ?? .seconds(5)
+        timeouts.firstByte = duration("\(base).timeouts.firstByte") ?? .seconds(120)
+        timeouts.idle = duration("\(base).timeouts.idle") ?? .seconds(60)
+        timeouts.total = duration("\(base).timeouts.total") ?? .seconds(600)
+        return timeouts
+    }
+
+    private func pool(_ base: String) -> UpstreamPoolLimits {
+        var pool = UpstreamPoolLimits()
+        pool.maxConnections = int("\(base).pool.maximumConnections") ?? 512
+        if let idle = duration("\(base).pool.idleTimeout") { pool.idleTimeout = idle }
+        return pool
+    }
+
+    private func tls(_ base: String) -> UpstreamTLS {
+        var tls = UpstreamTLS()
+        tls.authoritiesFile = text("\(base).tls.caFile")
+        tls.pins = Set((tree.values["\(base).tls.pins"]?.texts ?? []).map { $0.lowercased() })
+        tls.certificateFile = text("\(base).tls.clientCertificate")
+        tls.privateKeyFile = text("\(base).tls.clientKey")
+        return tls
+    }
+
+    private func httpVersion(_ base: String) -> UpstreamHTTPVersion {
+        switch text("\(base).pool.http2") {
+        case "never": .http1
+        case "priorKnowledge": .http2
+        default: .automatic
+        }
+    }
+
+    private func egressPolicy(_ base: String) -> EgressPolicy {
+        // What the operator configured may lie in a private network; link-local and metadata addresses need a word more.
+        EgressPolicy(allowPrivate: true, allowLinkLocal: text("\(base).allowLinkLocal") == "true")
+    }
+
+    private func probe(_ base: String) -> UpstreamProbe? {
+        text("\(base).health.path").map { UpstreamProbe(path: $0, interval: duration("\(base).health.interval") ?? .seconds(10)) }
+    }
+
+    // MARK: Deployments
+
+    private mutating func deployment(_ name: String, line: Int, column: Int, known: Set<String>) -> Deployment? {
+        let base = "deployments.\(name)"
+        var targets: [DeploymentTarget] = []
+        if let upstream = text("\(base).upstream") {
+            if tree.values["\(base).targets"] != nil { tree.report("give 'upstream' or 'targets', not both", at: "\(base).upstream") }
+            if !known.contains(upstream) { reportUnknown(upstream, at: "\(base).upstream", known) }
+            targets = [DeploymentTarget(upstream: UpstreamID(upstream), model: text("\(base).model") ?? name)]
+        } else if let list = tree.values["\(base).targets"] {
+            for index in 0..<list.count {
+                let place = "\(base).targets[\(index)]"
+                guard let upstream = text("\(place).upstream") else {
+                    tree.report("'\(place).upstream' is missing", line: list.line, column: list.column)
+                    continue
+                }
+                if !known.contains(upstream) { reportUnknown(upstream, at: "\(place).upstream", known) }
+                targets.append(
+                    DeploymentTarget(
+                        upstream: UpstreamID(upstream), model: text("\(place).model") ?? text("\(base).model") ?? name,
+                        weight: int("\(place).weight") ?? 1, priority: int("\(place).priority") ?? 0))
+            }
+        } else {
+            tree.report("'\(base)' needs 'upstream' or 'targets'", line: line, column: column)
+            return nil
+        }
+        guard !targets.isEmpty else { return nil }
+        return Deployment(
+            id: DeploymentID(name), project: ProjectID(text("\(base).project") ?? "default"), targets: targets,
+            policy: PolicyID(text("\(base).policy") ?? "Default"), limits: limitSet("\(base).limits"),
+            price: Price(promptMicrosPer1K: micros("\(base).price.promptPer1K") ?? 0, completionMicrosPer1K: micros("\(base).price.completionPer1K") ?? 0))
+    }
+
+    private mutating func reportUnknown(_ upstream: String, at path: String, _ known: Set<String>) {
+        let hint = ConfigurationTree.nearest(upstream, among: known).map { ": did you mean '\($0)'?" } ?? ""
+        tree.report("the upstream '\(upstream)' is not configured\(hint)", at: path)
+    }
+}

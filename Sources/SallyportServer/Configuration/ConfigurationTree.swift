@@ -1,0 +1,202 @@
+import Yams
+
+/// A place in a configuration file, and what is wrong there.
+package struct ConfigurationMistake: Sendable, Hashable, CustomStringConvertible {
+    package let file: String
+    package let line: Int
+    package let column: Int
+    package let message: String
+    package var description: String { "\(file):\(line):\(column): \(message)" }
+}
+
+/// Every mistake of a file at once.
+package struct ConfigurationMistakes: Error, Sendable, CustomStringConvertible {
+    package let mistakes: [ConfigurationMistake]
+    package var description: String { mistakes.map(\.description).joined(separator: "\n") }
+}
+
+/// A file read against the list of keys: values by concrete path, each with its place.
+struct ConfigurationTree {
+    struct Value {
+        let text: String
+        let texts: [String]
+        let pairs: [(String, String)]
+        let count: Int
+        let line: Int
+        let column: Int
+        /// A variable in it that is not set.
+        let unset: String?
+    }
+
+    private(set) var values: [String: Value] = [:]
+    /// Names under a `*`, in the order of the file: `upstreams` → [aoai, documents].
+    private(set) var names: [String: [(name: String, line: Int, column: Int)]] = [:]
+    private(set) var mistakes: [ConfigurationMistake] = []
+    private let file: String
+    private let environment: [String: String]
+
+    init(_ yaml: String, file: String, environment: [String: String]) {
+        self.file = file
+        self.environment = environment
+        do {
+            guard let root = try Yams.compose(yaml: yaml) else { return }
+            guard case .mapping(let mapping) = root else {
+                report("the file must be a map of sections", root.mark)
+                return
+            }
+            walk(mapping, concrete: "", pattern: "")
+        } catch let error as YamlError {
+            mistakes.append(ConfigurationTree.mistake(error, file: file))
+        } catch {
+            mistakes.append(ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML"))
+        }
+    }
+
+    mutating func report(_ message: String, _ mark: Mark?) {
+        mistakes.append(ConfigurationMistake(file: file, line: mark?.line ?? 1, column: mark?.column ?? 1, message: message))
+    }
+
+    mutating func report(_ message: String, at path: String) {
+        let value = values[path]
+        mistakes.append(ConfigurationMistake(file: file, line: value?.line ?? 1, column: value?.column ?? 1, message: "\(path): \(message)"))
+    }
+
+    mutating func report(_ message: String, line: Int, column: Int) {
+        mistakes.append(ConfigurationMistake(file: file, line: line, column: column, message: message))
+    }
+
+    // MARK: Walking
+
+    private mutating func walk(_ mapping: Node.Mapping, concrete: String, pattern: String) {
+        var seen: Set<String> = []
+        for (keyNode, value) in mapping {
+            guard let key = keyNode.string else {
+                report("a key must be a text", keyNode.mark)
+                continue
+            }
+            guard seen.insert(key).inserted else {
+                report("'\(key)' stands here twice", keyNode.mark)
+                continue
+            }
+            let here = concrete.isEmpty ? key : "\(concrete).\(key)"
+            let options = ConfigurationTree.children(of: pattern)
+            let step = options.contains(key) ? key : options.contains("*") ? "*" : nil
+            guard let step else {
+                let hint = ConfigurationTree.nearest(key, among: options).map { ": did you mean '\($0)'?" } ?? ""
+                report("'\(here)' is not known\(hint)", keyNode.mark)
+                continue
+            }
+            let place = pattern.isEmpty ? step : "\(pattern).\(step)"
+            if step == "*" {
+                names[concrete, default: []].append((key, keyNode.mark?.line ?? 1, keyNode.mark?.column ?? 1))
+            }
+            if let known = ConfigurationKey.all.first(where: { $0.path == place }) {
+                read(value, as: known, at: here)
+            } else if case .mapping(let inner) = value {
+                walk(inner, concrete: here, pattern: place)
+            } else if case .scalar(let scalar) = value, scalar.string.isEmpty || scalar.string == "null" || scalar.string == "~" {
+                continue
+            } else {
+                report("'\(here)' must be a map", value.mark)
+            }
+        }
+    }
+
+    private mutating func read(_ node: Node, as key: ConfigurationKey, at path: String) {
+        switch (key.kind, node) {
+        case (.texts, .sequence(let sequence)):
+            var texts: [String] = []
+            for element in sequence {
+                guard case .scalar(let scalar) = element else { return report("'\(path)' must be a list of texts", element.mark) }
+                texts.append(substituted(scalar.string).text)
+            }
+            store(path, node, texts: texts)
+        case (.objects, .sequence(let sequence)):
+            for (index, element) in sequence.enumerated() {
+                guard case .mapping(let inner) = element else { return report("'\(path)' must be a list of maps", element.mark) }
+                walk(inner, concrete: "\(path)[\(index)]", pattern: "\(key.path)[]")
+            }
+            store(path, node, count: sequence.count)
+        case (.texts, _), (.objects, _): report("'\(path)' must be a list", node.mark)
+        case (_, .scalar(let scalar)):
+            let (text, unset) = substituted(scalar.string)
+            if unset == nil, let reason = ConfigurationValues.mistake(in: text, as: key.kind) {
+                return report("'\(path)' \(reason)", node.mark)
+            }
+            store(path, node, text: text, unset: unset)
+        default: report("'\(path)' must be \(key.kindName)", node.mark)
+        }
+    }
+
+    private mutating func store(_ path: String, _ node: Node, text: String = "", texts: [String] = [], count: Int = 0, unset: String? = nil) {
+        values[path] = Value(
+            text: text, texts: texts, pairs: [], count: count, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, unset: unset)
+    }
+
+    /// `${NAME}` from the environment; `$${` stands for `${`.
+    private func substituted(_ text: String) -> (text: String, unset: String?) {
+        guard text.contains("${") else { return (text, nil) }
+        var out = ""
+        var unset: String?
+        var rest = text[...]
+        while let start = rest.range(of: "${") {
+            if start.lowerBound > rest.startIndex, rest[rest.index(before: start.lowerBound)] == "$" {
+                out += rest[..<rest.index(before: start.lowerBound)] + "${"
+                rest = rest[start.upperBound...]
+                continue
+            }
+            guard let end = rest[start.upperBound...].firstIndex(of: "}") else { break }
+            let name = String(rest[start.upperBound..<end])
+            out += rest[..<start.lowerBound]
+            if let value = environment[name] { out += value } else { unset = unset ?? name }
+            rest = rest[rest.index(after: end)...]
+        }
+        return (out + rest, unset)
+    }
+
+    // MARK: The schema
+
+    private static func children(of pattern: String) -> Set<String> {
+        let prefix = pattern.isEmpty ? "" : pattern + "."
+        var found: Set<String> = []
+        for key in ConfigurationKey.all where key.path.hasPrefix(prefix) {
+            let rest = key.path.dropFirst(prefix.count)
+            let step = rest.prefix { $0 != "." }
+            found.insert(step.hasSuffix("[]") ? String(step.dropLast(2)) : String(step))
+        }
+        return found
+    }
+
+    static func nearest(_ word: String, among options: Set<String>) -> String? {
+        options.filter { $0 != "*" }.map { ($0, distance(word.lowercased(), $0.lowercased())) }.filter { $0.1 <= max(2, word.count / 3) }
+            .min { ($0.1, $0.0) < ($1.1, $1.0) }?.0
+    }
+
+    /// Levenshtein's.
+    private static func distance(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a.utf8), Array(b.utf8))
+        var row = Array(0...b.count)
+        for i in a.indices {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let cost = min(row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1))
+                diagonal = row[j + 1]
+                row[j + 1] = cost
+            }
+        }
+        return row[b.count]
+    }
+
+    private static func mistake(_ error: YamlError, file: String) -> ConfigurationMistake {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            ConfigurationMistake(file: file, line: mark.line, column: mark.column, message: "is not valid YAML: \(problem)")
+        case .duplicatedKeysInMapping(let duplicates, let context):
+            ConfigurationMistake(
+                file: file, line: context.mark.line, column: context.mark.column,
+                message: "a key stands twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))")
+        default: ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML")
+        }
+    }
+}

@@ -1,0 +1,49 @@
+import ArgumentParser
+import Foundation
+import Logging
+import SallyportCore
+import SallyportOversight
+import SallyportServer
+
+/// How the commands read, check and watch the configuration file.
+enum LoadedConfiguration {
+    static func load(_ file: String) throws -> ServerConfiguration {
+        try ServerConfiguration.load(path: file, environment: ProcessInfo.processInfo.environment)
+    }
+
+    /// The same, for commands whose only answer to a bad file is to name what is wrong with it.
+    static func required(_ file: String) throws -> ServerConfiguration {
+        do { return try load(file) } catch let mistakes as ConfigurationMistakes {
+            FileHandle.standardError.write(Data((mistakes.description + "\n").utf8))
+            throw ExitCode(1)
+        }
+    }
+
+    static func bootstrapLogging(_ configuration: ServerConfiguration) {
+        let level = Logger.Level(rawValue: configuration.logLevel) ?? .notice
+        let isJSON = configuration.logFormat == "json"
+        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, level: level, format: isJSON ? .json : .text) }
+    }
+
+    static func check(_ file: String) -> (text: String, isGood: Bool) {
+        do {
+            let configuration = try load(file)
+            let plan = configuration.plan
+            let warnings = configuration.warnings.map { "warning: \($0)\n" }.joined()
+            return ("\(warnings)\(file): good: \(plan.upstreams.count) upstreams, \(plan.deployments.count) deployments", true)
+        } catch { return (explain(error), false) }
+    }
+
+    /// An error as an operator should read it.
+    static func explain(_ error: any Error) -> String {
+        if let fault = error as? Fault { return fault.message }
+        return "\(error)"
+    }
+
+    /// Changes when the file does.
+    static func stamp(of file: String) -> String {
+        var status = stat()
+        guard stat(file, &status) == 0 else { return "missing" }
+        return "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size).\(status.st_ino)"
+    }
+}
