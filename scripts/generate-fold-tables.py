@@ -168,7 +168,7 @@ def emit_stretches(name, doc, table, gap="\u0001"):
     line = ""
     for start, text in stretches(table, gap):
         while text:
-            piece, text = text[:96], text[96:]
+            piece, text = text[:48], text[48:]
             item = f"(0x{start:X}, \"{swift(piece).replace(gap, '~' if name != 'singles' else '`')}\"), "
             start += len(piece)
             if len(line) + len(item) > 126:

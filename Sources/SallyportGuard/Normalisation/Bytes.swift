@@ -6,6 +6,10 @@ enum ASCII {
     /// A letter, a digit, or part of a character beyond ASCII.
     @inline(__always) static func isWord(_ byte: UInt8) -> Bool { isAlphanumeric(byte) || byte >= 0x80 }
     @inline(__always) static func isWhitespace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 9 < 5 }
+    /// Something to see or a blank.
+    @inline(__always) static func isPrintable(_ byte: UInt8) -> Bool {
+        byte >= 0x20 ? byte < 0x7F : byte == 0x0A || byte == 0x0D || byte == 0x09
+    }
     @inline(__always) static func hexValue(_ byte: UInt8) -> UInt8? {
         if isDigit(byte) { return byte &- 0x30 }
         let letter = (byte | 0x20) &- 0x61

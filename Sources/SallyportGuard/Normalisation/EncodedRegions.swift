@@ -153,7 +153,7 @@ struct EncodedRegions {
         tried += total
         if end <= failedEnd || tried > 4 * source.count {
             retries += 1
-            if retries > 3 { return end }
+            if retries > 3 || total > 4096 { return end }
         } else {
             failedEnd = end
             retries = 0
@@ -188,7 +188,8 @@ struct EncodedRegions {
         if letters.count >= 2, letters[0] == 0x30, letters[1] | 0x20 == 0x78 { letters.removeFirst(2) }
         if letters.count < least { return false }
         if letters.count.isMultiple(of: 2), decodeHex(letters[...]), take(range, isHex: true) { return true }
-        if decodeBase64(letters[...]), take(range, isHex: false) { return true }
+        // The plain reading of a long run is decoded in any case: text may stand amid other bytes.
+        if letters.count > 64 ? decodeBase64(letters[...]) : tryBase64(letters[...]), take(range, isHex: false) { return true }
 
         letters.reverse()
         if letters.count.isMultiple(of: 2), decodeHex(letters[...]), take(range, isHex: true) { return true }
@@ -226,7 +227,8 @@ struct EncodedRegions {
         return found
     }
 
-    /// - Returns: false when the byte bound leaves no room.
+    /// - Returns: true, so that it ends a chain of attempts.
+    @discardableResult
     private mutating func take(_ range: Range<Int>, isHex: Bool) -> Bool {
         if first == nil { first = range }
         if stopsAtFirst {
@@ -257,14 +259,38 @@ struct EncodedRegions {
         return table
     }()
 
-    /// Looks at both ends before it decodes the whole.
+    /// Decodes only what begins, goes on or ends like text: most guesses are wrong.
     private mutating func tryBase64(_ text: ArraySlice<UInt8>) -> Bool {
-        if text.count > 256 {
-            let middle = text.startIndex + text.count / 8 * 4
-            let windows = [text.prefix(64), text[middle..<(middle + 64)]]
-            if !windows.contains(where: { decodeBase64($0) }) { return false }
+        let length = 16
+        let starts = (0, text.count / 8 * 4, (text.count - length) / 4 * 4)
+        let isPromising = text.withUnsafeBytes { bytes in
+            Self.values.withUnsafeBufferPointer { values in
+                Self.looksLikeText(bytes, from: starts.0, length, values)
+                    || bytes.count > 2 * length && Self.looksLikeText(bytes, from: min(starts.1, starts.2), length, values)
+                    || bytes.count > length && Self.looksLikeText(bytes, from: starts.2, length, values)
+            }
         }
-        return decodeBase64(text)
+        return isPromising && decodeBase64(text)
+    }
+
+    /// Whether a few groups of four give next to no control characters and bytes beyond ASCII only in company.
+    private static func looksLikeText(
+        _ bytes: UnsafeRawBufferPointer, from start: Int, _ length: Int, _ values: UnsafeBufferPointer<UInt8>
+    ) -> Bool {
+        if start < 0 { return true }
+        var noise = 0
+        var previousIsHigh = false
+        for i in stride(from: start, to: start + length, by: 4) {
+            let group =
+                UInt32(values[Int(bytes[i])]) << 18 | UInt32(values[Int(bytes[i + 1])]) << 12 | UInt32(values[Int(bytes[i + 2])]) << 6
+                | UInt32(values[Int(bytes[i + 3])])
+            for k in 0..<3 {
+                let byte = UInt8(truncatingIfNeeded: group >> UInt32(16 - 8 * k))
+                if byte < 0x80 ? !ASCII.isPrintable(byte) : !previousIsHigh && byte < 0xC0 && i > start { noise += 1 }
+                previousIsHigh = byte >= 0x80
+            }
+        }
+        return noise <= 2
     }
 
     /// Decodes into `scratch` what is text and leaves the rest out.
@@ -311,7 +337,7 @@ struct EncodedRegions {
     /// with a note inside gives the note.
     private mutating func keepText() -> Bool {
         collapseUTF16()
-        if !scratch.withUnsafeBytes({ Plausibility.score($0).isText }) { keepCleanBlocks() }
+        if !scratch.withUnsafeBytes({ Plausibility.isText($0) }) { keepCleanBlocks() }
         if scratch.count < 8 { return false }
         mendUTF8()
         return true
@@ -328,9 +354,7 @@ struct EncodedRegions {
                 var end = min(count, start + block)
                 // Not in the middle of a character.
                 while end < count, bytes[end] & 0xC0 == 0x80, end - start < block + 3 { end += 1 }
-                let score = Plausibility.score(UnsafeRawBufferPointer(rebasing: bytes[start..<end]))
-                let isClean = score.printable + 1 >= score.total && score.words * 3 >= score.total
-                if isClean, score.total >= block || previousWasKept {
+                if end - start >= block || previousWasKept, Plausibility.isClean(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) {
                     for i in start..<end { bytes[kept + i - start] = bytes[i] }
                     kept += end - start
                     previousWasKept = true
@@ -394,8 +418,9 @@ struct EncodedRegions {
             while offset < source.count, offset - end < 3, Self.separatesPairs(source[offset]) { offset += 1 }
             if offset == end { break }
         }
-        if letters.count < least || !decodeHex(letters[...]) { return nil }
-        return take(start..<end, isHex: true) ? end : nil
+        if letters.count < least { return nil }
+        if decodeHex(letters[...]) { take(start..<end, isHex: true) }
+        return end
     }
 
     private static func separatesPairs(_ byte: UInt8) -> Bool {

@@ -65,7 +65,8 @@ struct Escapes {
         }
         // %u0041, as old scripts write it.
         if start + 1 < source.count, source[start + 1] | 0x20 == 0x75, let value = hex(start + 2, 4),
-            let scalar = Unicode.Scalar(value) {
+            let scalar = Unicode.Scalar(value)
+        {
             put(scalar, start..<(start + 6))
             percents += 1
             return start + 6
@@ -119,7 +120,8 @@ struct Escapes {
             let first = offset
             // Leading zeroes are allowed without limit; the value is not.
             while offset < source.count, value <= 0x10FFFF, offset - first < 32,
-                let digit = ASCII.hexValue(source[offset]), isHex || digit < 10 {
+                let digit = ASCII.hexValue(source[offset]), isHex || digit < 10
+            {
                 value = value * (isHex ? 16 : 10) + UInt32(digit)
                 offset += 1
             }
@@ -225,8 +227,10 @@ struct NamedEntities: Sendable {
                 name = word
             }
         }
-        for (key, value) in [("nbsp", 0x20), ("ensp", 0x20), ("emsp", 0x20), ("thinsp", 0x20), ("Tab", 0x09), ("NewLine", 0x0A),
-            ("shy", 0xAD), ("zwnj", 0x200C), ("zwj", 0x200D), ("lrm", 0x200E), ("rlm", 0x200F)] as [(Substring, UInt32)] {
+        for (key, value) in [
+            ("nbsp", 0x20), ("ensp", 0x20), ("emsp", 0x20), ("thinsp", 0x20), ("Tab", 0x09), ("NewLine", 0x0A),
+            ("shy", 0xAD), ("zwnj", 0x200C), ("zwj", 0x200D), ("lrm", 0x200E), ("rlm", 0x200F),
+        ] as [(Substring, UInt32)] {
             table[Self.key(key)] = Unicode.Scalar(value)
         }
         scalars = table

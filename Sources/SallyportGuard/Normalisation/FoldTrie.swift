@@ -15,6 +15,8 @@ struct FoldTrie: Sendable {
 
     private var index: [UInt16]
     private var values: [UInt16]
+    /// The marks from 0x300 on that have composed forms, a bit each.
+    private var composing: SIMD2<UInt64> = .zero
 
     static let standard = FoldTrie()
 
@@ -45,7 +47,7 @@ struct FoldTrie: Sendable {
 
     /// - Returns: nil when letter and mark have no composed form.
     func composed(_ letter: UInt32, _ mark: UInt32) -> UInt32? {
-        guard (0x300...0x36F).contains(mark) else { return nil }
+        guard mark &- 0x300 < 128, composing[Int(mark >> 6 & 1)] >> UInt64(mark & 63) & 1 != 0 else { return nil }
         let table = FoldTables.compositions
         let key = UInt64(letter) << 8 | UInt64(mark - 0x300)
         var low = 0
@@ -79,6 +81,7 @@ struct FoldTrie: Sendable {
         }
         for (i, item) in FoldTables.several.enumerated() { set(item.0, 6 << 12 | (manners[item.0] ?? 0) << 10 | UInt16(i)) }
         for i in stride(from: 0, to: FoldTables.others.count - 1, by: 2) { set(FoldTables.others[i], 7 << 12 | UInt16(i / 2)) }
+        for item in FoldTables.compositions { composing[Int(item >> 22 & 1)] |= 1 << (item >> 16 & 63) }
         for item in FoldTables.invisible { set(item >> 4, 3 << 12 | UInt16(item & 15)) }
     }
 

@@ -36,16 +36,13 @@ struct Folding {
     mutating func fold(_ parent: Reading) -> Reading? {
         var offset = 0
         while offset < source.count {
-            if offset + 8 <= source.count,
-                source.loadUnaligned(fromByteOffset: offset, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
-                offset += 8
-                continue
+            if offset + 8 <= source.count {
+                let high = UInt64(littleEndian: source.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) & 0x8080_8080_8080_8080
+                offset += high.trailingZeroBitCount / 8
+                if high != 0 { offset = step(offset) }
+            } else {
+                offset = source[offset] < 0x80 ? offset + 1 : step(offset)
             }
-            if source[offset] < 0x80 {
-                offset += 1
-                continue
-            }
-            offset = step(offset)
         }
         return isLoud ? builder.finish(from: parent) : nil
     }
@@ -61,10 +58,10 @@ struct Folding {
                 replace(range, UInt8(value - 0x1F1E6) + 0x61)
             }
         case .latin(let bare):
-            if offset >= wordEnd { study(offset) }
+            if offset >= wordEnd, study(offset) { return wordEnd }
             if stripsAccents, bare != 0 { replace(range, bare) }
         case .lookalike(let letter, _):
-            if offset >= wordEnd { study(offset) }
+            if offset >= wordEnd, study(offset) { return wordEnd }
             if foldsLookalikes, letter != 0 { replace(range, letter) }
         case .single(let byte, let manner):
             if applies(manner, range) { replace(range, byte, isLoud: manner != .quiet) }
@@ -123,14 +120,17 @@ struct Folding {
     // MARK: Words
 
     /// Looks at the word around `offset` and decides what is done to its letters.
-    private mutating func study(_ offset: Int) {
+    /// - Returns: whether nothing needs doing up to its end.
+    private mutating func study(_ offset: Int) -> Bool {
         var start = offset
         while let previous = source.start(before: start), previous >= wordEnd, offset - previous < 128, isLatin(at: previous),
-            !(ASCII.isDigit(source[previous])) {
+            !(ASCII.isDigit(source[previous]))
+        {
             start = previous
         }
         var (latin, lookalikes, strict, others, accents) = (0, 0, 0, 0, 0)
         var end = start
+        var isInert = true
         scan: while end < source.count {
             let (value, length) = source.scalar(at: end)
             if value < 0x80 {
@@ -144,8 +144,10 @@ struct Folding {
                 case .lookalike(let letter, let isStrict):
                     if letter == 0 { others += 1 } else { lookalikes += 1 }
                     if isStrict { strict += 1 }
-                case .single(let byte, .always) where ASCII.isLetter(byte): latin += 1
-                case .invisible, .mark: break
+                case .single(let byte, .always) where ASCII.isLetter(byte):
+                    latin += 1
+                    isInert = false
+                case .invisible, .mark: isInert = false
                 default: break scan
                 }
             }
@@ -158,11 +160,12 @@ struct Folding {
         } else if latin > 0 {
             // Not μm and kΩ.
             foldsLookalikes = latin + lookalikes >= 3 && (others == 0 || latin >= lookalikes + others)
-            if others == 0, latin + lookalikes >= 4, strict > 0 || lookalikes > 1 { notes.add("homoglyphs", start..<end) }
+            if others == 0, latin + lookalikes >= 4, strict > 0 || lookalikes > 1 { notes.add(.homoglyphs, start..<end) }
         } else {
             foldsLookalikes = others == 0 && strict == lookalikes && strict >= 3 && textIsMostlyLatin()
-            if foldsLookalikes { notes.add("homoglyphs", start..<end, confidence: 0.5) }
+            if foldsLookalikes { notes.add(.homoglyphs, start..<end, confidence: 0.5) }
         }
+        return isInert && !foldsLookalikes && !stripsAccents
     }
 
     /// Whether ASCII letters outnumber everything else by far, so that a word of lookalikes is out of place.
@@ -182,7 +185,9 @@ struct Folding {
     private mutating func foldMarks(_ offset: Int) -> Int {
         var end = offset
         var count = 0
-        var kept: [UInt32] = []
+        var fused = 0
+        var kept: (UInt32, UInt32) = (0, 0)
+        var keptCount = 0
         var baseStart = source.start(before: offset)
         if let start = baseStart, start < builder.done { baseStart = nil }
         let base: UInt32 = baseStart.map { source.scalar(at: $0).value } ?? 0
@@ -191,37 +196,37 @@ struct Folding {
             let (value, length) = source.scalar(at: end)
             guard case .mark = trie.entry(value) else { break }
             count += 1
-            if kept.isEmpty, let together = trie.composed(composed, value) {
+            if keptCount == 0, let together = trie.composed(composed, value) {
                 composed = together
-            } else if kept.count < 2 {
-                kept.append(value)
+                fused += 1
+            } else if keptCount < 2 {
+                if keptCount == 0 { kept.0 = value } else { kept.1 = value }
+                keptCount += 1
             }
             end += length
         }
-        if count >= 4 { notes.add("combining-flood", offset..<end) }
+        if count >= 4 { notes.add(.combiningFlood, offset..<end) }
         // A keycap: a digit in a box.
-        if count == 1, kept.first == 0x20E3 {
+        if count == 1, kept.0 == 0x20E3 {
             builder.remove(offset..<end)
             return end
         }
-        if baseStart == nil || (base < 0x80 && ASCII.isAlphanumeric(UInt8(base))) || isLatinLetter(base) { kept = [] }
-        if composed == base, kept.count == count { return end }
+        if baseStart == nil || (base < 0x80 && ASCII.isAlphanumeric(UInt8(base))) || isLatinLetter(base) { keptCount = 0 }
+        if fused == 0, keptCount == count { return end }
         isLoud = true
-        var bytes: [UInt8] = []
-        if composed != base { append(composed, to: &bytes) }
-        for mark in kept { append(mark, to: &bytes) }
-        let from = composed != base ? baseStart ?? offset : offset
-        builder.replace(from..<end, with: bytes)
+        if fused > 0, let start = baseStart, let scalar = Unicode.Scalar(composed) {
+            builder.replace(start..<end, with: scalar)
+        } else {
+            builder.remove(offset..<end)
+        }
+        if keptCount > 0 { builder.insert(kept.0, from: offset..<end) }
+        if keptCount > 1 { builder.insert(kept.1, from: offset..<end) }
         return end
     }
 
     private func isLatinLetter(_ value: UInt32) -> Bool {
         if case .latin = trie.entry(value) { return value >= 0x80 }
         return false
-    }
-
-    private func append(_ value: UInt32, to bytes: inout [UInt8]) {
-        if let scalar = Unicode.Scalar(value), let encoded = UTF8.encode(scalar) { bytes.append(contentsOf: encoded) }
     }
 
     // MARK: Invisible characters
@@ -259,14 +264,14 @@ struct Folding {
         let splitsWord = isLatin(before: offset) && isLatin(at: end)
         if counts.tag > 0, !isFlag(before: offset, payload, ends: endsTag, only: counts.tag == payload.count + 1) {
             isLoud = true
-            notes.add("tag-characters", range, evidence: String(payload.count))
+            notes.add(.tagCharacters, range, evidence: String(payload.count))
             let start = tags.bytes.count
             tags.bytes.append(contentsOf: payload)
             tags.close(from: start, source: range)
         }
         if counts.selector > 1 || (counts.selector == 1 && splitsWord) {
             isLoud = true
-            if counts.selector > 1 { notes.add("variation-selectors", range, evidence: String(counts.selector)) }
+            if counts.selector > 1 { notes.add(.variationSelectors, range, evidence: String(counts.selector)) }
             let start = selectors.bytes.count
             selectors.bytes.append(contentsOf: selected)
             selectors.close(from: start, source: range)
@@ -276,9 +281,9 @@ struct Folding {
         let unseen = counts.zero + counts.joiner + counts.hard
         if unseen > 0, !isFirst, splitsWord || counts.hard > 0 || unseen >= 3 {
             isLoud = true
-            notes.add("zero-width", range, confidence: unseen >= 3 ? 1 : 0.6, evidence: String(unseen))
+            notes.add(.zeroWidth, range, confidence: unseen >= 3 ? 1 : 0.6, evidence: String(unseen))
         }
-        if counts.bidi > 0 { notes.add("bidi-control", range, confidence: isOverride ? 1 : 0.5) }
+        if counts.bidi > 0 { notes.add(.bidiControl, range, confidence: isOverride ? 1 : 0.5) }
         builder.remove(range)
         return end
     }
@@ -292,14 +297,37 @@ struct Folding {
 
 /// Facts noted while folding, a bounded number of each.
 struct Notes {
+    enum Name: String {
+        case tagCharacters = "tag-characters"
+        case zeroWidth = "zero-width"
+        case bidiControl = "bidi-control"
+        case variationSelectors = "variation-selectors"
+        case combiningFlood = "combining-flood"
+        case homoglyphs
+    }
+
     private(set) var findings: [Finding] = []
-    private var counts: [String: Int] = [:]
+    private var counts: SIMD8<UInt8> = .zero
     private static let limit = 16
 
-    mutating func add(_ name: String, _ range: Range<Int>, confidence: Double = 1, evidence: String? = nil) {
-        let count = counts[name, default: 0]
-        if count >= Self.limit { return }
-        counts[name] = count + 1
-        findings.append(Finding(Normaliser.detectorID, .init(.invisible, name), at: range, confidence: confidence, evidence: evidence))
+    mutating func add(_ name: Name, _ range: Range<Int>, confidence: Double = 1, evidence: @autoclosure () -> String? = nil) {
+        let index = name.index
+        if counts[index] >= Self.limit { return }
+        counts[index] += 1
+        let category = Finding.Category(.invisible, name.rawValue)
+        findings.append(Finding(Normaliser.detectorID, category, at: range, confidence: confidence, evidence: evidence()))
+    }
+}
+
+extension Notes.Name {
+    fileprivate var index: Int {
+        switch self {
+        case .tagCharacters: 0
+        case .zeroWidth: 1
+        case .bidiControl: 2
+        case .variationSelectors: 3
+        case .combiningFlood: 4
+        case .homoglyphs: 5
+        }
     }
 }

@@ -7,8 +7,9 @@ package struct Normaliser: Sendable {
     package struct Configuration: Sendable {
         /// Decoding steps that are followed.
         package var maximumDepth = 3
-        /// Bytes that may be decoded from one text: at least this, or twice the text.
+        /// Bytes that may be decoded from one text: this, or the text's size times the factor, whichever is more.
         package var minimumByteBudget = 64 << 10
+        package var byteBudgetFactor = 2
         /// Letters set apart that make a word worth joining.
         package var leastSpacedLetters = 4
         /// Characters of base64, or hex digits, that make a region.
@@ -53,7 +54,7 @@ private struct Work {
         self.trie = trie
         undoesEscapes = kinds.contains(.url) || kinds.contains(.htmlEntities)
         decodesRegions = kinds.contains(.base64) || kinds.contains(.hex)
-        budget = max(configuration.minimumByteBudget, 2 * passage.count)
+        budget = max(configuration.minimumByteBudget, configuration.byteBudgetFactor * passage.count)
         layers = [TextLayer(kind: .original, depth: 0, passage: passage, map: .identity)]
     }
 
@@ -98,7 +99,7 @@ private struct Work {
 
     private mutating func reveal(_ hidden: Folding.Hidden, of reading: Reading, _ kind: TextLayer.Kind, _ depth: Int) {
         guard kinds.contains(kind), let first = hidden.runs.first else { return }
-        let isText = hidden.bytes.withUnsafeBytes { Plausibility.score($0).isText }
+        let isText = hidden.bytes.withUnsafeBytes { Plausibility.isText($0) }
         guard isText || kind == .tagCharacters else { return }
         guard depth < configuration.maximumDepth else { return giveUp(at: reading.map.original(first.source)) }
         guard pay(hidden.bytes.count) else { return giveUp(at: reading.map.original(first.source)) }

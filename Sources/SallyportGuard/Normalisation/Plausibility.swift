@@ -1,38 +1,40 @@
 /// Whether decoded bytes are text that someone could have meant.
 enum Plausibility {
-    /// Counts over some bytes; add up to judge more.
-    struct Score {
-        var total = 0
-        var printable = 0
+    /// Short texts must be clean, longer ones may hold some noise. Random bytes are given up after the first few.
+    static func isText(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        if bytes.isEmpty { return false }
         var words = 0
-
-        /// Short texts must be clean, longer ones may hold some noise.
-        var isText: Bool {
-            guard total > 0 else { return false }
-            let needed = total < 24 ? 95 : 85
-            return printable * 100 >= total * needed && words * 4 >= total
-        }
+        var allowance = bytes.count * (bytes.count < 24 ? 5 : 15) / 100
+        return judge(bytes, &allowance, &words) && words * 4 >= bytes.count
     }
 
-    static func score(_ bytes: UnsafeRawBufferPointer) -> Score {
-        var score = Score(total: bytes.count)
+    /// Judges a short stretch of a longer text by stricter rules: one byte of noise at most.
+    static func isClean(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        var words = 0
+        var allowance = 1
+        return judge(bytes, &allowance, &words) && words * 3 >= bytes.count
+    }
+
+    /// - Returns: false when there is more noise than the allowance.
+    private static func judge(_ bytes: UnsafeRawBufferPointer, _ allowance: inout Int, _ words: inout Int) -> Bool {
         var offset = 0
         while offset < bytes.count {
             let byte = bytes[offset]
             if byte < 0x80 {
-                if byte >= 0x20 ? byte < 0x7F : byte == 0x0A || byte == 0x0D || byte == 0x09 { score.printable += 1 }
-                if ASCII.isAlphanumeric(byte) { score.words += 1 }
                 offset += 1
-                continue
+                if ASCII.isAlphanumeric(byte) { words += 1 } else if !ASCII.isPrintable(byte) { allowance -= 1 }
+            } else {
+                let (value, length) = bytes.scalar(at: offset)
+                offset += length
+                if length > 1, isMeant(value) { words += length } else { allowance -= length }
             }
-            let (value, length) = bytes.scalar(at: offset)
-            // Letters of the living scripts, punctuation and emoji; what random bytes give is spread over everything.
-            if length > 1, value >= 0xA0, value < 0xE000 || value >= 0xF900, value < 0x20000 || (0xE0000..<0xE01F0).contains(value) {
-                score.printable += length
-                score.words += length
-            }
-            offset += length
+            if allowance < 0 { return false }
         }
-        return score
+        return true
+    }
+
+    /// Characters of the living scripts, and the tags that hide text.
+    private static func isMeant(_ value: UInt32) -> Bool {
+        value >= 0xA0 && (value < 0xE000 || value >= 0xF900) && (value < 0x20000 || (0xE0000..<0xE01F0).contains(value))
     }
 }

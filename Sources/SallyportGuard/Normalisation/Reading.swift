@@ -26,13 +26,14 @@ extension OffsetMap {
         if runs.isEmpty { return OffsetMap(runs: derived) }
         var result: [Run] = []
         result.reserveCapacity(derived.count)
+        var index = 0
         for run in derived {
             guard run.isLinear, !run.source.isEmpty else {
-                result.append(Run(derived: run.derived, source: original(run.source), isLinear: false))
+                result.append(Run(derived: run.derived, source: original(run.source, near: &index), isLinear: false))
                 continue
             }
             var position = run.source.lowerBound
-            var index = firstIndex(holding: position)
+            move(&index, to: position)
             while position < run.source.upperBound, index < runs.count {
                 let below = runs[index]
                 let end = Swift.min(below.derived.upperBound, run.source.upperBound)
@@ -43,10 +44,42 @@ extension OffsetMap {
                     ? (below.source.lowerBound + inside)..<(below.source.lowerBound + inside + end - position) : below.source
                 result.append(Run(derived: from..<(from + end - position), source: source, isLinear: below.isLinear))
                 position = end
-                index += 1
+                if end == below.derived.upperBound { index += 1 }
             }
         }
         return OffsetMap(runs: result)
+    }
+
+    /// What `original` gives, found from where the last search ended: the ranges asked for ascend.
+    private func original(_ range: Range<Int>, near index: inout Int) -> Range<Int> {
+        move(&index, to: range.lowerBound)
+        guard index < runs.count else { return original(range) }
+        if range.isEmpty { return original(range) }
+        let first = runs[index]
+        var last = index
+        while last + 1 < runs.count, runs[last].derived.upperBound < range.upperBound {
+            last += 1
+            if last == index + 8 { return original(range) }
+        }
+        let end = runs[last]
+        let lower = first.isLinear ? first.source.lowerBound + (range.lowerBound - first.derived.lowerBound) : first.source.lowerBound
+        let upper = end.isLinear ? end.source.lowerBound + (range.upperBound - end.derived.lowerBound) : end.source.upperBound
+        return Swift.min(lower, upper)..<Swift.max(lower, upper)
+    }
+
+    /// Moves an index to the run that holds an offset.
+    private func move(_ index: inout Int, to offset: Int) {
+        if index >= runs.count || runs[index].derived.lowerBound > offset { index = 0 }
+        var steps = 0
+        while index < runs.count, runs[index].derived.upperBound <= offset {
+            index += 1
+            steps += 1
+            // Far ahead, or back at the start: search.
+            if steps == 8 {
+                index = firstIndex(holding: offset)
+                return
+            }
+        }
     }
 
     private func firstIndex(holding offset: Int) -> Int {
@@ -87,6 +120,13 @@ struct ReadingBuilder {
 
     mutating func replace(_ range: Range<Int>, with scalar: Unicode.Scalar) {
         replace(range, with: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+    }
+
+    /// Adds a character right after what was last replaced or removed.
+    mutating func insert(_ value: UInt32, from range: Range<Int>) {
+        let start = bytes.count
+        bytes.append(contentsOf: Unicode.Scalar(value).flatMap { UTF8.encode($0) } ?? UTF8.encodedReplacementCharacter)
+        runs.append(.init(derived: start..<bytes.count, source: range, isLinear: false))
     }
 
     mutating func remove(_ range: Range<Int>) {
