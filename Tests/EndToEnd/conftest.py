@@ -48,6 +48,7 @@ class Keys:
         self.made = {
             "user": gateway.key("user"),
             "other": gateway.key("other"),
+            "foreign": gateway.key("foreign", project="elsewhere"),
             "narrow": gateway.key("narrow", deployments="gpt-4o,embed"),
             "operator": gateway.key("operator", roles="model-user,safety-operator"),
             "reader": gateway.key("reader", roles="metrics-reader"),

@@ -318,11 +318,11 @@ def test_speaks(client):
 # Ownership
 
 
-def test_files_of_another_key_do_not_exist(gateway, keys, mock):
+def test_files_of_another_project_do_not_exist(gateway, keys, mock):
     def client(key):
         return OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=key, max_retries=0)
 
-    mine, theirs = client(keys.user), client(keys.other)
+    mine, theirs = client(keys.user), client(keys.foreign)
     made = mine.files.create(file=("rows.jsonl", io.BytesIO(b"{}\n")), purpose="batch")
     mine.files.retrieve(made.id)
     before = len(mock.requests)
