@@ -1,0 +1,16 @@
+import SallyportCore
+
+/// Finds the items of a tenant's blocklists. It scans with their own index, since lists change while the shared patterns do not.
+package struct BlocklistDetector: Detector {
+    package let id: DetectorID = "blocklist"
+    package let layers: Set<TextLayer.Kind> = Set(TextLayer.Kind.allCases)
+    private let index: BlocklistIndex
+
+    package init(_ index: BlocklistIndex) { self.index = index }
+
+    package func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding] {
+        try index.matches(in: passage).map {
+            Finding(id, Finding.Category(.blocklist, $0.list), at: $0.range, evidence: $0.item.id)
+        }
+    }
+}
