@@ -13,16 +13,20 @@ enum PrivateFile {
     static func prepare(_ path: String) throws {
         let folder = (path as NSString).deletingLastPathComponent
         if !folder.isEmpty { try prepareFolder(folder, for: path) }
-        // O_NOFOLLOW: a link planted here must not lead the database elsewhere.
-        let file = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw inaccessible(path) }
-        defer { close(file) }
+        // An existing database is never opened here: closing any descriptor of it would drop the locks that SQLite holds on it
+        // elsewhere in this process, and another process could then take the log away from under it.
+        let file = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        if file >= 0 {
+            close(file)
+            return
+        }
+        guard errno == EEXIST else { throw inaccessible(path) }
         var status = stat()
-        guard fstat(file, &status) == 0 else { throw inaccessible(path) }
+        guard lstat(path, &status) == 0 else { throw inaccessible(path) }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw DatabaseOpenError(path: path, reason: .inaccessible("it is not a plain file"))
         }
-        if status.st_mode & 0o077 != 0, fchmod(file, 0o600) != 0 { throw inaccessible(path) }
+        if status.st_mode & 0o077 != 0, chmod(path, 0o600) != 0 { throw inaccessible(path) }
         for suffix in ["-wal", "-shm"] { _ = chmod(path + suffix, 0o600) }
     }
 

@@ -17,9 +17,12 @@ package final class SQLiteDatabase: SQLDatabase {
         package var busyTimeout: Duration
         /// Connections that read beside the writer.
         package var readers: Int
-        package init(busyTimeout: Duration = .seconds(5), readers: Int = 3) {
+        /// For checks and lists: an existing file is read as it is. Nothing is made, migrated or changed, and writes throw.
+        package var isReadOnly: Bool
+        package init(busyTimeout: Duration = .seconds(5), readers: Int = 3, isReadOnly: Bool = false) {
             self.busyTimeout = busyTimeout
             self.readers = readers
+            self.isReadOnly = isReadOnly
         }
     }
 
@@ -39,9 +42,13 @@ package final class SQLiteDatabase: SQLDatabase {
             path = directory + "/sallyport.sqlite"
             ownedDirectory = directory
         }
-        try PrivateFile.prepare(path)
+        if !configuration.isReadOnly { try PrivateFile.prepare(path) }
         do {
             pool = try DatabasePool(path: path, configuration: Self.settings(configuration))
+            if configuration.isReadOnly {
+                try pool.read { try Self.checkOwner($0, path: path) }
+                return
+            }
             // GRDB lowers this to NORMAL when it switches the log on; a commit must survive a power cut.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
             try Self.check(pool, path: path)
@@ -93,8 +100,9 @@ package final class SQLiteDatabase: SQLDatabase {
         settings.journalMode = .wal
         settings.busyMode = .timeout(configuration.busyTimeout.seconds)
         settings.maximumReaderCount = max(1, configuration.readers)
+        settings.readonly = configuration.isReadOnly
         settings.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA secure_delete = ON")
+            if !configuration.isReadOnly { try db.execute(sql: "PRAGMA secure_delete = ON") }
             // A schema that someone tampered with must not call functions with side effects.
             try db.execute(sql: "PRAGMA trusted_schema = OFF")
         }
@@ -116,6 +124,13 @@ package final class SQLiteDatabase: SQLDatabase {
             guard verdict == "ok" else { throw DatabaseOpenError(path: path, reason: .damaged(verdict)) }
             guard try !migrator.hasBeenSuperseded(db) else { throw DatabaseOpenError(path: path, reason: .newer) }
         }
+    }
+
+    private static func checkOwner(_ db: Database, path: String) throws {
+        guard try Int32.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
+            throw DatabaseOpenError(path: path, reason: .foreign)
+        }
+        guard try !migrator.hasBeenSuperseded(db) else { throw DatabaseOpenError(path: path, reason: .newer) }
     }
 
     private static var migrator: DatabaseMigrator {

@@ -47,7 +47,7 @@ import Testing
             principal
                 == Principal(
                     project: "blue", id: "alice", key: issued.record.id, team: "red", roles: [.metricsReader], deployments: ["gpt"],
-                    grantedPolicies: ["Strict"], expiresAt: 500))
+                    grantedPolicies: ["Strict"], limits: LimitSet(requestsPerMinute: 6), expiresAt: 500))
         #expect(directory.limits(of: issued.record.id, tenant: .default) == LimitSet(requestsPerMinute: 6))
         #expect(directory.limits(of: issued.record.id, tenant: "other") == nil)
     }

@@ -125,6 +125,48 @@ import Testing
         #expect(!FileManager.default.fileExists(atPath: folder + "/elsewhere"))
     }
 
+    #if os(Linux)
+        /// SQLite's lock on an open database, asked for with a kind of lock that conflicts also within one process.
+        @Test func leavesTheLocksOfAnOpenDatabaseInPlace() throws {
+            let first = try SQLiteDatabase(.file(path))
+            try SQLKeyStore(first).insert(key("a", 1))
+            let file = open(path, O_RDWR)
+            defer { close(file) }
+            func isLocked() throws -> Bool {
+                var lock = flock()
+                lock.l_type = Int16(F_WRLCK)
+                lock.l_whence = Int16(SEEK_SET)
+                lock.l_start = 0x4000_0002  // SQLite's shared range
+                lock.l_len = 510
+                let getOpenFileLock: Int32 = 36  // F_OFD_GETLK
+                try #require(fcntl(file, getOpenFileLock, &lock) == 0)
+                return lock.l_type != Int16(F_UNLCK)
+            }
+            #expect(try isLocked())
+            try PrivateFile.prepare(path)
+            #expect(try isLocked())
+            _ = try SQLiteDatabase(.file(path))
+            #expect(try isLocked())
+            _ = try SQLiteDatabase(.file(path), configuration: .init(isReadOnly: true))
+            #expect(try isLocked())
+        }
+    #endif
+
+    @Test func readsWithoutChangingWhenAskedTo() throws {
+        #expect(throws: DatabaseOpenError.self) { try SQLiteDatabase(.file(path), configuration: .init(isReadOnly: true)) }
+        #expect(!FileManager.default.fileExists(atPath: folder))
+        let database = try SQLiteDatabase(.file(path))
+        try SQLKeyStore(database).insert(key("a", 1))
+        let reader = SQLKeyStore(try SQLiteDatabase(.file(path), configuration: .init(isReadOnly: true)))
+        #expect(try reader.allKeys().map(\.id) == ["a"])
+        #expect(throws: Fault.self) { try reader.insert(key("b", 2)) }
+        try SQLKeyStore(database).insert(key("c", 3))
+        #expect(try reader.allKeys().map(\.id) == ["a", "c"])
+        try database.close()
+        let alone = SQLKeyStore(try SQLiteDatabase(.file(path), configuration: .init(isReadOnly: true)))
+        #expect(try alone.allKeys().count == 2, "also when nobody else has the file open")
+    }
+
     @Test func undoesATransactionThatThrows() throws {
         struct Stop: Error {}
         let database = try SQLiteDatabase(.temporary)
