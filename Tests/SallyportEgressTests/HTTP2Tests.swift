@@ -191,7 +191,7 @@ import Testing
         try await with {
             $0.answer()
         } configure: {
-            $0.pool.pingInterval = .milliseconds(10)
+            $0.pool.pingInterval = .milliseconds(300)
         } _: { traveller, _ async throws in
             _ = try await traveller.ask(.post())
             // Some intervals pass; a connection whose pings went unanswered would have been replaced.
