@@ -34,7 +34,7 @@ let package = Package(
         // Bytes: JSON with offsets and edits, SSE, multipart, paths, error bodies.
         .target(name: "SallyportWire", dependencies: ["SallyportCore", nio], swiftSettings: strict),
         // Capabilities.
-        .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
+        .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], exclude: ["Detectors/SensitiveData", "Detectors/Secrets", "Pseudonyms", "PersonalData"], swiftSettings: strict),
         .target(name: "SallyportIdentity", dependencies: ["SallyportCore", concurrency, crypto], swiftSettings: strict),
         .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio], swiftSettings: strict),
         .target(

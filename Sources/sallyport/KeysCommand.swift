@@ -41,7 +41,9 @@ struct KeysCommand: AsyncParsableCommand {
                 grantedPolicies: Set(policies.map { KeyOptions.list($0).map { PolicyID($0) } } ?? []),
                 limits: LimitSet(requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute),
                 expiresAt: try expires.map { try KeyOptions.moment($0, now: now) })
-            let issued = try store.act("keys.create", target: name) { try KeyOperations(store: $0).create(settings, at: now) }
+            let issued = try store.act("keys.create", target: name, result: { $0.record.id.rawValue }) {
+                try KeyOperations(store: $0).create(settings, at: now)
+            }
             print(try json ? KeyOptions.json(issued.record, secret: issued.key.reveal()) : KeyOptions.text(issued.record, secret: issued.key.reveal()))
         }
     }
@@ -74,7 +76,7 @@ struct KeysCommand: AsyncParsableCommand {
         func run() async throws {
             let now = Int64(Date().timeIntervalSince1970)
             let seconds = try KeyOptions.span(overlap)
-            let rotation = try store.act("keys.rotate", target: id) { try KeyOperations(store: $0).rotate(KeyID(id), overlap: seconds, at: now) }
+            let rotation = try store.act("keys.rotate", target: id, result: { $0.issued.record.id.rawValue }) { try KeyOperations(store: $0).rotate(KeyID(id), overlap: seconds, at: now) }
             print(
                 try json
                     ? KeyOptions.json(rotation.issued.record, secret: rotation.issued.key.reveal())

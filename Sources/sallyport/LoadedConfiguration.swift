@@ -22,7 +22,7 @@ enum LoadedConfiguration {
     static func bootstrapLogging(_ configuration: ServerConfiguration) {
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .notice
         let isJSON = configuration.logFormat == "json"
-        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, level: level, format: isJSON ? .json : .text) }
+        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, format: isJSON ? .json : .text, level: level) }
     }
 
     static func check(_ file: String) -> (text: String, isGood: Bool) {

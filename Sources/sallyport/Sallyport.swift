@@ -1,4 +1,5 @@
 import ArgumentParser
+import SallyportServer
 
 @main
 struct Sallyport: AsyncParsableCommand {
@@ -6,6 +7,6 @@ struct Sallyport: AsyncParsableCommand {
         commandName: "sallyport",
         abstract: "A security gateway for applications built on large language models.",
         discussion: "Stands between applications and Azure OpenAI (or any compatible model), inspects both ways, and keeps a tamper-evident record.",
-        version: "0.1.0",
+        version: ServerPlan.version,
         subcommands: [ServeCommand.self, ConfigCommand.self, KeysCommand.self, PoliciesCommand.self, AuditCommand.self])
 }

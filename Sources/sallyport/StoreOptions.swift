@@ -22,15 +22,20 @@ struct StoreOptions: ParsableArguments {
     func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
 
     /// Puts an act on record, then does it; a failure goes on record too.
-    func act<R>(_ operation: String, target: String, _ work: (any KeyStore) throws -> R) throws -> R {
+    func act<R>(_ operation: String, target: String, result: (R) -> String? = { _ in nil }, _ work: (any KeyStore) throws -> R) throws -> R {
         let store = try keyStore()
-        return try recorded(operation, target: target) { try work(store) }
+        return try recorded(operation, target: target, result: result) { try work(store) }
     }
 
-    func recorded<R>(_ operation: String, target: String, _ work: () throws -> R) throws -> R {
+    /// - Parameter result: what came of it (an id), for a second record.
+    func recorded<R>(_ operation: String, target: String, result: (R) -> String? = { _ in nil }, _ work: () throws -> R) throws -> R {
         let outbox = AdministrationOutbox(dataDirectory: try directory())
         try outbox.record(operation, target: target)
-        do { return try work() } catch {
+        do {
+            let done = try work()
+            if let made = result(done) { try outbox.record(operation, target: target, details: [(name: "made", value: made)]) }
+            return done
+        } catch {
             try outbox.record(operation, target: target, details: [(name: "result", value: "failed")])
             if let fault = error as? Fault { throw ValidationError(fault.message) }
             throw error

@@ -305,16 +305,16 @@ def test_transcripts_are_guarded(line, mock, kind):
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 429, 500])
-def test_upstream_errors_are_guarded(line, mock, status):
+def test_upstream_errors_are_guarded(line, mock, spares, status):
     body = {"error": {"code": "x", "message": "plain", "param": "p", "type": "t", "innererror": {"code": "c", "detail": "plain"}, "x": ["plain"]}}
     for place in places(body):
         mock.clear()
         mock.script("chat/completions", {"status": status, "json": planted(body, place)}, repeat=True)
-        answer = line.ask("POST", targets("chat/completions", "marked")[0], fixture("chat/basic")["request"])
-        assert answer.status >= 400 and not holds_word(answer.raw_head + answer.body), name_of(place)
+        answer = line.ask("POST", targets("chat/completions", spares())[0], fixture("chat/basic")["request"])
+        assert answer.status >= 400 and mock.requests and not holds_word(answer.raw_head + answer.body), name_of(place)
     mock.clear()
     mock.script("chat/completions", {"status": status, "text": MARKER, "headers": {"content-type": "text/plain"}}, repeat=True)
-    assert not holds_word(line.ask("POST", targets("chat/completions", "marked")[0], fixture("chat/basic")["request"]).body)
+    assert not holds_word(line.ask("POST", targets("chat/completions", spares())[0], fixture("chat/basic")["request"]).body)
 
 
 # Streams
@@ -437,7 +437,7 @@ def test_one_blocked_choice_leaves_the_other_alone(line, mock):
 
 def test_long_text_without_a_sentence_end_is_evaluated_not_released(line, mock):
     """A hold-back limit forces an evaluation, never a release."""
-    pieces = ["word " * 40] * 60 + [WORD] + ["word " * 40] * 10
+    pieces = ["word " * 40] * 60 + [WORD + " "] + ["word " * 40] * 10
     answer = stream(line, mock, deltas(pieces))
     assert not holds_word(answer.body) and b'"content_filter"' in answer.body
     assert len(joined(answer)) > 5_000, "what was clear went out before"

@@ -93,7 +93,7 @@ struct BodyReadingTests {
                 edits.replace(node.start..<node.end, with: Array(marker.utf8))
                 let planted = edits.apply(to: document.bytes)
                 let changed = try JSONDocument(parsing: planted)
-                let reading = BodyReading(of: changed, as: example.shape)
+                let reading = BodyReading(of: changed, as: example.shape, direction: example.name.contains("request") ? .prompt : .completion)
                 if node.kind == .string, isOpaque(index, of: document), !reading.opaque.isEmpty { continue }
                 #expect(inspector.inspect(reading.slots).isBlocked, "\(example.name): \(String(buffer: planted))")
                 positions += 1
@@ -107,7 +107,7 @@ struct BodyReadingTests {
         let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.mask))
         let body = #"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"x \\u007ayxwombat \\\"y\\\"\",\"n\":4111111111111111}"}}]}]}"#
         let document = try JSONDocument(parsing: ByteBuffer(string: body))
-        let outcome = inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest).slots)
+        let outcome = inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots)
         let masked = outcome.edits.apply(to: document.bytes)
         let text = String(buffer: masked)
         #expect(text.contains(#"{\"a\":\"x ********* \\\"y\\\"\",\"n\":4111111111111111}"#), "\(text)")
@@ -119,7 +119,7 @@ struct BodyReadingTests {
     @Test func blocksAKeyThatWouldHaveToBeMasked() throws {
         let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.mask))
         let document = try JSONDocument(parsing: ByteBuffer(string: #"{"messages":[],"zyxwombat":1}"#))
-        #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest).slots).isBlocked)
+        #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
     }
 
     @Test func findsAMarkerSplitOverTwoMessages() throws {
@@ -130,7 +130,7 @@ struct BodyReadingTests {
             #"{"messages":[{"role":"user","content":[{"type":"text","text":"zyx"},{"type":"text","text":"wombat"}]}]}"#,
         ] {
             let document = try JSONDocument(parsing: ByteBuffer(string: body))
-            #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest).slots).isBlocked, "\(body)")
+            #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked, "\(body)")
         }
     }
 
@@ -141,18 +141,18 @@ struct BodyReadingTests {
         let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.block))
         let document = try JSONDocument(
             parsing: ByteBuffer(string: "{\"messages\":[{\"role\":\"user\",\"content\":\"Some words before \(outer) and some words after.\"}]}"))
-        #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest).slots).isBlocked)
+        #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
         let half = outer.index(outer.startIndex, offsetBy: outer.count / 2)
         let split = try JSONDocument(
             parsing: ByteBuffer(
                 string: "{\"messages\":[{\"role\":\"user\",\"content\":\"Before \(outer[..<half])\"},{\"role\":\"user\",\"content\":\"\(outer[half...]) after.\"}]}"))
-        #expect(inspector.inspect(BodyReading(of: split, as: Shapes.chatRequest).slots).isBlocked)
+        #expect(inspector.inspect(BodyReading(of: split, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
     }
 
     @Test func saysThatAVerdictIsIncompleteWhenAGuardFails() throws {
         let engine = try Fixture.engine([MarkerDetector(), BrokenDetector()])
         let document = try JSONDocument(parsing: ByteBuffer(string: #"{"messages":[{"role":"user","content":"hello"}]}"#))
-        let slots = BodyReading(of: document, as: Shapes.chatRequest).slots
+        let slots = BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots
         #expect(!BodyInspector(engine: engine, context: Fixture.context(.block)).inspect(slots).verdict.isComplete)
         var open = Fixture.policy(.block)
         open.settings["broken"] = { var settings = GuardPolicy.GuardSettings(); settings.onFailure = .open; return settings }()
@@ -166,7 +166,7 @@ struct BodyReadingTests {
         policy.settings["marker"] = { var settings = GuardPolicy.GuardSettings(); settings.mode = .shadow; return settings }()
         let inspector = BodyInspector(engine: try Fixture.engine(), context: GuardEngine.Context(policy: policy))
         let document = try JSONDocument(parsing: ByteBuffer(string: #"{"messages":[{"role":"user","content":"zyxwombat"}]}"#))
-        let outcome = inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest).slots)
+        let outcome = inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots)
         #expect(!outcome.isBlocked)
         #expect(outcome.edits.isEmpty)
         #expect(outcome.verdict.reports["marker"]?.counts == ["Marker": 1])

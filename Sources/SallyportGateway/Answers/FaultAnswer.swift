@@ -68,6 +68,12 @@ struct FaultAnswer {
         body = json.buffer
     }
 
+    /// The wire's spelling of a reason, for records.
+    static func code(of code: Fault.Code, in dialect: ErrorDialect) -> String {
+        let (_, spelled, type) = words(for: code, in: dialect)
+        return spelled ?? type ?? code.rawValue
+    }
+
     private static func words(for code: Fault.Code, in dialect: ErrorDialect) -> (status: Int, code: String?, type: String?) {
         if dialect != .openAI { return analysisWords(for: code, in: dialect) }
         let invalid = "invalid_request_error"

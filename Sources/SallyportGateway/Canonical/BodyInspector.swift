@@ -61,7 +61,7 @@ struct BodyInspector: Sendable {
             outcome.blocked.insert(place)
             outcome.verdict.action = .block
         }
-        if slot.kind != .key { slot.apply(result.edits, to: &outcome.edits) }
+        slot.apply(result.edits, to: &outcome.edits)
     }
 }
 
@@ -71,7 +71,7 @@ extension BodyInspector {
         guard isWhole, let document = try? JSONDocument(parsing: passage.text), document.nodes[0].kind == .object || document.nodes[0].kind == .array
         else { return engine.inspect(passage, in: context, verdict: &verdict) }
         var result = PassageVerdict()
-        for slot in BodyReading(of: document, as: .text(passage.origin)).slots {
+        for slot in BodyReading(of: document, as: .text(passage.origin), direction: passage.origin.direction).slots {
             let own = engine.inspect(slot.passage, in: context, verdict: &verdict)
             guard !own.findings.isEmpty else { continue }
             let isKey = slot.kind == .key && own.action.rewrites

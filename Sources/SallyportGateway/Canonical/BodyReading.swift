@@ -21,8 +21,13 @@ struct BodyReading {
     private static let longestToken = 256
     private static let nestedLimits = JSONLimits.standard
 
-    init(of document: JSONDocument, as shape: TextShape) {
+    /// Whose words the strings are that no shape speaks of.
+    private let unnamed: PassageOrigin
+
+    /// - Parameter direction: an unknown member of an answer is the model's word, one of a request the caller's.
+    init(of document: JSONDocument, as shape: TextShape, direction: Direction) {
         self.document = document
+        unnamed = direction == .prompt ? .metadata : .completion
         walk(0, shape)
     }
 
@@ -32,13 +37,13 @@ struct BodyReading {
         let kind = document.nodes[node].kind
         switch shape {
         // Below a speaker `.assistant` means "whoever speaks".
-        case .text(let origin): allText(node, origin == .assistant ? role : origin)
+        case .text(let origin): allText(node, origin == .assistant ? role : origin == .metadata ? unnamed : origin)
         case .fields(let members):
             if kind == .object { walkObject(node, members) } else if kind == .array { eachElement(node, shape) } else { scalar(node, members.others) }
         case .array(let element):
             if kind == .array { eachElement(node, element) } else { walk(node, element) }
         case .token:
-            if kind == .string { token(node) } else { allText(node, .metadata) }
+            if kind == .string { token(node) } else { allText(node, unnamed) }
         case .json(let origin):
             if kind == .string { nested(node, origin) } else { allText(node, origin) }
         case .reference(let resource):
@@ -46,20 +51,20 @@ struct BodyReading {
                 if let id = document.string(node) { references.append(BodyReference(kind: resource, node: node, id: id)) }
                 token(node)
             } else {
-                allText(node, .metadata, reference: resource)
+                allText(node, unnamed, reference: resource)
             }
         case .opaque(let what):
             if kind != .null, kind != .false {
                 opaque.insert(what)
-                if kind != .string || document.nodes[node].end - document.nodes[node].start < 4096 { allText(node, .metadata) }
+                if kind != .string || document.nodes[node].end - document.nodes[node].start < 4096 { allText(node, unnamed) }
             }
         case .imageLink:
             if kind == .string {
                 let isInline = document.bytes.hasPrefix("data:", at: document.nodes[node].start)
                 opaque.insert(isInline ? .inlineImage : .remoteImage)
-                if !isInline { prose(node, .metadata) }
+                if !isInline { prose(node, unnamed) }
             } else {
-                allText(node, .metadata)
+                allText(node, unnamed)
             }
         case .textOrTokens(let origin):
             if kind == .array, firstElementIsNumber(node) { opaque.insert(.tokenArray) } else { allText(node, origin) }
@@ -70,16 +75,17 @@ struct BodyReading {
                 if !document.equals(node, "function") && !document.equals(node, "custom") { opaque.insert(.hostedTool) }
                 token(node)
             } else {
-                allText(node, .metadata)
+                allText(node, unnamed)
             }
         case .numbers:
-            if kind == .string { return }
-            if kind == .object { allText(node, .metadata) }
+            // An encoding is long and has no blanks; anything else that stands here is text.
+            if kind == .string, document.nodes[node].end - document.nodes[node].start > BodyReading.longestToken, isEncoding(node) { return }
+            allText(node, unnamed)
         }
     }
 
     private mutating func scalar(_ node: Int, _ shape: TextShape) {
-        if case .fields = shape { return allText(node, .metadata) }
+        if case .fields = shape { return allText(node, unnamed) }
         walk(node, shape)
     }
 
@@ -162,7 +168,7 @@ struct BodyReading {
         guard text.bytes.readableBytes > 0 else { return }
         slots.append(
             TextSlot(
-                kind: .key, passage: Passage(text.bytes, origin: .metadata, isASCII: text.isASCII), text: text, outer: nil,
+                kind: .key, passage: Passage(text.bytes, origin: unnamed, isASCII: text.isASCII), text: text, outer: nil,
                 choice: choice, channel: nil))
     }
 
@@ -172,7 +178,7 @@ struct BodyReading {
         let isToken = text.isASCII && text.bytes.readableBytes <= BodyReading.longestToken && BodyReading.isSpelledLikeToken(text.bytes)
         slots.append(
             TextSlot(
-                kind: isToken ? .token : .prose, passage: Passage(text.bytes, origin: .metadata, isASCII: text.isASCII), text: text,
+                kind: isToken ? .token : .prose, passage: Passage(text.bytes, origin: unnamed, isASCII: text.isASCII), text: text,
                 outer: nil, choice: choice, channel: nil))
     }
 
@@ -201,6 +207,17 @@ struct BodyReading {
                     kind: node.kind == .key ? .key : node.kind == .number ? .number : .prose,
                     passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII), text: text, outer: outer,
                     choice: choice, channel: nil))
+        }
+    }
+
+    /// The base64 alphabet throughout.
+    private func isEncoding(_ node: Int) -> Bool {
+        let range = document.nodes[node].start..<document.nodes[node].end
+        return document.bytes.withUnsafeReadableBytes { bytes in
+            bytes[range].allSatisfy { byte in
+                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x2F && byte <= 0x39) || byte == 0x2B || byte == 0x3D
+                    || byte == 0x2D || byte == 0x5F
+            }
         }
     }
 

@@ -58,10 +58,14 @@ struct MultipartReading {
         "output_format", "input_fidelity", "expires_after[anchor]", "expires_after[seconds]",
     ]
 
+    private static let knownFields = tokenFields.union(["file", "image", "image[]", "mask", "prompt", "user"])
+
     init(of multipart: MultipartBody, in body: ByteBuffer, operation: Operation.Name) {
         for part in multipart.parts {
             guard let bytes = body.getSlice(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count) else { continue }
             if let filename = part.filename { slots.append(.query(filename)) }
+            if let type = part.contentType { slots.append(.query(type)) }
+            if !MultipartReading.knownFields.contains(part.name) { slots.append(.query(part.name)) }
             let isText = bytes.withUnsafeReadableBytes { UTF8Text.isValid($0) && !MultipartReading.looksBinary($0) }
             if part.filename != nil || !isText {
                 guard isText else {

@@ -56,7 +56,17 @@ enum Shapes {
             ("top_logprobs", .array(.object([("bytes", .numbers)], others: .text(.completion)))),
         ], others: .text(.completion))
     private static let logprobs = TextShape.object([("content", .array(tokenLogprobs)), ("refusal", .array(tokenLogprobs))], others: .text(.completion))
-    private static let usage = TextShape.object([], others: .numbers)
+    private static let usageDetails = TextShape.object(
+        [
+            ("cached_tokens", .token), ("audio_tokens", .token), ("reasoning_tokens", .token), ("accepted_prediction_tokens", .token),
+            ("rejected_prediction_tokens", .token), ("text_tokens", .token), ("image_tokens", .token),
+        ], others: .text(.completion))
+    private static let usage = TextShape.object(
+        [
+            ("prompt_tokens", .token), ("completion_tokens", .token), ("total_tokens", .token), ("input_tokens", .token),
+            ("output_tokens", .token), ("prompt_tokens_details", usageDetails), ("completion_tokens_details", usageDetails),
+            ("input_tokens_details", usageDetails), ("output_tokens_details", usageDetails),
+        ], others: .text(.completion))
     private static let answerToolCall = TextShape.object(
         [
             ("id", .token), ("type", .token), ("index", .token),

@@ -22,8 +22,12 @@ struct TextSlot {
     /// The text stands in a body that is not JSON: nothing is escaped.
     var isPlain = false
 
+    /// The text stands outside of the body: it can be blocked, not rewritten.
+    var isOutside = false
+
     /// Writes edits of the passage into the document.
     func apply(_ edits: [TextEdit], to document: inout JSONEdits) {
+        guard !isOutside else { return }
         for edit in edits {
             var replacement = ByteBuffer()
             if kind == .number { replacement.writeInteger(UInt8(ascii: "\"")) }

@@ -16,8 +16,11 @@ extension Exchange {
         if answerStatus >= 300 && answerStatus < 400 {
             throw Fault(.upstreamInvalid, "The upstream answered with a redirect, which is never followed.")
         }
-        if answerBody.readableBytes == 0 { return finish(answerBody, type: type) }
         let isJSON = type.contains("json")
+        if !isError, operation.answersInJSON, operation.name != .service, answerStatus != 204, !isJSON, !looksLikeJSON(answerBody) {
+            throw Fault(.upstreamInvalid, "The upstream's answer is not what this operation answers with.")
+        }
+        if answerBody.readableBytes == 0 { return finish(answerBody, type: type) }
         if isJSON || looksLikeJSON(answerBody), !isFileOfRows(operation) {
             return try inspectJSON(operation, isError: isError, context: context, type: type)
         }
@@ -126,7 +129,7 @@ extension Exchange {
             case .json(let shape), .stream(_, let shape), .transcript(let shape): isError ? Shapes.errorAnswer : shape
             case .generatedAudio, .file: Shapes.anyAnswer
             }
-        let reading = BodyReading(of: document, as: shape)
+        let reading = BodyReading(of: document, as: shape, direction: .completion)
         for kind in reading.opaque.sorted(by: { $0.rawValue < $1.rawValue }) { try requireRecording(of: kind) }
         if policy.isSilent(for: .completion) && context.extraDetectors.isEmpty {
             return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type)
@@ -256,7 +259,7 @@ extension Exchange {
             guard phase != .ended else { return }
             guard isRecorded else { return refuseUnrecorded() }
             var headers = baseHeaders()
-            HeaderRules.forCaller(answerHeaders, into: &headers)
+            HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
             if headers["content-type"].isEmpty { headers.add(name: "content-type", value: type.isEmpty ? "application/json" : type) }
             respond(status: answerStatus, headers: headers, body: bytes)
             conclude()

@@ -199,7 +199,14 @@ struct EmbeddedAnswer: Sendable {
         json.beginArray()
         if !isEmpty { writeItem(&json, status: "completed", hasText: true) }
         json.endArray()
-        json.raw(",\"parallel_tool_calls\":false,\"tool_choice\":\"auto\",\"tools\":[],\"store\":false")
+        json.key("parallel_tool_calls")
+        json.bool(false)
+        json.key("tool_choice")
+        json.string("auto")
+        json.key("tools")
+        json.raw("[]")
+        json.key("store")
+        json.bool(false)
         if !isEmpty { writeUsage(&json, "input_tokens", "output_tokens") }
         json.endObject()
     }

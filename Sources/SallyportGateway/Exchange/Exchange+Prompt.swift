@@ -12,10 +12,19 @@ extension Exchange {
             throw Fault.lacks(operation.dataAction, for: "\(head.method.rawValue) /\(operation.path.joined(separator: "/"))")
         }
         try parseBody(operation)
-        if operation.name == .modelsList || operation.name == .modelsGet { return try answerModels(ids.first, principal) }
+        if operation.name == .modelsList || operation.name == .modelsGet {
+            // The classic form also describes base models, which only the upstream knows.
+            let isDeployment = ids.first.map { snapshot.deployments[DeploymentID($0)] != nil } ?? true
+            if isDeployment || form == .v1 || snapshot.resourceUpstream == nil { return try answerModels(ids.first, principal) }
+        }
         try resolveDeployment(operation, named: named, by: principal)
-        policy = try snapshot.policy(
-            floor: deployment?.policy ?? "Default", selected: head.headers.first(name: "x-policy-id"), by: principal)
+        let selected = head.headers.first(name: "x-policy-id")
+        policy =
+            if let deployment {
+                try snapshot.policy(floor: deployment.policy, selected: selected, by: principal)
+            } else {
+                try snapshot.resourcePolicy(selected: selected, for: principal, at: snapshot.resourceUpstream?.id)
+            }
         noteStream(operation)
         try judge(operation, form: form, ids: ids, for: principal)
     }
@@ -49,7 +58,11 @@ extension Exchange {
             // An action without parameters: an empty object at most.
             guard body.readableBytes > 0 else { return }
             document = try parse(body)
-        case .json, .any: document = try parse(body)
+        case .json, .any:
+            if let type = head.headers.first(name: "content-type"), !type.lowercased().contains("json") {
+                throw Fault(.invalidRequest, "This operation takes application/json.")
+            }
+            document = try parse(body)
         case .multipart:
             guard let type = head.headers.first(name: "content-type"), let boundary = MultipartBody.boundary(fromContentType: type) else {
                 throw Fault(.invalidRequest, "This operation takes multipart/form-data with a boundary.")
@@ -86,10 +99,7 @@ extension Exchange {
                 throw Fault(.invalidRequest, "The request body must be a JSON object.")
             }
             try RequestChecks.check(document, for: operation.name)
-            if name == nil, let model = document.member("model", of: 0) {
-                guard let text = document.string(model) else { throw Fault(.invalidRequest, "'model' must be a string.", param: "model") }
-                name = text
-            }
+            if name == nil { name = document.member("model", of: 0).flatMap(document.string) }
         } else if name == nil, let multipart, let part = multipart.parts(named: "model").first {
             name = body.getString(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count)
         }
@@ -126,7 +136,7 @@ extension Exchange {
         if let document {
             let shape: TextShape =
                 if case .json(let shape) = operation.body { shape } else { Shapes.anyRequest }
-            let reading = BodyReading(of: document, as: shape)
+            let reading = BodyReading(of: document, as: shape, direction: .prompt)
             slots = reading.slots
             references = reading.references
             opaque = reading.opaque
@@ -295,6 +305,7 @@ extension Exchange {
     /// The guards read while the intent goes on record; both must end well before anything else happens.
     private func inspect(_ slots: [TextSlot], then proceed: @escaping () throws -> Void) {
         guard let context else { return refuse(Fault(.internal, "No policy.")) }
+        summary.upstream = targets.first?.upstream
         let intent = recordIntent()
         let inspector = BodyInspector(engine: snapshot.engine, context: context)
         let isSilent = policy.isSilent(for: .prompt)
@@ -344,6 +355,6 @@ extension TextSlot {
     /// A text outside of the body: it can be blocked, not rewritten.
     static func query(_ text: String) -> TextSlot {
         let passage = Passage(text, origin: .user)
-        return TextSlot(kind: .key, passage: passage, text: DecodedText.plain(passage.text), outer: nil, choice: nil, channel: nil)
+        return TextSlot(kind: .key, passage: passage, text: DecodedText.plain(passage.text), outer: nil, choice: nil, channel: nil, isOutside: true)
     }
 }

@@ -14,6 +14,7 @@ extension Exchange {
         record.sourceAddress = source?.ipAddress
         record.operation = summary.operation
         record.deployment = deployment?.id
+        record.upstream = summary.upstream
         record.apiVersion = summary.apiVersion.isEmpty ? nil : summary.apiVersion
         record.isStream = isStreamRequested
         record.requestBytes = summary.requestBytes
@@ -35,7 +36,6 @@ extension Exchange {
     func recordOutcome(verdict: AuditRecord.Verdict, then: @escaping (_ isRecorded: Bool) -> Void) {
         outcomeIsBegun = true
         var outcome = record(.exchangeOutcome)
-        outcome.upstream = summary.upstream
         outcome.targetModel = summary.model
         outcome.responseBytes = summary.responseBytes
         outcome.promptTokens = summary.promptTokens
@@ -46,7 +46,7 @@ extension Exchange {
         outcome.verdict = verdict
         outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)
         outcome.status = summary.status
-        outcome.errorCode = summary.faultCode?.rawValue
+        outcome.errorCode = summary.faultCode.map { FaultAnswer.code(of: $0, in: dialect) }
         outcome.finish = summary.finishReason
         outcome.attempts = summary.attempts
         let now = Exchange.nanoseconds()

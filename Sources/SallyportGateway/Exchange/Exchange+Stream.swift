@@ -26,7 +26,7 @@ extension Exchange {
 
     func writeStreamHead() {
         var headers = baseHeaders()
-        HeaderRules.forCaller(answerHeaders, into: &headers)
+        HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
         headers.replaceOrAdd(name: "content-type", value: answerHeaders.first("content-type") ?? "text/event-stream; charset=utf-8")
         headers.replaceOrAdd(name: "cache-control", value: "no-cache, must-revalidate")
         headers.replaceOrAdd(name: "x-accel-buffering", value: "no")

@@ -56,7 +56,8 @@ extension Exchange {
         }
         // Another target first; the same one again only when it alone is there and the call is harmless.
         if tried.count >= targets.count {
-            guard failure != nil || safety == .always else { return false }
+            // An answer that says "later" is for the caller; one that says "broken" may be bad luck.
+            guard failure != nil || answerStatus != 429 else { return false }
             guard targets.count == 1, failure?.kind != .unavailable, failure?.kind != .circuitOpen else { return false }
             tried = []
             retriedSame += 1
@@ -179,7 +180,7 @@ extension Exchange: UpstreamResponseDelegate {
     }
 
     /// Answers that say "not now, not here": another target may do better.
-    private static let passesOn: Set<Int> = [429, 502, 503, 504]
+    private static let passesOn: Set<Int> = [429, 500, 502, 503, 504]
 }
 
 /// What an attempt needs to be made again.

@@ -103,13 +103,13 @@ final class Exchange {
     }
 
     private func readHead() throws {
+        if head.uri.hasPrefix("/contentsafety/") { dialect = .contentSafety }
+        if head.uri.hasPrefix("/language/") { dialect = .language }
         let path: CanonicalPath
         do { path = try CanonicalPath(parsing: head.uri) } catch {
             throw Fault(.invalidRequest, "The request target is not a plain path: it must be in origin form, without '//', dot segments or encoded slashes.")
         }
         self.path = path
-        if path.segments.first == "contentsafety" { dialect = .contentSafety }
-        if path.segments.first == "language" { dialect = .language }
         let now = runtime.parts.clock().seconds
         let credential: Substring
         let principal: Principal

@@ -11,7 +11,7 @@ enum RequestChecks {
     static func check(_ document: JSONDocument, for operation: Operation.Name) throws {
         try type(of: "stream", is: [.true, .false, .null], "a boolean", document)
         try type(of: "n", is: [.number, .null], "an integer", document)
-        try type(of: "model", is: [.string], "a string", document)
+        try type(of: "model", is: [.string, .null], "a string", document)
         switch operation {
         case .chatCompletions:
             let messages = try required("messages", of: document)

@@ -64,6 +64,8 @@ struct StreamGate {
         var edits = JSONEdits()
         var pieces: [Piece] = []
         var isDropped = false
+        /// A guard changed a text that stands alone in it.
+        var isRewritten = false
         /// A synthetic event, written by us.
         var own: ByteBuffer?
         var isLast = false
@@ -125,6 +127,8 @@ struct StreamGate {
     // MARK: One event
 
     private mutating func take(_ event: SSEEvent) throws {
+        try readSurroundings(of: event)
+        if isTerminated { return }
         guard let data = event.data, data.readableBytes > 0 else { return queue.append(HeldEvent(event: event)) }
         if data.readableBytes == 6, data.hasPrefix("[DONE]", at: 0) {
             try finishChannels { _ in true }
@@ -144,13 +148,48 @@ struct StreamGate {
         if isTerminated { return }
         annotateFirst(document, &held, type)
         if isSilent {
+            noteTemplate(document)
             try noteFinish(document, &held, type)
             return queue.append(held)
         }
         try read(document, type, &held)
         if isTerminated { return }
+        if !held.isDropped && !held.isRewritten { noteTemplate(document) }
         queue.append(held)
         if configuration.dialect != .responses { try finishChoices(document) }
+    }
+
+    /// Comments, names and ids travel beside the data: words in them are words too.
+    private mutating func readSurroundings(of event: SSEEvent) throws {
+        guard !isSilent else { return }
+        let length = event.data?.readableBytes ?? 0
+        // `data: …` and its line ends, and nothing else.
+        if event.data != nil, event.raw.readableBytes <= length + 10, event.name == nil { return }
+        var words = event.raw
+        if let offset = event.dataOffset, let before = event.raw.getSlice(at: event.raw.readerIndex, length: offset) {
+            words = before
+            let end = offset + length
+            if let after = event.raw.getSlice(at: event.raw.readerIndex + end, length: event.raw.readableBytes - end) { words.writeImmutableBuffer(after) }
+        } else if event.data != nil {
+            return
+        }
+        guard !seenTokens.contains(words) else { return }
+        guard words.withUnsafeReadableBytes({ UTF8Text.isValid($0) }) else {
+            throw Fault(.upstreamInvalid, "The upstream's event stream is not valid UTF-8.")
+        }
+        let text = DecodedText.plain(words)
+        let slot = TextSlot(
+            kind: .key, passage: Passage(words, origin: .completion, isASCII: text.isASCII), text: text, outer: nil, choice: nil, channel: nil,
+            isOutside: true)
+        let outcome = inspector.inspect([slot])
+        verdict.merge(outcome.verdict)
+        guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
+        for (choice, found) in outcome.findings { findings[choice, default: []] += found }
+        if outcome.isBlocked {
+            for choice in 0..<max(1, configuration.choices) where !isTerminated { try block(choice) }
+        } else if seenTokens.count < 1024 {
+            seenTokens.insert(words)
+        }
     }
 
     private mutating func read(_ document: JSONDocument, _ type: String, _ held: inout HeldEvent) throws {
@@ -160,7 +199,7 @@ struct StreamGate {
             case .completions: Shapes.completionsEvent
             case .responses: Shapes.responsesEvent(type)
             }
-        let reading = BodyReading(of: document, as: shape)
+        let reading = BodyReading(of: document, as: shape, direction: .completion)
         for kind in reading.opaque where policy.action(onUninspectable: kind) == .refuse {
             throw Fault(.uninspectable, "The answer holds content that cannot be inspected (\(kind.rawValue)), which the policy refuses.")
         }
@@ -193,6 +232,7 @@ struct StreamGate {
                 slot.apply(restore(slot.passage), to: &outcome.edits)
             }
         }
+        held.isRewritten = !outcome.edits.isEmpty
         held.edits.append(contentsOf: outcome.edits)
     }
 
@@ -429,8 +469,8 @@ struct StreamGate {
 
     // MARK: Annotating
 
-    /// The first chunk carries the prompt's annotations: in the provider's own event, or in one of ours before it.
-    private mutating func annotateFirst(_ document: JSONDocument, _ held: inout HeldEvent, _ type: String) {
+    /// What our own events repeat of the upstream's (ids, names): only from events that were read and found fit to pass.
+    private mutating func noteTemplate(_ document: JSONDocument) {
         if template == nil || (configuration.dialect != .responses && document.member("id", of: 0).map { document.nodes[$0].end > document.nodes[$0].start } == true && createdID == nil) {
             template = document
         }
@@ -438,6 +478,10 @@ struct StreamGate {
             let holder = configuration.dialect == .responses ? document.member("response", of: 0) ?? 0 : 0
             if let id = document.member("id", of: holder).flatMap(document.string), !id.isEmpty { createdID = id }
         }
+    }
+
+    /// The first chunk carries the prompt's annotations: in the provider's own event, or in one of ours before it.
+    private mutating func annotateFirst(_ document: JSONDocument, _ held: inout HeldEvent, _ type: String) {
         guard let results = configuration.promptResults else { return }
         if configuration.dialect == .responses {
             guard let response = document.member("response", of: 0), document.nodes[response].kind == .object else { return }
@@ -527,17 +571,36 @@ struct StreamGate {
         let start = configuration.promptCodePoints + before
         let end = configuration.promptCodePoints + (holds[channel]?.end ?? before)
         var json = JSONWriter(capacity: 512)
-        json.raw("{\"id\":\"\",\"object\":\"\",\"created\":0,\"model\":\"\",\"choices\":[{\"index\":")
+        json.beginObject()
+        for name in ["id", "object", "model"] as [StaticString] {
+            json.key(name)
+            json.string("")
+        }
+        json.key("created")
+        json.int(0)
+        json.key("choices")
+        json.beginArray()
+        json.beginObject()
+        json.key("index")
         json.int(channel.index)
-        json.raw(isViolation ? ",\"finish_reason\":\"content_filter\",\"content_filter_results\":" : ",\"finish_reason\":null,\"content_filter_results\":")
+        json.key("finish_reason")
+        if isViolation { json.string("content_filter") } else { json.null() }
+        json.key("content_filter_results")
         json.raw(results)
-        json.raw(",\"content_filter_offsets\":{\"check_offset\":")
+        json.key("content_filter_offsets")
+        json.beginObject()
+        json.key("check_offset")
         json.int(start)
-        json.raw(",\"start_offset\":")
+        json.key("start_offset")
         json.int(start)
-        json.raw(",\"end_offset\":")
+        json.key("end_offset")
         json.int(end)
-        json.raw("}}],\"usage\":null}")
+        json.endObject()
+        json.endObject()
+        json.endArray()
+        json.key("usage")
+        json.null()
+        json.endObject()
         queue.append(own(StreamGate.event(json.buffer)))
         if isViolation {
             wasBlocked = true

@@ -111,6 +111,13 @@ struct Operation: Sendable {
         isIdempotent = method == "GET" || name == .embeddings
     }
 
+    var answersInJSON: Bool {
+        switch answer {
+        case .json, .stream: true
+        case .generatedAudio, .file, .transcript: false
+        }
+    }
+
     /// Azure's data action, as a denied call names it.
     var dataAction: String {
         let joined = path.filter { $0 != "*" }.joined(separator: "/")

@@ -117,6 +117,10 @@ final class DataPlaneHandler: ChannelInboundHandler {
         if size > runtime.snapshot.configuration.maximumHeaderBytes {
             return exchange.refuse(Fault(.headersTooLarge, "The request's header fields are larger than is accepted here."), bodyIsUnread: true)
         }
+        // RFC 9112, section 3.2: exactly one Host, or nobody knows whom the request is for.
+        if head.headers[canonicalForm: "host"].count != 1, head.version.minor >= 1 {
+            return exchange.refuse(Fault(.invalidRequest, "The request must have exactly one Host header field."), bodyIsUnread: true)
+        }
         guard exchange.begin() else { return }
         if isReading, head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
             context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)

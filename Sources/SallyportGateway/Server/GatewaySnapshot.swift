@@ -35,6 +35,17 @@ package final class GatewaySnapshot: Sendable {
         return upstreams.values.filter { $0.kind == .azureOpenAI || $0.kind == .openAI }.min { $0.id < $1.id }
     }
 
+    /// The policy of calls without a deployment (files, batches, vector stores): what they make can be used with any deployment that the
+    /// caller may use there, so it must satisfy the policies of all of them.
+    func resourcePolicy(selected: String?, for principal: Principal, at upstream: UpstreamID?) throws -> GuardPolicy {
+        let floors = Set(deployments.values.filter { deployment in
+            principal.mayUse(deployment.id) && deployment.targets.contains { $0.upstream == upstream }
+        }.map(\.policy)).sorted()
+        var combined = try policy(floor: floors.first ?? "Default", selected: selected, by: principal)
+        for floor in floors.dropFirst() { combined = combined.tightened(by: try policy(floor: floor, selected: nil, by: principal)) }
+        return combined
+    }
+
     /// The policy in force: the deployment's floor, tightened by the one that the caller selected.
     /// - Throws: ``Fault`` `.invalidContentFilterPolicy` for one that does not exist or was not granted to the caller.
     func policy(floor: PolicyID, selected: String?, by principal: Principal) throws -> GuardPolicy {

@@ -43,8 +43,13 @@ enum HeaderRules {
         return fields
     }
 
-    static func forCaller(_ upstream: HeaderFields, into headers: inout HTTPHeaders) {
-        for (name, value) in upstream where callerward.contains(lowered(name)) { headers.replaceOrAdd(name: lowered(name), value: value) }
+    /// - Parameter ownLimits: the rate limits told are ours; the upstream's are not passed on.
+    static func forCaller(_ upstream: HeaderFields, ownLimits: Bool, into headers: inout HTTPHeaders) {
+        for (name, value) in upstream {
+            let name = lowered(name)
+            guard callerward.contains(name), !(ownLimits && name.hasPrefix("x-ratelimit-")) else { continue }
+            headers.replaceOrAdd(name: name, value: value)
+        }
     }
 
     private static func lowered(_ name: String) -> String {

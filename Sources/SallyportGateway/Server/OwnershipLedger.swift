@@ -43,7 +43,7 @@ package final class OwnershipLedger: Sendable {
     /// The ids of one kind that the caller may see.
     func ids(of kind: OwnedResource, for principal: Principal, on eventLoop: any EventLoop) -> EventLoopFuture<Set<String>> {
         pool.runIfActive(eventLoop: eventLoop) { [store] in
-            Set(try store.ownerships(of: kind, tenant: principal.tenant, project: principal.project).map(\.id))
+            Set(try store.ownerships(of: kind, tenant: principal.tenant, project: principal.project).filter { $0.belongs(to: principal) }.map(\.id))
         }
     }
 
@@ -56,6 +56,9 @@ package final class OwnershipLedger: Sendable {
 }
 
 extension Ownership {
-    /// A resource belongs to the project of the principal that made it.
-    func belongs(to principal: Principal) -> Bool { tenant == principal.tenant && project == principal.project }
+    /// A resource belongs to the principal that made it, and to its project where there is one: the `default` project is no project, since
+    /// every key without one is in it.
+    func belongs(to principal: Principal) -> Bool {
+        tenant == principal.tenant && (self.principal == principal.id || (project == principal.project && project != .default))
+    }
 }

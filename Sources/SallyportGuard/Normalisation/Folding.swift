@@ -147,7 +147,10 @@ struct Folding {
                 case .single(let byte, .always) where ASCII.isLetter(byte):
                     latin += 1
                     isInert = false
-                case .invisible, .mark: isInert = false
+                case .invisible: isInert = false
+                case .mark:
+                    isInert = false
+                    accents += 1
                 default: break scan
                 }
             }
@@ -184,6 +187,16 @@ struct Folding {
 
     private mutating func foldMarks(_ offset: Int) -> Int {
         var end = offset
+        if stripsAccents {
+            while end < source.count {
+                let (value, length) = source.scalar(at: end)
+                guard case .mark = trie.entry(value) else { break }
+                end += length
+            }
+            isLoud = true
+            builder.remove(offset..<end)
+            return end
+        }
         var count = 0
         var fused = 0
         var kept: (UInt32, UInt32) = (0, 0)

@@ -1,6 +1,7 @@
 import Foundation
 import SallyportCore
 import SallyportGuard
+import SallyportStorage
 
 /// All policies in force: the built-in ones, those of the policy directory, and those in the database, later ones in the place of earlier.
 enum PolicyLibrary {
@@ -9,6 +10,19 @@ enum PolicyLibrary {
         let file: String
         let reason: String
         var description: String { "\(file): \(reason)" }
+    }
+
+    /// The names of all policies that there are: for checks before anything is started.
+    static func names(directory: String?, database: String) throws -> Set<PolicyID> {
+        struct Nothing: PolicyStore {
+            func policies(of tenant: TenantID) throws -> [StoredPolicy] { [] }
+            func put(_ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64) throws -> Int { 0 }
+            func delete(_ name: PolicyID, of tenant: TenantID) throws -> Bool { false }
+            func revision() throws -> Int64 { 0 }
+        }
+        let store: any PolicyStore =
+            FileManager.default.fileExists(atPath: database) ? SQLPolicyStore(try SQLiteDatabase(.file(database))) : Nothing()
+        return Set(try load(directory: directory, store: store).map(\.id) + GuardPolicy.builtIn.map(\.id))
     }
 
     static func load(directory: String?, store: any PolicyStore, tenant: TenantID = .default) throws -> [GuardPolicy] {

@@ -32,6 +32,14 @@ package struct ServerPlan: Sendable {
     package var tracing: Tracing?
     package var warnings: [String]
 
+    /// The product's version, as it is shown.
+    package static let version = "0.1.0"
+
+    /// The upstreams, and the collector of traces.
+    func allEgress() throws -> [UpstreamConfiguration] {
+        try egress + (tracing.map { [try Observability.collectorConfiguration($0)] } ?? [])
+    }
+
     package struct Tracing: Sendable, Hashable {
         package var endpoint: String
         package var sampleRatio: Double

@@ -10,7 +10,7 @@ import SallyportGuard
 import SallyportIdentity
 import SallyportOversight
 import SallyportPatterns
-//LEAD import SallyportRetrieval
+import SallyportRetrieval
 import SallyportStorage
 
 /// The one place where the parts are put together, and the life of the process: start, reload, drain.
@@ -94,12 +94,21 @@ package final class ServerProcess: Sendable {
             configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
             limits: plan.limits)
         let egress = EgressClient(group: group, logger: logger)
-        egress.update(plan.egress)
+        egress.update(try plan.allEgress())
         let answers = DocumentAnswers(try DocumentAnswers.answerer(over: plan.documents))
         let refusals = RefusalAggregator()
-        let metrics = GatewayMetrics(
-            deployments: plan.deployments.map(\.id), region: plan.gateway.region, additional: additionalMetrics(audit))
-        let traces = plan.tracing.map { TraceExporter(serviceName: $0.serviceName, send: traceSender($0, egress: egress, group: group)) }
+        let upstreams = plan.egress.map(\.id)
+        let kinds = Dictionary(plan.upstreams.map { ($0.id, $0.kind) }) { first, _ in first }
+        let traces = plan.tracing.map {
+            TraceExporter(
+                serviceName: $0.serviceName, serviceVersion: ServerPlan.version, upstreamKinds: kinds,
+                send: Observability.sender(egress, group: group))
+        }
+        let metrics = GatewayMetrics(deployments: plan.deployments.map(\.id), region: plan.gateway.region, version: ServerPlan.version) { exposition in
+            Observability.audit(audit, into: &exposition)
+            Observability.upstreams(egress, upstreams, into: &exposition)
+            traces?.write(to: &exposition)
+        }
         let runtime = GatewayRuntime(
             .init(
                 client: egress, authenticator: directory, audit: audit, limits: limits,
@@ -215,7 +224,7 @@ package final class ServerProcess: Sendable {
         record.details = [(name: "generation", value: "\(generation)")] + policies.map { (name: "policy.\($0.id)", value: "\($0.version)") }
         _ = try await audit.append(record.encoded())
         try Self.warm(blocklists, policies)
-        egress.update(plan.egress)
+        egress.update(try plan.allEgress())
         answers.replace(answerer)
         runtime.replace(snapshot)
         state.withLockedValue {

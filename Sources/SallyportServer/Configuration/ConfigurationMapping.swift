@@ -32,12 +32,28 @@ struct ConfigurationMapping {
             limits[entry.name] = limitSet("limits.\(entry.name)")
         }
         let directory = text("data.directory") ?? "./var"
+        checkPolicies(data: directory)
         return ServerPlan(
             listen: text("server.listen").flatMap(ConfigurationValues.address) ?? .init(host: "127.0.0.1", port: 8080),
             metricsListen: metricsAddress(), threads: int("server.threads") ?? ProcessInfo.processInfo.activeProcessorCount,
             dataDirectory: directory, audit: audit(directory), gateway: gateway(), upstreams: upstreams.compactMap(\.descriptor),
             egress: upstreams.compactMap(\.egress), deployments: deployments, policiesDirectory: text("policies.directory"), limits: limits,
             documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: warnings)
+    }
+
+    /// A typing error in a policy's name must not be found by the first request.
+    private mutating func checkPolicies(data directory: String) {
+        guard tree.mistakes.isEmpty else { return }
+        let known: Set<PolicyID>
+        do { known = try PolicyLibrary.names(directory: text("policies.directory"), database: directory + "/sallyport.sqlite") } catch {
+            return tree.report("\(error)", at: "policies.directory")
+        }
+        for entry in tree.names["deployments"] ?? [] {
+            let path = "deployments.\(entry.name).policy"
+            guard let name = text(path), !known.contains(PolicyID(name)) else { continue }
+            let hint = ConfigurationTree.nearest(name, among: Set(known.map(\.rawValue))).map { ": did you mean '\($0)'?" } ?? ""
+            tree.report("the policy '\(name)' does not exist\(hint)", at: path)
+        }
     }
 
     // MARK: Sections
@@ -142,7 +158,7 @@ struct ConfigurationMapping {
         }
         upstream.egress = UpstreamConfiguration(
             id: id, kind: kind, endpoint: url, credential: credential(base, kind), timeouts: timeouts(base), pool: pool(base), tls: tls(base),
-            http: httpVersion(base), egress: egressPolicy(base), probe: probe(base), unavailableReason: reason)
+            http: httpVersion(base), egress: egressPolicy(base), breaker: breaker(base), probe: probe(base), unavailableReason: reason)
         return upstream
     }
 
@@ -203,6 +219,15 @@ struct ConfigurationMapping {
     private func egressPolicy(_ base: String) -> EgressPolicy {
         // What the operator configured may lie in a private network; link-local and metadata addresses need a word more.
         EgressPolicy(allowPrivate: true, allowLinkLocal: text("\(base).allowLinkLocal") == "true")
+    }
+
+    private func breaker(_ base: String) -> CircuitBreaker.Policy {
+        var policy = CircuitBreaker.Policy()
+        if let ratio = text("\(base).breaker.failureRatio").flatMap(Double.init) { policy.failureRatio = ratio }
+        if let count = int("\(base).breaker.minimumRequests") { policy.minimumRequests = count }
+        if let count = int("\(base).breaker.consecutiveFailures") { policy.consecutiveFailures = count }
+        if let time = duration("\(base).breaker.openFor") { policy.openFor = time }
+        return policy
     }
 
     private func probe(_ base: String) -> UpstreamProbe? {

@@ -39,14 +39,17 @@ struct ConfigurationTree {
         self.file = file
         self.environment = environment
         do {
-            guard let root = try Yams.compose(yaml: yaml) else { return }
+            guard let root = try Yams.compose(yaml: yaml) else {
+                report("the file is empty", nil)
+                return
+            }
             guard case .mapping(let mapping) = root else {
                 report("the file must be a map of sections", root.mark)
                 return
             }
             walk(mapping, concrete: "", pattern: "")
         } catch let error as YamlError {
-            mistakes.append(ConfigurationTree.mistake(error, file: file))
+            mistakes.append(ConfigurationTree.mistake(error, file: file, yaml: yaml))
         } catch {
             mistakes.append(ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML"))
         }
@@ -91,7 +94,7 @@ struct ConfigurationTree {
                 names[concrete, default: []].append((key, keyNode.mark?.line ?? 1, keyNode.mark?.column ?? 1))
             }
             if let known = ConfigurationKey.all.first(where: { $0.path == place }) {
-                read(value, as: known, at: here)
+                read(value, as: known, at: here, key: keyNode.mark)
             } else if case .mapping(let inner) = value {
                 walk(inner, concrete: here, pattern: place)
             } else if case .scalar(let scalar) = value, scalar.string.isEmpty || scalar.string == "null" || scalar.string == "~" {
@@ -102,7 +105,7 @@ struct ConfigurationTree {
         }
     }
 
-    private mutating func read(_ node: Node, as key: ConfigurationKey, at path: String) {
+    private mutating func read(_ node: Node, as key: ConfigurationKey, at path: String, key mark: Mark?) {
         switch (key.kind, node) {
         case (.texts, .sequence(let sequence)):
             var texts: [String] = []
@@ -117,14 +120,14 @@ struct ConfigurationTree {
                 walk(inner, concrete: "\(path)[\(index)]", pattern: "\(key.path)[]")
             }
             store(path, node, count: sequence.count)
-        case (.texts, _), (.objects, _): report("'\(path)' must be a list", node.mark)
+        case (.texts, _), (.objects, _): report("'\(path)' must be a list", mark)
         case (_, .scalar(let scalar)):
             let (text, unset) = substituted(scalar.string)
             if unset == nil, let reason = ConfigurationValues.mistake(in: text, as: key.kind) {
                 return report("'\(path)' \(reason)", node.mark)
             }
             store(path, node, text: text, unset: unset)
-        default: report("'\(path)' must be \(key.kindName)", node.mark)
+        default: report("'\(path)' must be \(key.kindName)", mark)
         }
     }
 
@@ -188,13 +191,20 @@ struct ConfigurationTree {
         return row[b.count]
     }
 
-    private static func mistake(_ error: YamlError, file: String) -> ConfigurationMistake {
+    /// Where a key stands for the second time: the parser tells only where its map begins.
+    private static func secondLine(of key: String, from first: Int, in yaml: String) -> Int {
+        let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false)
+        let found = lines.indices.filter { $0 + 1 >= first && lines[$0].drop { $0 == " " }.hasPrefix("\(key):") }
+        return found.count > 1 ? found[1] + 1 : first
+    }
+
+    private static func mistake(_ error: YamlError, file: String, yaml: String) -> ConfigurationMistake {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             ConfigurationMistake(file: file, line: mark.line, column: mark.column, message: "is not valid YAML: \(problem)")
         case .duplicatedKeysInMapping(let duplicates, let context):
             ConfigurationMistake(
-                file: file, line: context.mark.line, column: context.mark.column,
+                file: file, line: secondLine(of: duplicates.first.map { "\($0)" } ?? "", from: context.mark.line, in: yaml), column: context.mark.column,
                 message: "a key stands twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))")
         default: ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML")
         }

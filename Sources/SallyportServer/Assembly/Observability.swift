@@ -1,0 +1,64 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import SallyportCore
+import SallyportEgress
+import SallyportOversight
+
+/// What the parts have to show beside the exchanges, and the way of spans to their collector.
+enum Observability {
+    /// The collector is an upstream like any other: allowed because it is configured, with pooled connections and time limits.
+    static let collector: UpstreamID = "otlp-collector"
+
+    static func collectorConfiguration(_ tracing: ServerPlan.Tracing) throws -> UpstreamConfiguration {
+        let url = try EndpointURL(parsing: tracing.endpoint)
+        return UpstreamConfiguration(
+            id: collector, kind: .openAI, endpoint: url, timeouts: UpstreamTimeouts(connect: .seconds(2), firstByte: .seconds(5), idle: .seconds(5), total: .seconds(10)),
+            egress: EgressPolicy(allowPrivate: true))
+    }
+
+    static func sender(_ egress: EgressClient, group: any EventLoopGroup) -> @Sendable (ByteBuffer) -> EventLoopFuture<Void> {
+        { batch in
+            let eventLoop = group.next()
+            return eventLoop.flatSubmit {
+                let promise = eventLoop.makePromise(of: Void.self)
+                let request = UpstreamRequest(
+                    upstream: collector, method: "POST", path: "/", headers: ["content-type": TraceExporter.contentType], body: [batch],
+                    retrySafety: .beforeFirstByte)
+                _ = egress.send(request, on: eventLoop, delegate: StatusOnly(promise))
+                return promise.futureResult
+            }
+        }
+    }
+
+    static func audit(_ log: AuditLog, into exposition: inout Exposition) {
+        let figures = log.statistics
+        exposition.counter("sallyport_audit_records_total", help: "Records in the audit log since the start.", Double(figures.records))
+        exposition.counter("sallyport_audit_batches_total", help: "Group commits.", Double(figures.batches))
+        exposition.counter("sallyport_audit_failures_total", help: "Records that could not be written.", Double(figures.failures))
+        exposition.gauge("sallyport_audit_healthy", help: "1 while records are accepted.", log.isHealthy ? 1 : 0)
+    }
+
+    static func upstreams(_ egress: EgressClient, _ upstreams: [UpstreamID], into exposition: inout Exposition) {
+        for upstream in upstreams {
+            exposition.gauge(
+                "sallyport_upstream_available", help: "1 while the upstream may be asked.", egress.health(of: upstream).mayReceive ? 1 : 0,
+                labels: [("upstream", upstream.rawValue)])
+        }
+    }
+}
+
+/// Waits for an answer's status and forgets the rest.
+private final class StatusOnly: UpstreamResponseDelegate {
+    private struct Refused: Error { let status: Int }
+    private let promise: EventLoopPromise<Void>
+    private var status = 0
+
+    init(_ promise: EventLoopPromise<Void>) { self.promise = promise }
+
+    func upstreamDidReceiveHead(status: Int, headers: HeaderFields) { self.status = status }
+    func upstreamDidReceiveBody(_ chunk: ByteBuffer) {}
+    func upstreamDidFinish(trailers: HeaderFields) {
+        if (200..<300).contains(status) { promise.succeed() } else { promise.fail(Refused(status: status)) }
+    }
+    func upstreamDidFail(_ failure: UpstreamFailure) { promise.fail(failure) }
+}
