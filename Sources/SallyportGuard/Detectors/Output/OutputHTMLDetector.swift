@@ -1,0 +1,100 @@
+import SallyportCore
+
+/// Finds HTML that does something when an answer is shown: script, event handlers, frames, plug-ins, redirects, forms. Code that the answer shows
+/// (fences, inline spans) is left alone.
+///
+/// Category `output`/`active-html`; the evidence is the rule: `script`, `event-handler`, `frame`, `plug-in`, `redirect`, `base`, `form`, `style`, `stylesheet`.
+package struct OutputHTMLDetector: Detector {
+    package let id: DetectorID = "output-html"
+    package let layers: Set<TextLayer.Kind> = [.original]
+    package let patterns: [Pattern] = [Pattern("<[a-zA-Z]")]
+
+    private static let maximumTags = 16_384
+
+    package init() {}
+
+    package func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding] {
+        switch passage.origin {
+        case .completion, .reasoning, .upstreamError: break
+        default: return []
+        }
+        guard !hits.isEmpty else { return [] }
+        return passage.withBytes { text in
+            let code = MarkdownCode(text)
+            var found: [Finding] = []
+            var covered = 0
+            for hit in hits.prefix(Self.maximumTags) where hit.range.lowerBound >= covered && !code.contains(hit.range.lowerBound) {
+                guard let tag = HTMLTag(text, at: hit.range.lowerBound), let (rule, confidence) = Self.danger(of: tag, in: text) else { continue }
+                let range = Self.element(tag, in: text)
+                covered = range.upperBound
+                found.append(Finding(id, Finding.Category(.output, "active-html"), at: range, confidence: confidence, evidence: rule))
+            }
+            // Beyond the bound nothing is told apart any more.
+            if hits.count > Self.maximumTags {
+                found.append(
+                    Finding(
+                        id, Finding.Category(.output, "active-html"), at: hits[Self.maximumTags].range.lowerBound..<text.count, confidence: 0.6,
+                        evidence: "too-many-tags"))
+            }
+            return found
+        }
+    }
+
+    private static func danger(of tag: HTMLTag, in text: UnsafeRawBufferPointer) -> (rule: String, confidence: Double)? {
+        func has(_ name: String) -> Bool { tag.value(name, in: text) != nil }
+        if tag.attributes.contains(where: { isHandler($0, in: text) }) { return ("event-handler", 0.95) }
+        switch tag.name {
+        case "script":
+            // A word about the tag has neither an address nor an end.
+            if !tag.isClosed && tag.attributes.isEmpty { return nil }
+            return ("script", has("src") || closing(tag, in: text) != nil ? 0.95 : 0.6)
+        case "iframe", "frame", "portal", "fencedframe": return has("src") || has("srcdoc") ? ("frame", has("srcdoc") ? 0.95 : 0.85) : nil
+        case "object": return has("data") || has("classid") ? ("plug-in", 0.85) : nil
+        case "embed": return has("src") ? ("plug-in", 0.85) : nil
+        case "applet": return has("code") || has("archive") ? ("plug-in", 0.85) : nil
+        case "meta":
+            guard let kind = tag.value("http-equiv", in: text) else { return nil }
+            return text.holds("refresh", in: kind) ? ("redirect", 0.9) : nil
+        case "base": return has("href") ? ("base", 0.85) : nil
+        case "form": return has("action") || has("method") ? ("form", 0.75) : nil
+        case "button", "input": return has("formaction") ? ("form", 0.75) : nil
+        case "link":
+            guard let relation = tag.value("rel", in: text), has("href") else { return nil }
+            let rel = String(decoding: text[relation], as: UTF8.self).lowercased()
+            let loads = ["stylesheet", "import", "prefetch", "preload", "dns-prefetch", "preconnect", "modulepreload", "manifest"]
+            return loads.contains(where: rel.contains) ? ("stylesheet", 0.7) : nil
+        case "style":
+            guard let end = closing(tag, in: text) else { return nil }
+            let body = tag.range.upperBound..<end.lowerBound
+            let loads = ["@import", "url(", "expression(", "-moz-binding"].contains { word in
+                text.next(word, from: body.lowerBound).map { $0 < body.upperBound } ?? false
+            }
+            return loads ? ("style", 0.8) : nil
+        default: return nil
+        }
+    }
+
+    /// `onerror=`, `onload=`: "on", then letters, with a value.
+    private static func isHandler(_ attribute: HTMLTag.Attribute, in text: UnsafeRawBufferPointer) -> Bool {
+        let name = attribute.name
+        return (5...32).contains(name.count) && !attribute.value.isEmpty && text.starts(with: "on", at: name.lowerBound)
+            && text[name].allSatisfy(\.isASCIILetter)
+    }
+
+    /// The tag, or the whole element where its content acts too.
+    private static func element(_ tag: HTMLTag, in text: UnsafeRawBufferPointer) -> Range<Int> {
+        guard ["script", "style", "iframe", "object"].contains(tag.name), let end = closing(tag, in: text) else { return tag.range }
+        return tag.range.lowerBound..<end.upperBound
+    }
+
+    private static func closing(_ tag: HTMLTag, in text: UnsafeRawBufferPointer) -> Range<Int>? {
+        guard tag.isClosed else { return nil }
+        let limit = min(text.count, tag.range.upperBound + 65_536)
+        let window = UnsafeRawBufferPointer(rebasing: text[tag.range.upperBound..<limit])
+        guard let start = window.next("</\(tag.name)", from: 0) else { return nil }
+        var end = start + tag.name.utf8.count + 2
+        while end < window.count, window[end] != UInt8(ascii: ">"), end - start < 64 { end += 1 }
+        let offset = tag.range.upperBound
+        return offset + start..<offset + min(end + 1, window.count)
+    }
+}
