@@ -3,7 +3,7 @@ import time
 import pytest
 from openai import AzureOpenAI, OpenAI
 
-from gateway import API, BINARY, MARKER_LIST, SPARES, WORD, Gateway
+from gateway import API, BINARY, MARKER_LIST, WORD, Gateway
 from mock_upstream import MockUpstream
 
 
@@ -81,16 +81,6 @@ def gateway(request, shared_gateway, mock):
     assert shared_gateway.process.poll() is None, f"the gateway ended during an earlier test:\n{shared_gateway.log()[-4000:]}"
     request.node.stash.setdefault(LOG_START, {})[id(shared_gateway)] = len(shared_gateway.log())
     return shared_gateway
-
-
-SPARE_NUMBERS = iter(range(SPARES))
-
-
-@pytest.fixture
-def spare():
-    """Names deployments whose upstream no other test uses, so that it may fail: `spare("off")`."""
-    number = next(SPARE_NUMBERS)
-    return lambda policy: f"spare-{number}-{policy}"
 
 
 @pytest.fixture

@@ -37,11 +37,7 @@ def policy(name, *, blocklists=(), mode="Default", **extensions):
     }
 
 
-# Upstreams for tests that make one fail: its circuit breaker may open, and no other test meets it.
-SPARES = 100
-
 BOTH_WAYS = [(MARKER_LIST, "Prompt", True), (MARKER_LIST, "Completion", True)]
-ALL_KINDS = ["secret", "sensitive", "output", "invisible"]
 POLICIES = [
     policy("Off", annotations=False, uninspectable="record"),
     # Guards on and quiet: every detector runs, nothing is written into answers that need no change.
@@ -74,18 +70,13 @@ def configuration(upstream):
     }
     for document in POLICIES:
         deployments[document["name"].lower()] = {"upstream": "aoai", "model": "gpt-4o", "policy": document["name"]}
-    spares = {f"spare-{n}": {"kind": "azure-openai", "endpoint": upstream, "apiKey": "${UPSTREAM_KEY}"} for n in range(SPARES)}
-    for name in spares:
-        for policy_name in ("Default", "Off", "Marked"):
-            deployments[f"{name}-{policy_name.lower()}"] = {"upstream": name, "model": "gpt-4o", "policy": policy_name}
     return {
         "server": {"listen": None, "metricsListen": None},
         "data": {"directory": None},
         "upstreams": {
             "aoai": {"kind": "azure-openai", "endpoint": upstream, "apiKey": "${UPSTREAM_KEY}", "breaker": patient},
             "other": {"kind": "openai", "endpoint": f"{upstream}/v1", "apiKey": "${UPSTREAM_KEY}", "breaker": patient},
-            "documents": {"kind": "embedded"},
-            **spares,
+            "documents": {"kind": "embedded", "documents": None},
         },
         "deployments": deployments,
         "policies": {"directory": None},
@@ -115,6 +106,10 @@ class Gateway:
         self.tree = configuration(upstream)
         self.tree["data"]["directory"] = str(self.data)
         self.tree["policies"]["directory"] = str(self.policies)
+        documents = self.directory / "documents"
+        documents.mkdir(exist_ok=True)
+        (documents / "harbour.md").write_text("# The harbour\n\nThe harbour office opens at eight. The pilot boat leaves from the north quay at five.\n")
+        self.tree["upstreams"]["documents"]["documents"] = str(documents)
         if change:
             change(self.tree)
         self.process = None

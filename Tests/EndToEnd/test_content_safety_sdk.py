@@ -127,7 +127,7 @@ def test_text_is_analysed_against_lists(lists, analysis, name):
     lists.create_or_update_text_blocklist(name, TextBlocklist(blocklist_name=name))
     item = lists.add_or_update_blocklist_items(name, options(("harbour heist", None))).blocklist_items[0]
     # Without harm detectors in this build, harm categories must not be asked for silently: an empty list of them is the request.
-    found = analysis.analyze_text(AnalyzeTextOptions(text="They plan a Harbour  Heist tonight", blocklist_names=[name], categories=[], halt_on_blocklist_hit=True))
+    found = analysis.analyze_text(AnalyzeTextOptions(text="They plan a Harbour Heist tonight", blocklist_names=[name], categories=[], halt_on_blocklist_hit=True))
     assert [(m.blocklist_name, m.blocklist_item_id, m.blocklist_item_text) for m in found.blocklists_match] == [
         (name, item.blocklist_item_id, "harbour heist")
     ]

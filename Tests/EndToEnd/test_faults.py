@@ -22,14 +22,14 @@ def chat_request(deployment, body, key):
 
 
 @pytest.mark.parametrize("fault", ["reset", "close"])
-def test_upstream_that_drops_the_call_is_an_error_not_a_hang(gateway, keys, mock, spare, fault):
+def test_upstream_that_drops_the_call_is_an_error_not_a_hang(gateway, keys, mock, fault):
     mock.script("chat/completions", {"fault": fault}, repeat=True)
-    answer = gateway.chat(spare("default"), BODY, key=keys.user)
+    answer = gateway.chat("gpt-4o", BODY, key=keys.user)
     assert answer.status in (502, 503) and answer.error["message"]
 
 
-def test_connection_that_died_while_idle_is_replaced(gateway, keys, mock, upstream, spare):
-    deployment = spare("default")
+def test_connection_that_died_while_idle_is_replaced(gateway, keys, mock, upstream):
+    deployment = "gpt-4o"
     assert gateway.chat(deployment, BODY, key=keys.user).status == 200
     for connection in list(upstream.connections):
         upstream.loop.call_soon_threadsafe(connection.transport.abort)
@@ -38,23 +38,23 @@ def test_connection_that_died_while_idle_is_replaced(gateway, keys, mock, upstre
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_one_upstream_failure_is_retried(gateway, keys, mock, spare, status):
+def test_one_upstream_failure_is_retried(gateway, keys, mock, status):
     mock.script("chat/completions", {"fixture": f"errors/{status}"})
-    answer = gateway.chat(spare("default"), BODY, key=keys.user)
+    answer = gateway.chat("gpt-4o", BODY, key=keys.user)
     assert answer.status == 200
     assert len(mock.requests) == 2
     assert mock.requests[0].body == mock.requests[1].body
 
 
 @pytest.mark.parametrize(("name", "status"), [("500", 500), ("503", 503), ("429", 429)])
-def test_lasting_upstream_failure_reaches_the_caller_in_its_own_shape(gateway, keys, mock, spare, name, status):
+def test_lasting_upstream_failure_reaches_the_caller_in_its_own_shape(gateway, keys, mock, name, status):
     mock.script("chat/completions", {"fixture": f"errors/{name}"}, repeat=True)
-    deployment = spare("default")
-    answer = gateway.chat(deployment, BODY, key=keys.user)
+    answer = gateway.chat("gpt-4o", BODY, key=keys.user)
     assert answer.status == status
     assert answer.error["code"] == fixture(f"errors/{name}")["response"]["body"]["error"]["code"]
     assert len(mock.requests) <= 3
-    record = gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("deployment") == deployment)
+    id = answer.header("apim-request-id")
+    record = gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r["id"] == id)
     assert record["status"] == status and record["attempts"] == len(mock.requests)
 
 
@@ -94,11 +94,11 @@ BROKEN_ANSWERS = {
 }
 
 
-@pytest.mark.parametrize("policy", ["default", "off"])
+@pytest.mark.parametrize("deployment", ["gpt-4o", "off"])
 @pytest.mark.parametrize("behaviour", BROKEN_ANSWERS.values(), ids=BROKEN_ANSWERS.keys())
-def test_broken_answer_is_a_gateway_error(gateway, keys, mock, spare, policy, behaviour):
+def test_broken_answer_is_a_gateway_error(gateway, keys, mock, deployment, behaviour):
     mock.script("chat/completions", behaviour, repeat=True)
-    answer = gateway.chat(spare(policy), BODY, key=keys.user)
+    answer = gateway.chat(deployment, BODY, key=keys.user)
     assert answer.status in (502, 503), (answer.status, answer.body)
     assert answer.complete and answer.error["message"]
 
@@ -111,11 +111,11 @@ def test_answers_in_any_framing_are_read(gateway, keys, mock):
 
 
 @pytest.mark.parametrize("then", ["reset", "close", "half-chunk"])
-@pytest.mark.parametrize("policy", ["default", "off", "marked"])
-def test_stream_that_breaks_never_looks_finished(gateway, keys, mock, spare, policy, then):
+@pytest.mark.parametrize("deployment", ["gpt-4o", "off", "marked"])
+def test_stream_that_breaks_never_looks_finished(gateway, keys, mock, deployment, then):
     whole = b"".join(sse(e) for e in fixture("chat/stream")["events"])
     mock.script("chat/completions", {"fixture": "chat/stream", "cut_after": len(whole) * 2 // 3, "then": then})
-    answer = gateway.chat(spare(policy), STREAM, key=keys.user)
+    answer = gateway.chat(deployment, STREAM, key=keys.user)
     assert answer.status == 200
     finished = b"[DONE]" in answer.body and b'"finish_reason":"stop"' in answer.body
     assert not finished
@@ -136,10 +136,10 @@ def test_split_utf8_arrives_whole(gateway, keys, mock):
         assert answer.text() == text
 
 
-def test_invalid_utf8_in_a_stream_is_not_passed_on(gateway, keys, mock, spare):
+def test_invalid_utf8_in_a_stream_is_not_passed_on(gateway, keys, mock):
     bad = b'data: {"choices":[{"index":0,"delta":{"content":"abc \xff\xfe def. "}}]}\n\n'
     mock.script("chat/completions", {"parts": [{"bytes": base64.b64encode(bad).decode()}, {"event": "[DONE]"}]})
-    answer = gateway.chat(spare("marked"), STREAM, key=keys.user)
+    answer = gateway.chat("marked", STREAM, key=keys.user)
     assert b"\xff" not in answer.body and b"def" not in answer.body
 
 

@@ -305,16 +305,16 @@ def test_transcripts_are_guarded(line, mock, kind):
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 429, 500])
-def test_upstream_errors_are_guarded(line, mock, spares, status):
+def test_upstream_errors_are_guarded(line, mock, status):
     body = {"error": {"code": "x", "message": "plain", "param": "p", "type": "t", "innererror": {"code": "c", "detail": "plain"}, "x": ["plain"]}}
     for place in places(body):
         mock.clear()
         mock.script("chat/completions", {"status": status, "json": planted(body, place)}, repeat=True)
-        answer = line.ask("POST", targets("chat/completions", spares())[0], fixture("chat/basic")["request"])
+        answer = line.ask("POST", targets("chat/completions", "marked")[0], fixture("chat/basic")["request"])
         assert answer.status >= 400 and mock.requests and not holds_word(answer.raw_head + answer.body), name_of(place)
     mock.clear()
     mock.script("chat/completions", {"status": status, "text": MARKER, "headers": {"content-type": "text/plain"}}, repeat=True)
-    assert not holds_word(line.ask("POST", targets("chat/completions", spares())[0], fixture("chat/basic")["request"]).body)
+    assert not holds_word(line.ask("POST", targets("chat/completions", "marked")[0], fixture("chat/basic")["request"]).body)
 
 
 # Streams

@@ -3,6 +3,7 @@
 package struct ConfigurationKey: Sendable {
     enum Kind: Sendable {
         case text
+        /// Never repeated in a message.
         case secret
         case path
         case url
@@ -13,12 +14,17 @@ package struct ConfigurationKey: Sendable {
         /// A decimal number, not negative.
         case amount
         case duration
-        case size
+        case size(ClosedRange<Int>)
         case flag
         case choice([String])
-        case texts
-        /// A map from names to texts.
-        case pairs
+        /// Paths below which requests go to an upstream.
+        case prefixes
+        /// SHA-256 digests in hex.
+        case digests
+        /// The path of a request, beginning with a slash.
+        case requestPath
+        /// The name of a header field.
+        case headerName
         /// A list of objects whose members are listed as `key[].member`.
         case objects
     }
@@ -49,10 +55,11 @@ package struct ConfigurationKey: Sendable {
         case .amount: "number"
         case .duration: "duration (`500ms`, `30s`, `2m`, `1h`)"
         case .size: "size (`512KiB`, `32MiB`)"
+        case .requestPath: "path"
+        case .headerName: "text"
         case .flag: "true or false"
         case .choice(let values): values.map { "`\($0)`" }.joined(separator: ", ")
-        case .texts: "list of texts"
-        case .pairs: "map of texts"
+        case .prefixes, .digests: "list of texts"
         case .objects: "list"
         }
     }
@@ -60,6 +67,9 @@ package struct ConfigurationKey: Sendable {
 
 extension ConfigurationKey {
     private static let count = 1...1_000_000_000
+    /// What is held in one buffer.
+    private static let held = 1...(1 << 30)
+    private static let anySize = 1...(1 << 40)
 
     package static let all: [ConfigurationKey] = [
         .init("server.listen", .address, "127.0.0.1:8080", "Where the gateway listens. Port 0 takes a free one."),
@@ -70,18 +80,18 @@ extension ConfigurationKey {
         .init("server.bodyTimeout", .duration, "60s", "From a request's head to the end of its body; then 408."),
         .init("server.idleTimeout", .duration, "2m", "How long a connection without a request is kept."),
         .init("server.drainTimeout", .duration, "30s", "How long requests under way may go on after SIGTERM."),
-        .init("server.maximumBodyBytes", .size, "32MiB", "The largest JSON body; above it 413."),
-        .init("server.maximumUploadBytes", .size, "64MiB", "The largest multipart body; above it 413."),
-        .init("server.maximumAnswerBytes", .size, "64MiB", "The largest answer of an upstream that is held for inspection."),
-        .init("server.maximumHeaderBytes", .size, "32KiB", "All header fields of a request together; above it 431."),
+        .init("server.maximumBodyBytes", .size(held), "32MiB", "The largest JSON body; above it 413."),
+        .init("server.maximumUploadBytes", .size(held), "64MiB", "The largest multipart body; above it 413."),
+        .init("server.maximumAnswerBytes", .size(held), "64MiB", "The largest answer of an upstream that is held for inspection."),
+        .init("server.maximumHeaderBytes", .size(1024...(1 << 20)), "32KiB", "All header fields of a request together; above it 431."),
         .init("server.maximumConcurrentRequests", .integer(count), "4096", "Above it 503 with `retry-after`."),
-        .init("server.maximumAdmittedBytes", .size, "512MiB", "Request bodies in memory at one time; above it 503."),
+        .init("server.maximumAdmittedBytes", .size(anySize), "512MiB", "Request bodies in memory at one time; above it 503."),
         .init("server.jsonDepth", .integer(4...512), "64", "How deep a JSON body may be nested."),
-        .init("server.conversationHeader", .text, "", "A request header that names the conversation (for pseudonyms)."),
+        .init("server.conversationHeader", .headerName, "", "A request header that names the conversation (for pseudonyms)."),
         .init("server.resourceUpstream", .text, "the first `azure-openai` or `openai` upstream by name", "Where files, batches, vector stores and fine-tuning jobs are made."),
         .init("data.directory", .path, "./var", "Where everything that is kept lies; made with mode 0700."),
         .init("audit.durability", .choice(["strict", "relaxed"]), "strict", "`strict`: a record counts when it is synchronised to disk; `relaxed`: when the kernel has it (survives a killed process, not a power cut)."),
-        .init("audit.segmentBytes", .size, "64MiB", "When a new segment file begins."),
+        .init("audit.segmentBytes", .size(anySize), "64MiB", "When a new segment file begins."),
         .init("audit.origin", .text, "sallyport/audit", "The log's name in its checkpoints; fixed once the log exists."),
         .init("audit.checkpointInterval", .duration, "1s", "How long records may wait for a signed checkpoint."),
         .init("log.level", .choice(["trace", "debug", "info", "notice", "warning", "error"]), "notice", "The least severe message that is logged."),
@@ -98,7 +108,7 @@ extension ConfigurationKey {
         .init("upstreams.*.entra.clientSecret", .secret, "", "The client secret."),
         .init("upstreams.*.entra.scope", .text, "https://cognitiveservices.azure.com/.default", "The token's scope."),
         .init("upstreams.*.entra.authority", .url, "https://login.microsoftonline.com", "The token service."),
-        .init("upstreams.*.paths", .texts, "", "For `azure-ai`: path prefixes that go there, such as `/translator`."),
+        .init("upstreams.*.paths", .prefixes, "", "For `azure-ai`: path prefixes that go there, such as `/translator`."),
         .init("upstreams.*.documents", .path, "the sample documents", "For `embedded`: a folder of .md and .txt files."),
         .init("upstreams.*.timeouts.connect", .duration, "5s", "For name resolution, TCP and TLS."),
         .init("upstreams.*.timeouts.firstByte", .duration, "120s", "Per attempt, to the answer's head."),
@@ -108,10 +118,10 @@ extension ConfigurationKey {
         .init("upstreams.*.pool.idleTimeout", .duration, "50s", "How long an unused connection is kept."),
         .init("upstreams.*.pool.http2", .choice(["auto", "never", "priorKnowledge"]), "auto", "HTTP/2 by ALPN over TLS, not at all, or without TLS by prior knowledge."),
         .init("upstreams.*.tls.caFile", .path, "", "Certificate authorities to trust instead of the system's."),
-        .init("upstreams.*.tls.pins", .texts, "", "SHA-256 of certificates or public keys that are accepted, in hex."),
+        .init("upstreams.*.tls.pins", .digests, "", "SHA-256 of certificates or public keys that are accepted, in hex."),
         .init("upstreams.*.tls.clientCertificate", .path, "", "For mutual TLS."),
         .init("upstreams.*.tls.clientKey", .path, "", "Its private key."),
-        .init("upstreams.*.health.path", .text, "", "A path that is asked regularly; without it only real requests tell."),
+        .init("upstreams.*.health.path", .requestPath, "", "A path that is asked regularly; without it only real requests tell."),
         .init("upstreams.*.health.interval", .duration, "10s", "How often."),
         .init("upstreams.*.breaker.failureRatio", .fraction, "0.5", "Share of failed requests (no answer, or 5xx) at which the upstream is left alone for a while."),
         .init("upstreams.*.breaker.minimumRequests", .integer(count), "20", "Among at least so many requests within ten seconds."),

@@ -133,7 +133,14 @@ struct ConfigurationMapping {
             descriptor: UpstreamDescriptor(
                 id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21", paths: tree.values["\(base).paths"]?.texts ?? []))
         if kind == .embedded {
-            upstream.documents = (id, text("\(base).documents") ?? "./samples/documents")
+            if let folder = text("\(base).documents") {
+                if !isFolder(folder) { tree.report("'\(folder)' is not a folder that can be read", at: "\(base).documents") }
+                upstream.documents = (id, folder)
+            } else if let samples = sampleDocuments() {
+                upstream.documents = (id, samples)
+            } else {
+                warnings.append("the upstream '\(name)' has no documents: name a folder with '\(base).documents'")
+            }
             return upstream
         }
         if kind == .azureAI, upstream.descriptor?.paths.isEmpty != false {
@@ -162,6 +169,18 @@ struct ConfigurationMapping {
         return upstream
     }
 
+    private func isFolder(_ path: String) -> Bool {
+        var isDirectory: ObjCBool = false
+        return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
+    }
+
+    /// The documents that ship with the project: below the working directory, or beside the build that this program comes from.
+    private func sampleDocuments() -> String? {
+        let program = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        let roots = ["."] + (1...5).map { up in (0..<up).reduce(program) { url, _ in url.deletingLastPathComponent() }.path }
+        return roots.map { $0 + "/samples/documents" }.first(where: isFolder)
+    }
+
     private mutating func credential(_ base: String, _ kind: UpstreamKind) -> UpstreamCredential {
         if let key = text("\(base).apiKey") {
             switch kind {
@@ -173,7 +192,7 @@ struct ConfigurationMapping {
         guard tree.values.keys.contains(where: { $0.hasPrefix("\(base).entra.") }) else { return .none }
         guard let tenant = text("\(base).entra.tenant"), let client = text("\(base).entra.clientId"), let secret = text("\(base).entra.clientSecret") else {
             let isUnset = ["tenant", "clientId", "clientSecret"].contains { tree.values["\(base).entra.\($0)"]?.unset != nil }
-            if !isUnset { tree.report("'\(base).entra' needs tenant, clientId and clientSecret", line: 1, column: 1) }
+            if !isUnset { tree.report("needs tenant, clientId and clientSecret", under: "\(base).entra") }
             return .none
         }
         guard let authority = try? EndpointURL(parsing: text("\(base).entra.authority") ?? "https://login.microsoftonline.com") else { return .none }

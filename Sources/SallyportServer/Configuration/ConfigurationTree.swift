@@ -20,7 +20,6 @@ struct ConfigurationTree {
     struct Value {
         let text: String
         let texts: [String]
-        let pairs: [(String, String)]
         let count: Int
         let line: Int
         let column: Int
@@ -64,6 +63,12 @@ struct ConfigurationTree {
         mistakes.append(ConfigurationMistake(file: file, line: value?.line ?? 1, column: value?.column ?? 1, message: "\(path): \(message)"))
     }
 
+    /// At the first value below a map.
+    mutating func report(_ message: String, under base: String) {
+        let first = values.filter { $0.key.hasPrefix(base + ".") }.min { ($0.value.line, $0.value.column) < ($1.value.line, $1.value.column) }
+        report("'\(base)' \(message)", line: first?.value.line ?? 1, column: first?.value.column ?? 1)
+    }
+
     mutating func report(_ message: String, line: Int, column: Int) {
         mistakes.append(ConfigurationMistake(file: file, line: line, column: column, message: message))
     }
@@ -90,6 +95,10 @@ struct ConfigurationTree {
                 continue
             }
             let place = pattern.isEmpty ? step : "\(pattern).\(step)"
+            if step == "*", !ConfigurationValues.isName(key) {
+                report("a name in '\(pattern)' must be of letters, digits and . _ - : @", keyNode.mark)
+                continue
+            }
             if step == "*" {
                 names[concrete, default: []].append((key, keyNode.mark?.line ?? 1, keyNode.mark?.column ?? 1))
             }
@@ -107,37 +116,62 @@ struct ConfigurationTree {
 
     private mutating func read(_ node: Node, as key: ConfigurationKey, at path: String, key mark: Mark?) {
         switch (key.kind, node) {
-        case (.texts, .sequence(let sequence)):
+        case (.prefixes, .sequence(let sequence)), (.digests, .sequence(let sequence)):
             var texts: [String] = []
+            var unset: String?
             for element in sequence {
                 guard case .scalar(let scalar) = element else { return report("'\(path)' must be a list of texts", element.mark) }
-                texts.append(substituted(scalar.string).text)
+                guard let value = text(of: scalar, as: key.kind, at: path) else { return }
+                unset = unset ?? value.unset
+                if value.unset == nil { texts.append(value.text) }
             }
-            store(path, node, texts: texts)
+            store(path, node, texts: texts, unset: unset)
         case (.objects, .sequence(let sequence)):
             for (index, element) in sequence.enumerated() {
                 guard case .mapping(let inner) = element else { return report("'\(path)' must be a list of maps", element.mark) }
                 walk(inner, concrete: "\(path)[\(index)]", pattern: "\(key.path)[]")
             }
             store(path, node, count: sequence.count)
-        case (.texts, _), (.objects, _): report("'\(path)' must be a list", mark)
+        case (.prefixes, _), (.digests, _), (.objects, _): report("'\(path)' must be a list", mark)
         case (_, .scalar(let scalar)):
-            let (text, unset) = substituted(scalar.string)
-            if unset == nil, let reason = ConfigurationValues.mistake(in: text, as: key.kind) {
-                return report("'\(path)' \(reason)", node.mark)
-            }
-            store(path, node, text: text, unset: unset)
+            guard let value = text(of: scalar, as: key.kind, at: path) else { return }
+            store(path, node, text: value.text, unset: value.unset)
         default: report("'\(path)' must be \(key.kindName)", mark)
         }
     }
 
-    private mutating func store(_ path: String, _ node: Node, text: String = "", texts: [String] = [], count: Int = 0, unset: String? = nil) {
-        values[path] = Value(
-            text: text, texts: texts, pairs: [], count: count, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, unset: unset)
+    /// A value with its variables filled in; nil after reporting what is wrong with it.
+    private mutating func text(of scalar: Node.Scalar, as kind: ConfigurationKey.Kind, at path: String) -> (text: String, unset: String?)? {
+        guard let value = substituted(scalar.string) else {
+            report("'\(path)' holds a '${' without a variable's name and '}' (write $${ for a plain one)", scalar.mark)
+            return nil
+        }
+        if let variable = value.unset {
+            // An upstream can be down; everything else would silently fall back to its default, a policy or a limit included.
+            guard path.hasPrefix("upstreams."), ![".kind", ".documents"].contains(where: path.hasSuffix) else {
+                report("'\(path)' needs the variable \(variable), which is not set", scalar.mark)
+                return nil
+            }
+            return value
+        }
+        guard let reason = ConfigurationValues.mistake(in: value.text, as: kind) else { return value }
+        // A value from the environment may be a secret that got to the wrong place.
+        if case .choice(let values) = kind, value.text == scalar.string, ConfigurationValues.isName(value.text) {
+            let hint = Self.nearest(value.text, among: Set(values)).map { ": did you mean '\($0)'?" } ?? ""
+            report("'\(path)' \(reason), not '\(value.text)'\(hint)", scalar.mark)
+        } else {
+            report("'\(path)' \(reason)", scalar.mark)
+        }
+        return nil
     }
 
-    /// `${NAME}` from the environment; `$${` stands for `${`.
-    private func substituted(_ text: String) -> (text: String, unset: String?) {
+    private mutating func store(_ path: String, _ node: Node, text: String = "", texts: [String] = [], count: Int = 0, unset: String? = nil) {
+        values[path] = Value(
+            text: text, texts: texts, count: count, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, unset: unset)
+    }
+
+    /// `${NAME}` from the environment; `$${` stands for `${`. A variable without content counts as not set. nil: not well formed.
+    private func substituted(_ text: String) -> (text: String, unset: String?)? {
         guard text.contains("${") else { return (text, nil) }
         var out = ""
         var unset: String?
@@ -148,10 +182,13 @@ struct ConfigurationTree {
                 rest = rest[start.upperBound...]
                 continue
             }
-            guard let end = rest[start.upperBound...].firstIndex(of: "}") else { break }
+            guard let end = rest[start.upperBound...].firstIndex(of: "}") else { return nil }
             let name = String(rest[start.upperBound..<end])
+            guard let first = name.utf8.first, !(0x30...0x39).contains(first),
+                name.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || $0 < 0x80 && Character(UnicodeScalar($0)).isLetter || (0x30...0x39).contains($0) })
+            else { return nil }
             out += rest[..<start.lowerBound]
-            if let value = environment[name] { out += value } else { unset = unset ?? name }
+            if let value = environment[name], !value.isEmpty { out += value } else { unset = unset ?? name }
             rest = rest[rest.index(after: end)...]
         }
         return (out + rest, unset)
@@ -206,6 +243,9 @@ struct ConfigurationTree {
             ConfigurationMistake(
                 file: file, line: secondLine(of: duplicates.first.map { "\($0)" } ?? "", from: context.mark.line, in: yaml), column: context.mark.column,
                 message: "a key stands twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))")
+        case .reader(let problem, let offset, _, _):
+            ConfigurationMistake(
+                file: file, line: 1 + yaml.prefix(offset ?? 0).filter(\.isNewline).count, column: 1, message: "is not valid YAML: \(problem)")
         default: ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML")
         }
     }

@@ -12,17 +12,28 @@ package struct ServerConfiguration: Sendable {
     package var warnings: [String] { plan.warnings }
     package var dataDirectory: String { plan.dataDirectory }
 
+    private static let maximumBytes = 1 << 20
+
     /// - Throws: ``ConfigurationMistakes`` with every mistake and its line.
     package static func load(path: String, environment: [String: String]) throws -> ServerConfiguration {
         guard let bytes = FileManager.default.contents(atPath: path) else {
             throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file cannot be read")])
         }
-        return try load(yaml: String(decoding: bytes, as: UTF8.self), file: path, environment: environment)
+        guard bytes.count <= maximumBytes else {
+            throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file is larger than 1 MiB")])
+        }
+        guard let yaml = String(bytes: bytes, encoding: .utf8) else {
+            throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file is not UTF-8")])
+        }
+        return try load(yaml: yaml, file: path, environment: environment)
     }
 
     package static func load(yaml: String, file: String, environment: [String: String]) throws -> ServerConfiguration {
-        var mapping = ConfigurationMapping(ConfigurationTree(yaml, file: file, environment: environment))
-        let plan = mapping.plan()
+        var tree = ConfigurationTree(yaml, file: file, environment: environment)
+        let warnings = tree.checkWhole()
+        var mapping = ConfigurationMapping(tree)
+        var plan = mapping.plan()
+        plan.warnings += warnings
         guard mapping.tree.mistakes.isEmpty else {
             throw ConfigurationMistakes(mistakes: mapping.tree.mistakes.sorted { ($0.line, $0.column, $0.message) < ($1.line, $1.column, $1.message) })
         }
