@@ -96,6 +96,7 @@ def make_gateway(upstream, mock, tmp_path, request):
         gateway.operator = gateway.key("operator", roles="model-user,safety-operator")["secret"]
         if start:
             gateway.start()
+            gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
         return gateway
 
     yield make

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from gateway import API, MARKER, MARKER_LIST, WORD
+from gateway import API, MARKER, WORD
 from mock_upstream import fixture
 from wire import Closed, request
 
@@ -98,7 +98,6 @@ def test_records_hold_no_text_and_no_secret(gateway, keys, mock):
 
 def test_administrative_acts_are_recorded(make_gateway):
     gateway = make_gateway()
-    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
     acts = gateway.records(lambda r: r["type"] == "admin.act")
     assert any("blocklist" in r["operation"].lower() for r in acts)
     made = gateway.key("later")
@@ -296,7 +295,6 @@ class Load:
 def test_kill_at_any_moment_loses_no_record_of_an_answered_request(make_gateway, mock):
     kills = 200 if SOAK else 5
     gateway = make_gateway()
-    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
     chance = random.Random()
     answered, missing, unannounced = 0, [], []
     for turn in range(kills):
@@ -357,7 +355,6 @@ def test_files_are_readable_by_their_owner_only(make_gateway):
 def test_soak_memory_stays_flat(make_gateway, mock):
     """Ten minutes with SOAK, a few seconds without."""
     gateway = make_gateway()
-    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
     load = Load(gateway, callers=16)
     samples, end = [], time.monotonic() + (600 if SOAK else 6)
     while time.monotonic() < end:

@@ -169,7 +169,7 @@ def test_slow_head_is_cut(gateway):
 def test_unknown_deployment_is_404(gateway, mock):
     answer = gateway.chat("nothing-here", GOOD, key=gateway.user)
     assert (answer.status, answer.error["code"]) == (404, "DeploymentNotFound")
-    gateway.wait_for_record(lambda r: r.get("status") == 404 and r.get("deployment") == "nothing-here")
+    gateway.wait_for_record(lambda r: r["id"] == answer.header("apim-request-id") and r.get("error") == "DeploymentNotFound")
     assert mock.requests == []
 
 

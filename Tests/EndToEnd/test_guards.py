@@ -182,11 +182,7 @@ def marked_resources(make_gateway):
         for deployment in tree["deployments"].values():
             deployment["policy"] = "Marked"
 
-    from gateway import MARKER_LIST
-
-    gateway = make_gateway(change)
-    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
-    return gateway
+    return make_gateway(change)
 
 
 def test_no_place_in_a_form_lets_the_word_through(marked_resources, mock):
@@ -616,11 +612,8 @@ def test_caller_cannot_choose_a_weaker_policy(gateway, keys, mock):
 
 
 def test_granted_policy_tightens(make_gateway, mock):
-    from gateway import MARKER_LIST
-
     gateway = make_gateway()
     granted = gateway.key("granted", policies="Marked,Off")["secret"]
-    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
     body = {"messages": [{"role": "user", "content": MARKER}]}
     assert gateway.chat("off", body, key=granted).status == 200
     assert gateway.chat("off", body, key=granted, headers=[("x-policy-id", "Marked")]).error["code"] == "content_filter"
