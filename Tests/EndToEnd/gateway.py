@@ -182,6 +182,13 @@ class Gateway:
     def log(self):
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
+    def wait_for_key(self, secret, seconds=10):
+        """A running server notices new keys by itself, a moment later."""
+        end = time.monotonic() + seconds
+        while self.call("GET", "/openai/v1/models", key=secret).status == 401:
+            assert time.monotonic() < end, "the server does not notice the new key"
+            time.sleep(0.05)
+
     def signal(self, number):
         os.kill(self.process.pid, number)
 

@@ -614,6 +614,7 @@ def test_caller_cannot_choose_a_weaker_policy(gateway, keys, mock):
 def test_granted_policy_tightens(make_gateway, mock):
     gateway = make_gateway()
     granted = gateway.key("granted", policies="Marked,Off")["secret"]
+    gateway.wait_for_key(granted)
     body = {"messages": [{"role": "user", "content": MARKER}]}
     assert gateway.chat("off", body, key=granted).status == 200
     assert gateway.chat("off", body, key=granted, headers=[("x-policy-id", "Marked")]).error["code"] == "content_filter"
