@@ -57,16 +57,21 @@ package struct DocumentFolder: Sendable {
                 }
                 switch attributes[.type] as? FileAttributeType {
                 case .typeDirectory?:
-                    guard folder.depth < limits.depth else { throw Problem(path: relative, reason: "more than \(limits.depth) folders deep") }
+                    guard folder.depth < limits.depth else {
+                        throw Problem(path: relative, reason: "more than \(limits.depth) folders deep")
+                    }
                     folders.append((relative, folder.depth + 1))
                 case .typeRegular?:
                     guard DocumentFolder.isText(name) else { continue }
                     let size = (attributes[.size] as? NSNumber)?.intValue ?? .max
-                    guard size <= limits.bytesPerFile else { throw Problem(path: relative, reason: "larger than \(limits.bytesPerFile) bytes") }
+                    guard size <= limits.bytesPerFile else {
+                        throw Problem(path: relative, reason: "larger than \(limits.bytesPerFile) bytes")
+                    }
                     bytes += size
                     guard bytes <= limits.bytes else { throw Problem(path: path, reason: "more than \(limits.bytes) bytes of documents") }
                     guard documents.count < limits.files else { throw Problem(path: path, reason: "more than \(limits.files) documents") }
-                    documents.append(SourceDocument(name: relative, text: try DocumentFolder.text(of: path + "/" + relative, named: relative, limits)))
+                    documents.append(
+                        SourceDocument(name: relative, text: try DocumentFolder.text(of: path + "/" + relative, named: relative, limits)))
                 default: continue
                 }
             }
@@ -86,7 +91,9 @@ package struct DocumentFolder: Sendable {
             try? handle.close()
         }
         let data: Data
-        do { data = try handle.read(upToCount: limits.bytesPerFile) ?? Data() } catch { throw Problem(path: name, reason: "cannot be read") }
+        do { data = try handle.read(upToCount: limits.bytesPerFile) ?? Data() } catch {
+            throw Problem(path: name, reason: "cannot be read")
+        }
         guard let text = String(validating: data, as: UTF8.self) else { throw Problem(path: name, reason: "not UTF-8") }
         return text.first == "\u{FEFF}" ? String(text.dropFirst()) : text
     }

@@ -54,7 +54,9 @@ package struct ExtractiveAnswerer: Sendable {
         guard query.hasWord else { return nil }
         for (passage, _) in index.search(query, limit: 3) {
             let (share, terms) = index.coverage(of: query, by: passage)
-            if share >= ExtractiveAnswerer.neededShare || terms >= ExtractiveAnswerer.neededTerms && share >= ExtractiveAnswerer.neededShareOfMany {
+            if share >= ExtractiveAnswerer.neededShare
+                || terms >= ExtractiveAnswerer.neededTerms && share >= ExtractiveAnswerer.neededShareOfMany
+            {
                 return passage
             }
         }
@@ -75,7 +77,9 @@ package struct ExtractiveAnswerer: Sendable {
 
     /// How each of a document's first parts begins.
     private static func overview(of document: Int, in index: PassageIndex) -> [String] {
-        index.passages.lazy.filter { $0.document == document }.prefix(mostSentences).compactMap(\.sentences.first) + ["Source: \(index.names[document])"]
+        index.passages.lazy.filter { $0.document == document }.prefix(mostSentences).compactMap(\.sentences.first) + [
+            "Source: \(index.names[document])"
+        ]
     }
 
     private static func offer(_ index: PassageIndex) -> String {
@@ -90,7 +94,8 @@ package struct ExtractiveAnswerer: Sendable {
     }
 
     private static let greetings: Set<String> = [
-        "hi", "hello", "hey", "hallo", "good", "morning", "afternoon", "evening", "day", "there", "thanks", "thank", "you", "very", "much", "everyone", "howdy",
+        "hi", "hello", "hey", "hallo", "good", "morning", "afternoon", "evening", "day", "there", "thanks", "thank", "you", "very", "much",
+        "everyone", "howdy",
         "greetings",
     ]
 }

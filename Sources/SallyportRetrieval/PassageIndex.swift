@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Passages of a folder's documents, searched by Okapi BM25.
@@ -57,7 +57,9 @@ struct PassageIndex: Sendable {
                         terms.append(Set(found).sorted())
                     }
                     for (distance, heading) in (section.headings.isEmpty ? [titles[number]] : section.headings).reversed().enumerated() {
-                        for term in Words.terms(heading) { count[PassageIndex.number(of: term, in: &vocabulary), default: 0] += distance == 0 ? 2 : 1 }
+                        for term in Words.terms(heading) {
+                            count[PassageIndex.number(of: term, in: &vocabulary), default: 0] += distance == 0 ? 2 : 1
+                        }
                     }
                     passages.append(Passage(document: number, sentences: sentences, terms: terms))
                     counts.append(count)
@@ -129,7 +131,8 @@ struct PassageIndex: Sendable {
         for (term, rarity) in query.terms {
             for posting in postings[term] { scores[posting.passage, default: 0] += rarity * posting.weight }
         }
-        return Array(scores.map { (passage: $0.key, score: $0.value) }.sorted { ($1.score, $0.passage) < ($0.score, $1.passage) }.prefix(limit))
+        return Array(
+            scores.map { (passage: $0.key, score: $0.value) }.sorted { ($1.score, $0.passage) < ($0.score, $1.passage) }.prefix(limit))
     }
 
     /// How much of a question's weight a passage has, headings included: 0 to 1.

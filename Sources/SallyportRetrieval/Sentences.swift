@@ -7,7 +7,8 @@ enum Sentences {
     }
 
     private static let abbreviations: Set<String> = [
-        "e.g.", "i.e.", "etc.", "mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "no.", "nr.", "vs.", "approx.", "cf.", "fig.", "inc.", "ltd.", "co.", "al.",
+        "e.g.", "i.e.", "etc.", "mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "no.", "nr.", "vs.", "approx.", "cf.", "fig.", "inc.", "ltd.",
+        "co.", "al.",
     ]
 
     /// Reads Markdown as far as structure goes: headings, paragraphs, list items, tables; plain text has a title at most.
@@ -28,7 +29,8 @@ enum Sentences {
         let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         // A plain text often begins with its title on a line of its own.
         let hasTitle =
-            lines.count > 2 && lines[1].allSatisfy(\.isWhitespace) && (1...100).contains(lines[0].count) && lines[0].last?.isPunctuation == false
+            lines.count > 2 && lines[1].allSatisfy(\.isWhitespace) && (1...100).contains(lines[0].count)
+            && lines[0].last?.isPunctuation == false
             && lines[0].first.map { "#-*|>".contains($0) } == false
         if hasTitle {
             headings = [(1, plain(lines[0]))]
@@ -49,7 +51,8 @@ enum Sentences {
                 paragraph = String(item)
             } else if line.hasPrefix("|") {
                 endParagraph()
-                paragraph = line.split(separator: "|").map { String($0.drop { $0 == " " }) }.filter { !$0.allSatisfy(\.isWhitespace) }.joined(separator: ", ")
+                paragraph = line.split(separator: "|").map { String($0.drop { $0 == " " }) }.filter { !$0.allSatisfy(\.isWhitespace) }
+                    .joined(separator: ", ")
                 endParagraph()
             } else {
                 paragraph += paragraph.isEmpty ? String(line) : " " + line

@@ -31,7 +31,9 @@ enum Words {
                 } else if current.count < longest {
                     current.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
                 }
-            } else if scalar.value != 0x2019 && !scalar.properties.isDefaultIgnorableCodePoint && scalar.properties.generalCategory != .nonspacingMark {
+            } else if scalar.value != 0x2019 && !scalar.properties.isDefaultIgnorableCodePoint
+                && scalar.properties.generalCategory != .nonspacingMark
+            {
                 end()
             }
         }
@@ -50,7 +52,8 @@ enum Words {
         guard bytes.count > 3, bytes.allSatisfy({ (0x61...0x7A).contains($0) }) else { return word }
         func ends(_ suffix: StaticString) -> Bool {
             bytes.count >= suffix.utf8CodeUnitCount
-                && bytes.suffix(suffix.utf8CodeUnitCount).elementsEqual(UnsafeBufferPointer(start: suffix.utf8Start, count: suffix.utf8CodeUnitCount))
+                && bytes.suffix(suffix.utf8CodeUnitCount).elementsEqual(
+                    UnsafeBufferPointer(start: suffix.utf8Start, count: suffix.utf8CodeUnitCount))
         }
         func isVowel(_ byte: UInt8) -> Bool { [0x61, 0x65, 0x69, 0x6F, 0x75, 0x79].contains(byte) }
         if ends("ies"), bytes.count > 4 {

@@ -22,7 +22,8 @@ import Testing
 
     @Test func readsTextFilesInFoldersSortedByName() throws {
         let folder = try Folder([
-            "b.md": Data("B".utf8), "a.TXT": Data("\u{FEFF}A".utf8), "deep/er/c.txt": Data("C".utf8), "image.png": Data([0xFF]), ".hidden.md": Data("x".utf8),
+            "b.md": Data("B".utf8), "a.TXT": Data("\u{FEFF}A".utf8), "deep/er/c.txt": Data("C".utf8), "image.png": Data([0xFF]),
+            ".hidden.md": Data("x".utf8),
             ".git/x.md": Data("x".utf8), "empty.md": Data(),
         ])
         let documents = try DocumentFolder(path: folder.path).documents

@@ -67,12 +67,18 @@ import Testing
         #expect(try answer(question) == [ExtractiveAnswerer.refusal])
     }
 
-    @Test(arguments: ["How much is the fleeet plan per month?", "how long is the warrenty?", "HOW LONG IS THE PROBATOIN PERIOD", "how long is parental leav"])
+    @Test(arguments: [
+        "How much is the fleeet plan per month?", "how long is the warrenty?", "HOW LONG IS THE PROBATOIN PERIOD",
+        "how long is parental leav",
+    ])
     func readsOverATypingError(question: String) throws {
         #expect(try answer(question).last?.hasPrefix("Source: ") == true)
     }
 
-    @Test(arguments: [("Summarise the expenses policy.", "expenses-policy.md"), ("leave policy", "leave-policy.md"), ("Tell me about Tidewatch", "tidewatch-product-notes.md")])
+    @Test(arguments: [
+        ("Summarise the expenses policy.", "expenses-policy.md"), ("leave policy", "leave-policy.md"),
+        ("Tell me about Tidewatch", "tidewatch-product-notes.md"),
+    ])
     func givesAnOverviewOfADocumentAskedForByTitle(question: String, source: String) throws {
         let answer = try answer(question)
         #expect(answer.count == 5)
@@ -115,7 +121,10 @@ import Testing
             "a": [SourceDocument(name: "a.txt", text: "The lighthouse is painted red.")],
             "b": [SourceDocument(name: "b.txt", text: "The lighthouse is painted green. The harbour is deep.")],
         ])
-        #expect(try answerer.answer(to: "Which colour is the lighthouse painted?", upstream: "a") != ["The lighthouse is painted green.", "Source: b.txt"])
+        #expect(
+            try answerer.answer(to: "Which colour is the lighthouse painted?", upstream: "a") != [
+                "The lighthouse is painted green.", "Source: b.txt",
+            ])
         #expect(try answerer.answer(to: "painted lighthouse", upstream: "a") == ["The lighthouse is painted red.", "Source: a.txt"])
         #expect(try answerer.answer(to: "painted lighthouse", upstream: "b") == ["The lighthouse is painted green.", "Source: b.txt"])
         #expect(try answerer.answer(to: "deep harbour", upstream: "a") == [ExtractiveAnswerer.refusal])
@@ -137,7 +146,8 @@ import Testing
         let padding = String(repeating: "é — Lorem ipsum dolor sit amet. ", count: 20_000)
         // Only the last 8 KB are read, and most of that is about other things: an answer or a refusal, never a failure.
         #expect(try answer(padding + "How long is the probation period?") == [ExtractiveAnswerer.refusal])
-        let quoted = "Our new colleague asked me yesterday in the canteen how long the probation period lasts and how flexible core hours are in the working week."
+        let quoted =
+            "Our new colleague asked me yesterday in the canteen how long the probation period lasts and how flexible core hours are in the working week."
         #expect(try answer(quoted).last == "Source: onboarding-guide.md")
     }
 
@@ -147,7 +157,10 @@ import Testing
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             return state >> 33
         }
-        let pieces = ["leave", "annual", " ", "\n", "\u{0}", "é", "漢", "🦊", "\u{301}", "'", "-", ".", "?", "[", "](", "#", "|", "\u{202E}", "ﬁ", "İ", "ß", "9", "TW-200"]
+        let pieces = [
+            "leave", "annual", " ", "\n", "\u{0}", "é", "漢", "🦊", "\u{301}", "'", "-", ".", "?", "[", "](", "#", "|", "\u{202E}", "ﬁ", "İ",
+            "ß", "9", "TW-200",
+        ]
         for _ in 0..<2000 {
             let question = (0..<Int(next() % 40)).map { _ in pieces[Int(next() % UInt64(pieces.count))] }.joined()
             let answer = try answer(question)

@@ -6,7 +6,9 @@ import Testing
         zip(HashedEmbedding.vector(of: a), HashedEmbedding.vector(of: b)).reduce(0) { $0 + $1.0 * $1.1 }
     }
 
-    @Test(arguments: ["", "a", "the the the", "Annual leave", "漢字とかな", "🦊", "\u{0}\u{301}", "one two three four five six seven eight nine ten"])
+    @Test(arguments: [
+        "", "a", "the the the", "Annual leave", "漢字とかな", "🦊", "\u{0}\u{301}", "one two three four five six seven eight nine ten",
+    ])
     func hasLengthOneAtEverySize(text: String) {
         for dimensions in [nil, 1, 2, 7, 256, 1536, 3072, 100_000, 0, -5] as [Int?] {
             let vector = HashedEmbedding.vector(of: text, dimensions: dimensions)

@@ -54,14 +54,19 @@ import Testing
     }
 
     @Test func takesAPlainTextsFirstLineForItsTitle() {
-        #expect(Sentences.sections(of: "The title\n\nA sentence. Another.") == [.init(headings: ["The title"], sentences: ["A sentence.", "Another."])])
+        #expect(
+            Sentences.sections(of: "The title\n\nA sentence. Another.") == [
+                .init(headings: ["The title"], sentences: ["A sentence.", "Another."])
+            ])
         #expect(Sentences.sections(of: "A sentence.\n\nAnother.") == [.init(headings: [], sentences: ["A sentence.", "Another."])])
         #expect(Sentences.sections(of: "One line\nof two.\n\nEnd.") == [.init(headings: [], sentences: ["One line of two.", "End."])])
     }
 
     @Test(arguments: [
-        ("policies", "policy"), ("charged", "charging"), ("charges", "charge"), ("submitted", "submit"), ("boxes", "box"), ("carried", "carry"),
-        ("classes", "class"), ("devices", "device"), ("planning", "plan"), ("invoices", "invoice"), ("deleted", "deletes"), ("employees", "employee"),
+        ("policies", "policy"), ("charged", "charging"), ("charges", "charge"), ("submitted", "submit"), ("boxes", "box"),
+        ("carried", "carry"),
+        ("classes", "class"), ("devices", "device"), ("planning", "plan"), ("invoices", "invoice"), ("deleted", "deletes"),
+        ("employees", "employee"),
     ])
     func bringsInflectionsTogether(a: String, b: String) { #expect(Words.stem(a) == Words.stem(b)) }
 
@@ -69,12 +74,18 @@ import Testing
     func leavesShortAndForeignWordsAlone(word: String) { #expect(Words.stem(word) == word) }
 
     @Test func splitsWordsInAnyScript() {
-        #expect(Words.folded("Don't STOP—Größe naïve’s 漢字, e-mail 24/7") == ["dont", "stop", "größe", "naïves", "漢", "字", "e", "mail", "24", "7"])
+        #expect(
+            Words.folded("Don't STOP—Größe naïve’s 漢字, e-mail 24/7") == [
+                "dont", "stop", "größe", "naïves", "漢", "字", "e", "mail", "24", "7",
+            ])
         #expect(Words.folded(String(repeating: "x", count: 1000)).first?.count == 40)
         #expect(Words.folded("a b c d", limit: 2) == ["a", "b"])
     }
 
-    @Test(arguments: [("abcde", "abcde", false), ("abcde", "abcd", true), ("abcde", "abXde", true), ("abcde", "abdce", true), ("abcde", "abxyz", false), ("abcde", "abcdefg", false), ("aabb", "aab", true)])
+    @Test(arguments: [
+        ("abcde", "abcde", false), ("abcde", "abcd", true), ("abcde", "abXde", true), ("abcde", "abdce", true), ("abcde", "abxyz", false),
+        ("abcde", "abcdefg", false), ("aabb", "aab", true),
+    ])
     func knowsOneTypingError(a: String, b: String, isNear: Bool) {
         #expect(PassageIndex.isOneEditAway(Array(a.utf8), Array(b.utf8)) == isNear)
         #expect(PassageIndex.isOneEditAway(Array(b.utf8), Array(a.utf8)) == isNear)

@@ -3,11 +3,11 @@ import NIOCore
 import SallyportCore
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Counts exchanges, and shows the counts in Prometheus' text format under Azure's names and our own (`docs/metrics.md`).
@@ -24,15 +24,19 @@ package final class GatewayMetrics: ExchangeObserver {
     ///   - region: the `region` label, as Azure's metrics have one.
     ///   - version: shown in `sallyport_build_info`; nil: no such metric.
     ///   - additional: what other parts have to show; called at each scrape.
-    package init(
+    package convenience init(
         deployments: [DeploymentID] = [], region: String = "", version: String? = nil,
         additional: @escaping @Sendable (inout Exposition) -> Void = { _ in }
     ) {
+        var bounds = MetricsShard.Bounds()
+        bounds.deployments = Set(deployments.map(\.rawValue))
+        self.init(bounds: bounds, region: region, version: version, additional: additional)
+    }
+
+    init(bounds: MetricsShard.Bounds, region: String, version: String?, additional: @escaping @Sendable (inout Exposition) -> Void) {
         self.region = region
         self.version = version
         self.additional = additional
-        var bounds = MetricsShard.Bounds()
-        bounds.deployments = Set(deployments.map(\.rawValue))
         // Eight, so that event loops seldom meet at one lock.
         shards = (0..<8).map { _ in NIOLockedValueBox(MetricsShard(bounds: bounds)) }
     }
@@ -44,9 +48,9 @@ package final class GatewayMetrics: ExchangeObserver {
     /// The calling thread's own.
     private var shard: NIOLockedValueBox<MetricsShard> {
         #if canImport(Darwin)
-        let thread = UInt(bitPattern: pthread_self())
+            let thread = UInt(bitPattern: pthread_self())
         #else
-        let thread = UInt(pthread_self())
+            let thread = UInt(pthread_self())
         #endif
         // Threads' control blocks are megabytes apart: the low bits say nothing, so they are mixed (Fibonacci hashing).
         return shards[Int((thread &* 0x9E37_79B9_7F4A_7C15) >> 61)]
@@ -57,7 +61,9 @@ package final class GatewayMetrics: ExchangeObserver {
         var exposition = Exposition()
         let total = MetricsTotal(shards.map { $0.withLockedValue { $0 } })
         total.write(to: &exposition, region: region)
-        if let version { exposition.gauge("sallyport_build_info", help: "Always 1; the label says which build.", 1, labels: [("version", version)]) }
+        if let version {
+            exposition.gauge("sallyport_build_info", help: "Always 1; the label says which build.", 1, labels: [("version", version)])
+        }
         ProcessFigures.now().write(to: &exposition)
         additional(&exposition)
         return exposition.encoded()

@@ -1,11 +1,11 @@
 import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Where log lines go: a file descriptor, one line at a time, never mixed.
@@ -28,11 +28,11 @@ package struct LogOutput: Sendable {
                 var rest = bytes[...]
                 while !rest.isEmpty {
                     #if canImport(Glibc)
-                    let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
+                        let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
                     #elseif canImport(Musl)
-                    let count = Musl.write(descriptor, rest.baseAddress, rest.count)
+                        let count = Musl.write(descriptor, rest.baseAddress, rest.count)
                     #else
-                    let count = Darwin.write(descriptor, rest.baseAddress, rest.count)
+                        let count = Darwin.write(descriptor, rest.baseAddress, rest.count)
                     #endif
                     if count > 0 { rest = rest[(rest.startIndex + count)...] } else if errno != EINTR { return }
                 }

@@ -71,7 +71,8 @@ enum SeriesLayout {
     private static let betweenTokens = ([1, 2, 5, 10, 15, 20, 30, 50, 75, 100, 150, 250, 500, 1000] as [Int64]).map { $0 * millisecond }
     private static let tokenRates = ([1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000] as [Int64]).map { $0 * 1000 }
     /// 50 µs to 1 s: what the gateway itself costs.
-    static let short = ([50, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000] as [Int64])
+    static let short =
+        ([50, 100, 150, 200, 300, 500, 750, 1000, 2000, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000] as [Int64])
         .map { $0 * microsecond }
     /// 5 µs to 100 ms: one guard on one exchange.
     static let brief = ([5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 100_000] as [Int64]).map { $0 * microsecond }

@@ -4,12 +4,12 @@ import SallyportCore
 struct MetricsShard: Sendable {
     /// What bounds the numbers of a family: the same rules in every shard.
     struct Bounds: Sendable {
-        /// Spellings of a key that are remembered; further ones are counted under `other`.
-        var keys = 4096
+        /// Spellings of a key that are remembered; further ones are counted under `other`. A scrape grows by about 25 lines with each.
+        var keys = 1024
         /// Values of one label.
         var values = 256
         var guards = 512
-        var harms = 4096
+        var harms = 1024
         /// Deployments of the configuration: they have their place, whatever else comes first.
         var deployments: Set<String> = []
     }
@@ -33,7 +33,8 @@ struct MetricsShard: Sendable {
 
     init(bounds: Bounds) {
         self.bounds = bounds
-        values[.deployment] = bounds.deployments.count <= bounds.values ? bounds.deployments : Set(bounds.deployments.sorted().prefix(bounds.values))
+        values[.deployment] =
+            bounds.deployments.count <= bounds.values ? bounds.deployments : Set(bounds.deployments.sorted().prefix(bounds.values))
     }
 
     mutating func noteStart() { started += 1 }
@@ -99,11 +100,12 @@ struct MetricsShard: Sendable {
                 continue
             }
             guard seen.count < 64 else { break }
-            seen.append((
-                HarmKey(
-                    deployment: shown.deployment, model: shown.model, apiVersion: shown.apiVersion, textType: harm.textType,
-                    category: harm.category), harm.blocked
-            ))
+            seen.append(
+                (
+                    HarmKey(
+                        deployment: shown.deployment, model: shown.model, apiVersion: shown.apiVersion, textType: harm.textType,
+                        category: harm.category), harm.blocked
+                ))
         }
         for (key, blocked) in seen {
             var key = key
@@ -139,7 +141,11 @@ struct MetricsShard: Sendable {
             shown.deployment = MetricsShard.other
             shown.model = MetricsShard.other
             shown.upstream = MetricsShard.other
-            // Status and operation stay; they are bounded by themselves.
+            // Operation and status stay while there is room for as many again: both are small sets unless something is very wrong.
+            if series[shown] == nil && series.count >= bounds.keys * 2 {
+                shown.operation = MetricsShard.other
+                shown.status = 0
+            }
         }
         let position: Int
         if let found = series[shown] {
@@ -156,7 +162,9 @@ struct MetricsShard: Sendable {
     private mutating func guardPosition(of key: GuardKey) -> Int {
         if let position = guards[key] { return position }
         var shown = GuardKey(detector: bounded(key.detector, .detector), action: bounded(key.action, .action))
-        if guards[shown] == nil && guards.count >= bounds.guards { shown = GuardKey(detector: MetricsShard.other, action: MetricsShard.other) }
+        if guards[shown] == nil && guards.count >= bounds.guards {
+            shown = GuardKey(detector: MetricsShard.other, action: MetricsShard.other)
+        }
         if let position = guards[shown] { return position }
         let position = guardCells.count
         guards[shown] = position

@@ -44,7 +44,8 @@ struct MetricsTotal {
     }
 
     private static func order(_ key: SeriesKey) -> String {
-        [key.operation, key.apiVersion, key.deployment, key.model, key.upstream, "\(key.status)", "\(key.isStreaming)"].joined(separator: "\u{0}")
+        [key.operation, key.apiVersion, key.deployment, key.model, key.upstream, "\(key.status)", "\(key.isStreaming)"].joined(
+            separator: "\u{0}")
     }
 
     private static func order(_ key: HarmKey) -> String {
@@ -62,7 +63,9 @@ struct MetricsTotal {
     }
 
     private func writeAzure(_ azure: [(key: SeriesKey, cells: [Int64])], to out: inout Exposition, region: String) {
-        func api(_ key: SeriesKey) -> Exposition.Labels { [("api_name", MetricsTotal.apiName(key.apiVersion)), ("operation_name", key.operation)] }
+        func api(_ key: SeriesKey) -> Exposition.Labels {
+            [("api_name", MetricsTotal.apiName(key.apiVersion)), ("operation_name", key.operation)]
+        }
         func model(_ key: SeriesKey) -> Exposition.Labels { [("model_deployment_name", key.deployment), ("model_name", key.model)] }
         func place(_ key: SeriesKey) -> Exposition.Labels { [("region", region)] }
         func stream(_ key: SeriesKey) -> Exposition.Labels { [("stream_type", key.isStreaming ? "Streaming" : "Non-Streaming")] }
@@ -73,14 +76,16 @@ struct MetricsTotal {
 
         counter(azure, &out, "azure_openai_requests_total", "Requests (AzureOpenAIRequests).", SeriesLayout.requests, full)
         histogram(
-            azure, &out, "azure_openai_time_to_response_milliseconds", "From the request's start to the answer's first byte (AzureOpenAITimeToResponse).",
+            azure, &out, "azure_openai_time_to_response_milliseconds",
+            "From the request's start to the answer's first byte (AzureOpenAITimeToResponse).",
             SeriesLayout.timeToResponse, scale: 1e6, full)
         histogram(
             azure, &out, "azure_openai_normalized_ttft_milliseconds",
             "From the request's start to the first byte of an answer that succeeded (AzureOpenAINormalizedTTFTInMS).",
             SeriesLayout.timeToFirstByte, scale: 1e6, short)
         histogram(
-            azure, &out, "azure_openai_normalized_tbt_milliseconds", "Mean time between the tokens of a streamed answer (AzureOpenAINormalizedTBTInMS).",
+            azure, &out, "azure_openai_normalized_tbt_milliseconds",
+            "Mean time between the tokens of a streamed answer (AzureOpenAINormalizedTBTInMS).",
             SeriesLayout.timeBetweenTokens, scale: 1e6, short)
         histogram(
             azure, &out, "azure_openai_ttlt_milliseconds", "From the request's start to the answer's last byte (AzureOpenAITTLTInMS).",
@@ -88,7 +93,9 @@ struct MetricsTotal {
         histogram(
             azure, &out, "azure_openai_token_per_second", "Generated tokens per second of an exchange (AzureOpenAITokenPerSecond).",
             SeriesLayout.tokenRate, scale: 1e3, short)
-        counter(azure, &out, "processed_prompt_tokens_total", "Prompt tokens (ProcessedPromptTokens).", usage) { $0[SeriesLayout.promptTokens] }
+        counter(azure, &out, "processed_prompt_tokens_total", "Prompt tokens (ProcessedPromptTokens).", usage) {
+            $0[SeriesLayout.promptTokens]
+        }
         counter(azure, &out, "generated_tokens_total", "Generated tokens (GeneratedTokens).", usage) { $0[SeriesLayout.completionTokens] }
         counter(azure, &out, "token_transaction_total", "Prompt and generated tokens (TokenTransaction).", usage) {
             $0[SeriesLayout.promptTokens] + $0[SeriesLayout.completionTokens]
@@ -97,7 +104,8 @@ struct MetricsTotal {
             max(0, $0[SeriesLayout.promptTokens] + $0[SeriesLayout.completionTokens] - $0[SeriesLayout.cachedTokens])
         }
         counter(
-            azure, &out, "sallyport_cached_prompt_tokens_total", "Prompt tokens that the upstream took from its cache.", SeriesLayout.cachedTokens, short)
+            azure, &out, "sallyport_cached_prompt_tokens_total", "Prompt tokens that the upstream took from its cache.",
+            SeriesLayout.cachedTokens, short)
     }
 
     private func writeSafety(_ azure: [(key: SeriesKey, cells: [Int64])], to out: inout Exposition, region: String) {
@@ -117,7 +125,8 @@ struct MetricsTotal {
                 out.counter(
                     name, help: help, Double(count),
                     labels: [
-                        ("api_name", MetricsTotal.apiName(key.apiVersion)), ("model_deployment_name", key.deployment), ("model_name", key.model),
+                        ("api_name", MetricsTotal.apiName(key.apiVersion)), ("model_deployment_name", key.deployment),
+                        ("model_name", key.model),
                         ("text_type", key.textType.rawValue), ("category", key.category), ("region", region),
                     ])
             }
@@ -134,21 +143,26 @@ struct MetricsTotal {
         counter(series, &out, "sallyport_requests_total", "Requests of every kind that were answered.", SeriesLayout.requests) {
             [("operation", $0.operation), ("status_code", "\($0.status)")]
         }
-        counter(series, &out, "sallyport_requests_blocked_total", "Requests or answers that a guard stopped.", SeriesLayout.blocked, operation)
+        counter(
+            series, &out, "sallyport_requests_blocked_total", "Requests or answers that a guard stopped.", SeriesLayout.blocked, operation)
         counter(series, &out, "sallyport_request_bytes_total", "Bytes of request bodies.", SeriesLayout.requestBytes, operation)
         counter(series, &out, "sallyport_response_bytes_total", "Bytes of answer bodies.", SeriesLayout.responseBytes, operation)
         out.gauge("sallyport_requests_in_flight", help: "Requests under way.", Double(inFlight))
         histogram(
-            series, &out, "sallyport_request_duration_seconds", "From a request's start to its answer's end.", SeriesLayout.duration, scale: 1e9, operation)
+            series, &out, "sallyport_request_duration_seconds", "From a request's start to its answer's end.", SeriesLayout.duration,
+            scale: 1e9, operation)
         histogram(
-            series, &out, "sallyport_overhead_seconds", "Duration less the time that the upstream had the request.", SeriesLayout.overhead, scale: 1e9,
+            series, &out, "sallyport_overhead_seconds", "Duration less the time that the upstream had the request.", SeriesLayout.overhead,
+            scale: 1e9,
             operation)
         histogram(
-            series, &out, "sallyport_audit_wait_seconds", "Time that exchanges waited for their audit records.", SeriesLayout.auditWait, scale: 1e9,
+            series, &out, "sallyport_audit_wait_seconds", "Time that exchanges waited for their audit records.", SeriesLayout.auditWait,
+            scale: 1e9,
             { _ in [] })
         let asked = series.filter { !$0.key.upstream.isEmpty }
         histogram(
-            asked, &out, "sallyport_upstream_duration_seconds", "From the first byte to the upstream until its last one back.", SeriesLayout.upstream,
+            asked, &out, "sallyport_upstream_duration_seconds", "From the first byte to the upstream until its last one back.",
+            SeriesLayout.upstream,
             scale: 1e9
         ) { [("upstream", $0.upstream)] }
         counter(asked, &out, "sallyport_upstream_attempts_total", "Tries at upstreams, retries included.", SeriesLayout.attempts) {
@@ -167,15 +181,18 @@ struct MetricsTotal {
         for entry in guards { MetricsTotal.add(entry.cells[...], to: &byGuard[entry.key.detector, default: []]) }
         for (detector, cells) in byGuard.sorted(by: { $0.key < $1.key }) {
             MetricsTotal.write(
-                cells, SeriesLayout.guardDuration, scale: scale, to: &out, "sallyport_guard_seconds", "Time that a guard took per exchange and direction.",
+                cells, SeriesLayout.guardDuration, scale: scale, to: &out, "sallyport_guard_seconds",
+                "Time that a guard took per exchange and direction.",
                 [("guard", detector)])
             out.counter(
-                "sallyport_guard_failures_total", help: "Times that a guard could not do its work.", Double(cells[SeriesLayout.guardFailures]),
+                "sallyport_guard_failures_total", help: "Times that a guard could not do its work.",
+                Double(cells[SeriesLayout.guardFailures]),
                 labels: [("guard", detector)])
         }
         for (key, cells) in guards {
             out.counter(
-                "sallyport_guard_findings_total", help: "What guards found, by what was done about it.", Double(cells[SeriesLayout.guardFindings]),
+                "sallyport_guard_findings_total", help: "What guards found, by what was done about it.",
+                Double(cells[SeriesLayout.guardFindings]),
                 labels: [("guard", key.detector), ("action", key.action)])
         }
     }
@@ -185,7 +202,8 @@ struct MetricsTotal {
     private typealias Labelling = (SeriesKey) -> Exposition.Labels
 
     private func counter(
-        _ series: [(key: SeriesKey, cells: [Int64])], _ out: inout Exposition, _ name: String, _ help: String, _ cell: Int, _ labels: Labelling
+        _ series: [(key: SeriesKey, cells: [Int64])], _ out: inout Exposition, _ name: String, _ help: String, _ cell: Int,
+        _ labels: Labelling
     ) {
         counter(series, &out, name, help, labels) { $0[cell] }
     }

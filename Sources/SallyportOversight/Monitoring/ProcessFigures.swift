@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// What the kernel says of this process, read from `/proc` at each scrape. What cannot be read is left out.
@@ -39,7 +39,8 @@ struct ProcessFigures {
     func write(to exposition: inout Exposition) {
         if let cpuSeconds { exposition.counter("process_cpu_seconds_total", help: "User and system time spent, in seconds.", cpuSeconds) }
         for (name, help, value) in [
-            ("process_resident_memory_bytes", "Resident memory.", residentBytes), ("process_virtual_memory_bytes", "Virtual memory.", virtualBytes),
+            ("process_resident_memory_bytes", "Resident memory.", residentBytes),
+            ("process_virtual_memory_bytes", "Virtual memory.", virtualBytes),
             ("process_threads", "Threads.", threads), ("process_open_fds", "Open file descriptors.", openDescriptors),
             ("process_max_fds", "Largest number of open file descriptors.", maximumDescriptors),
             ("process_start_time_seconds", "Start of the process, in seconds since 1970.", startTime),
@@ -49,9 +50,9 @@ struct ProcessFigures {
     }
 
     #if canImport(Glibc)
-    private static let noFile = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+        private static let noFile = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     #else
-    private static let noFile = RLIMIT_NOFILE
+        private static let noFile = RLIMIT_NOFILE
     #endif
 
     private static func bootTime() -> Double? {

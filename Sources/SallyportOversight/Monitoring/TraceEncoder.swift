@@ -42,7 +42,8 @@ struct TraceEncoder: Sendable {
     private func writeServer(_ exchange: ExchangeSummary, to json: inout OTLPWriter) {
         let parent = exchange.parentSpanID.flatMap { TraceEncoder.isID($0, digits: 16) ? $0 : nil }
         begin(
-            &json, exchange, span: exchange.spanID, parent: parent, name: exchange.operation, kind: 2, from: exchange.startedAt, to: exchange.endedAt)
+            &json, exchange, span: exchange.spanID, parent: parent, name: exchange.operation, kind: 2, from: exchange.startedAt,
+            to: exchange.endedAt)
         json.attribute("http.response.status_code", exchange.status)
         json.attribute("http.request.body.size", exchange.requestBytes)
         json.attribute("http.response.body.size", exchange.responseBytes)
@@ -105,7 +106,8 @@ struct TraceEncoder: Sendable {
         let end = exchange.upstreamStartedAt > 0 ? exchange.upstreamStartedAt : exchange.endedAt
         let start = max(exchange.startedAt, end - work)
         begin(
-            &json, exchange, span: TraceExporter.derivedSpanID(of: exchange.spanID, number: 2), parent: exchange.spanID, name: "guard", kind: 1,
+            &json, exchange, span: TraceExporter.derivedSpanID(of: exchange.spanID, number: 2), parent: exchange.spanID, name: "guard",
+            kind: 1,
             from: start, to: min(exchange.endedAt, start + work))
         json.attribute("sallyport.guard.count", exchange.guards.count)
         json.attribute("sallyport.guard.findings", exchange.guards.reduce(0) { $0 + $1.findings })
@@ -127,7 +129,8 @@ struct TraceEncoder: Sendable {
     }
 
     private func begin(
-        _ json: inout OTLPWriter, _ exchange: ExchangeSummary, span: String, parent: String?, name: String, kind: Int64, from: Int64, to: Int64
+        _ json: inout OTLPWriter, _ exchange: ExchangeSummary, span: String, parent: String?, name: String, kind: Int64, from: Int64,
+        to: Int64
     ) {
         json.open(#"{"traceId":""#)
         json.bytes.append(contentsOf: exchange.traceID.utf8)

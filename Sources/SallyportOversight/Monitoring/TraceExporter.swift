@@ -4,11 +4,11 @@ import NIOPosix
 import SallyportCore
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Sends the spans of sampled exchanges to an OpenTelemetry collector, in batches of OTLP/HTTP's JSON.
@@ -75,7 +75,8 @@ package final class TraceExporter: ExchangeObserver {
     package func write(to exposition: inout Exposition) {
         let statistics = statistics
         for (result, count) in [("exported", statistics.exported), ("dropped", statistics.dropped), ("failed", statistics.failed)] {
-            exposition.counter("sallyport_trace_spans_total", help: "Spans by what became of them.", Double(count), labels: [("result", result)])
+            exposition.counter(
+                "sallyport_trace_spans_total", help: "Spans by what became of them.", Double(count), labels: [("result", result)])
         }
     }
 

@@ -30,7 +30,9 @@ struct ExpositionReader {
                 pendingHelp = (String(rest[..<space]), String(rest[rest.index(after: space)...]))
             } else if line.hasPrefix("# TYPE ") {
                 let parts = line.dropFirst(7).split(separator: " ")
-                guard parts.count == 2, ["counter", "gauge", "histogram"].contains(parts[1]) else { throw Mistake(description: "bad TYPE: \(line)") }
+                guard parts.count == 2, ["counter", "gauge", "histogram"].contains(parts[1]) else {
+                    throw Mistake(description: "bad TYPE: \(line)")
+                }
                 let name = String(parts[0])
                 guard let help = pendingHelp, help.name == name else { throw Mistake(description: "TYPE without HELP: \(line)") }
                 guard Self.isName(name, colon: true) else { throw Mistake(description: "bad name: \(name)") }
@@ -82,7 +84,9 @@ struct ExpositionReader {
             let bound = labels.removeValue(forKey: "le")
             var group = groups[labels] ?? (nil, false, nil)
             if sample.name.hasSuffix("_bucket") {
-                guard let text = bound, let bound = text == "+Inf" ? .infinity : Double(text) else { throw Mistake(description: "no le: \(sample)") }
+                guard let text = bound, let bound = text == "+Inf" ? .infinity : Double(text) else {
+                    throw Mistake(description: "no le: \(sample)")
+                }
                 if let last = group.last, !(bound > last.bound && sample.value >= last.count) {
                     throw Mistake(description: "buckets do not grow: \(sample)")
                 }
@@ -162,7 +166,8 @@ struct ExpositionReader {
     private static func isName(_ name: String, colon: Bool) -> Bool {
         guard let first = name.utf8.first, !(0x30...0x39).contains(first) else { return false }
         return name.utf8.allSatisfy { byte in
-            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x5F || colon && byte == 0x3A
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || byte == 0x5F
+                || colon && byte == 0x3A
         }
     }
 }

@@ -39,7 +39,8 @@ import Testing
 
     @Test func writesHistogramsCumulatively() throws {
         var exposition = Exposition()
-        exposition.histogram("wait_seconds", help: "Wait.", bounds: [0.001, 0.5, 2], counts: [1, 0, 2, 4], sum: 9.25, labels: [("kind", "k")])
+        exposition.histogram(
+            "wait_seconds", help: "Wait.", bounds: [0.001, 0.5, 2], counts: [1, 0, 2, 4], sum: 9.25, labels: [("kind", "k")])
         #expect(
             String(buffer: exposition.encoded()) == """
                 # HELP wait_seconds Wait.
@@ -74,7 +75,8 @@ import Testing
     /// The reader itself must not be lenient, or the other tests prove nothing.
     @Test(arguments: [
         "x 1\n", "# HELP x h\n# TYPE x gauge\nx 1", "# HELP x h\n# TYPE x gauge\nx 1\nx 1\n", "# HELP x h\n# TYPE x gauge\n",
-        "# HELP x h\n# TYPE x counter\nx 1\n", "# HELP x h\n# TYPE x gauge\nx{a=\"\\t\"} 1\n", "# HELP x h\n# TYPE x gauge\nx{a=\"1\",a=\"2\"} 1\n",
+        "# HELP x h\n# TYPE x counter\nx 1\n", "# HELP x h\n# TYPE x gauge\nx{a=\"\\t\"} 1\n",
+        "# HELP x h\n# TYPE x gauge\nx{a=\"1\",a=\"2\"} 1\n",
         "# HELP x h\n# TYPE x gauge\nx{9=\"1\"} 1\n", "# HELP x h\n# TYPE x gauge\nx one\n", "# TYPE x gauge\nx 1\n",
         "# HELP x h\n# TYPE x histogram\nx_bucket{le=\"1\"} 2\nx_bucket{le=\"+Inf\"} 1\nx_sum 1\nx_count 1\n",
         "# HELP x h\n# TYPE x histogram\nx_bucket{le=\"1\"} 1\nx_sum 1\nx_count 1\n",

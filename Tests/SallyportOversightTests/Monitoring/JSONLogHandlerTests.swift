@@ -77,8 +77,10 @@ import Testing
     }
 
     private static let forgeries = [
-        "x\n{\"level\":\"critical\",\"message\":\"forged\"}", "x\r\nforged", "\",\"level\":\"critical\",\"x\":\"", "tab\there", "nul\u{0}nul",
-        "\u{1B}[2Jcleared", "\u{9B}31m", "\u{7F}", "\u{85}next", "\u{2028}\u{2029}", "\u{202E}txt.exe", "\u{2066}iso\u{2069}", "\u{FEFF}bom",
+        "x\n{\"level\":\"critical\",\"message\":\"forged\"}", "x\r\nforged", "\",\"level\":\"critical\",\"x\":\"", "tab\there",
+        "nul\u{0}nul",
+        "\u{1B}[2Jcleared", "\u{9B}31m", "\u{7F}", "\u{85}next", "\u{2028}\u{2029}", "\u{202E}txt.exe", "\u{2066}iso\u{2069}",
+        "\u{FEFF}bom",
         "\\", "\\\"", "é漢🦊", "", "\u{200B}hidden",
     ]
 

@@ -63,7 +63,8 @@ import Testing
     private static func attributes(_ owner: [String: Any]) -> [String: Any] {
         var found: [String: Any] = [:]
         for attribute in owner["attributes"] as? [[String: Any]] ?? [] {
-            guard let key = attribute["key"] as? String, let value = attribute["value"] as? [String: Any], let only = value.first, value.count == 1
+            guard let key = attribute["key"] as? String, let value = attribute["value"] as? [String: Any], let only = value.first,
+                value.count == 1
             else {
                 Issue.record("not an attribute: \(attribute)")
                 continue
@@ -73,7 +74,8 @@ import Testing
             case "stringValue", "boolValue", "doubleValue": found[key] = only.value
             // 64-bit numbers are strings in protobuf's JSON.
             case "intValue": found[key] = (only.value as? String).flatMap { Int($0) }
-            case "arrayValue": found[key] = ((only.value as? [String: Any])?["values"] as? [[String: Any]])?.compactMap { $0["stringValue"] as? String }
+            case "arrayValue":
+                found[key] = ((only.value as? [String: Any])?["values"] as? [[String: Any]])?.compactMap { $0["stringValue"] as? String }
             default: Issue.record("unknown kind of value: \(only.key)")
             }
         }
@@ -169,7 +171,9 @@ import Testing
         #expect(exporter.statistics == TraceExporter.Statistics())
     }
 
-    @Test(arguments: ["", "short", "00000000000000000000000000000000", "4BF92F3577B34DA6A3CE929D0E0E4736", "4bf92f3577b34da6a3ce929d0e0e473\""])
+    @Test(arguments: [
+        "", "short", "00000000000000000000000000000000", "4BF92F3577B34DA6A3CE929D0E0E4736", "4bf92f3577b34da6a3ce929d0e0e473\"",
+    ])
     func dropsWhatHasNoValidTraceContext(traceID: String) async throws {
         let collector = Collector()
         let exporter = exporter(collector)
