@@ -77,11 +77,11 @@ package final class EntraTokenSource: Sendable {
         return promise.futureResult
     }
 
-    /// Why there is no token, if there is none and fetching failed.
-    func failureReason(now: NIODeadline) -> (text: String, retryAfter: Duration)? {
+    /// Why there is no token, if there is none and fetching failed. `retryAfter` is nil when the next request will try again.
+    func failureReason(now: NIODeadline) -> (text: String, retryAfter: Duration?)? {
         state.withLockedValue { state in
-            guard let failure = state.failure, state.fields == nil || now >= state.expiresAt, now < state.retryAt else { return nil }
-            return (failure, .nanoseconds((state.retryAt - now).nanoseconds))
+            guard let failure = state.failure, state.fields == nil || now >= state.expiresAt else { return nil }
+            return (failure, now < state.retryAt ? .nanoseconds((state.retryAt - now).nanoseconds) : nil)
         }
     }
 

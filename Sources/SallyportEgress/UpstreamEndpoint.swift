@@ -81,7 +81,7 @@ final class UpstreamEndpoint: Sendable {
     func health(now: NIODeadline) -> UpstreamHealth {
         if let unavailableReason { return UpstreamHealth(.unavailable, reason: unavailableReason) }
         if let reason = tokens?.failureReason(now: now) {
-            return UpstreamHealth(.unavailable, reason: reason.text, retryAfter: reason.retryAfter)
+            return UpstreamHealth(reason.retryAfter == nil ? .probing : .unavailable, reason: reason.text, retryAfter: reason.retryAfter)
         }
         let (breaker, remaining, probe) = state.withLockedValue { state in
             (state.breaker.state, state.breaker.remainingOpen(now: now), state.probeReason)

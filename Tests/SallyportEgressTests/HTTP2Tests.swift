@@ -112,6 +112,17 @@ import Testing
         }
     }
 
+    @Test func triesARefusedStreamOnlyOnceMore() async throws {
+        let count = NIOLockedValueBox(0)
+        try await with { request in
+            count.withLockedValue { $0 += 1 }
+            request.reset(.refusedStream)
+        } _: { traveller, _ async throws in
+            #expect(try await traveller.ask(.post { $0.retrySafety = .always }).failure?.kind == .reset)
+            #expect(count.withLockedValue { $0 } == 2)
+        }
+    }
+
     @Test func failsAResetStream() async throws {
         try await with {
             $0.reset(.internalError)
