@@ -22,8 +22,8 @@ struct BodyInspector: Sendable {
 
     func inspect(_ slots: [TextSlot]) -> Outcome {
         var outcome = Outcome()
-        var previous: Int?
-        var previousUser: Int?
+        var all = Tail()
+        var user = Tail()
         for (index, slot) in slots.enumerated() where slot.passage.count > 0 {
             let result: PassageVerdict
             switch slot.kind {
@@ -32,23 +32,73 @@ struct BodyInspector: Sendable {
             }
             note(result, slot, &outcome)
             guard slot.kind == .prose, slot.outer == nil else { continue }
-            // A payload may be split over two messages, or over two of the same speaker with an answer between them.
-            if let previous { border(slots[previous], slot, &outcome) }
+            // A payload may be split over several texts, or over those of one speaker with answers between them.
+            if all.choice != slot.choice, slot.passage.origin.direction == .completion { all = Tail() }
+            all.choice = slot.choice
+            inspectBorder(all, index, slots, &outcome)
             if slot.passage.origin == .user {
-                if let previousUser, previousUser != previous { border(slots[previousUser], slot, &outcome) }
-                previousUser = index
+                if !user.isSame(as: all) { inspectBorder(user, index, slots, &outcome) }
+                user.append(slot.passage, of: index)
             }
-            previous = index
+            all.append(slot.passage, of: index)
         }
         return outcome
     }
 
-    private func border(_ first: TextSlot, _ second: TextSlot, _ outcome: inout Outcome) {
-        guard first.passage.origin.direction == second.passage.origin.direction, first.choice == second.choice || first.passage.origin.direction == .prompt
-        else { return }
-        let (left, right) = engine.inspectBorder(first.passage, second.passage, in: context, verdict: &outcome.verdict)
-        note(left, first, &outcome)
-        note(right, second, &outcome)
+    /// The last bytes of the texts so far, and whose they are.
+    private struct Tail {
+        struct Piece {
+            let slot: Int
+            /// In the tail.
+            var start: Int
+            /// Of the tail's part in the slot's text.
+            var offset: Int
+            var length: Int
+        }
+        var text = ByteBuffer()
+        var pieces: [Piece] = []
+        var choice: Int?
+
+        func isSame(as other: Tail) -> Bool {
+            pieces.count == other.pieces.count && zip(pieces, other.pieces).allSatisfy { $0.slot == $1.slot && $0.length == $1.length }
+        }
+
+        mutating func append(_ passage: Passage, of slot: Int) {
+            let part = passage.suffix(atMost: GuardEngine.overlap)
+            pieces.append(Piece(slot: slot, start: text.readableBytes, offset: passage.count - part.count, length: part.count))
+            text.writeImmutableBuffer(part.text)
+            var surplus = text.readableBytes - GuardEngine.overlap
+            guard surplus > 0 else { return }
+            text.withUnsafeReadableBytes { bytes in while surplus < bytes.count && bytes[surplus] & 0xC0 == 0x80 { surplus += 1 } }
+            text.moveReaderIndex(forwardBy: surplus)
+            pieces = pieces.compactMap { piece in
+                let end = piece.start + piece.length - surplus
+                guard end > 0 else { return nil }
+                let cut = max(0, surplus - piece.start)
+                return Piece(slot: piece.slot, start: max(0, piece.start - surplus), offset: piece.offset + cut, length: piece.length - cut)
+            }
+        }
+    }
+
+    private func inspectBorder(_ tail: Tail, _ index: Int, _ slots: [TextSlot], _ outcome: inout Outcome) {
+        guard tail.text.readableBytes > 0 else { return }
+        let border = tail.text.readableBytes
+        let slot = slots[index]
+        for found in engine.inspectBorder(after: tail.text, slot.passage, in: context, verdict: &outcome.verdict) {
+            outcome.findings[slot.choice ?? -1, default: []].append(found)
+            guard found.mode == .enforce, found.action > .annotate else { continue }
+            if found.action == .block { outcome.blocked.insert(slot.choice ?? -1) }
+            // The first part takes the label, the others are taken out.
+            var label = Array("[\(found.finding.category.name.uppercased())]".utf8)
+            let range = found.finding.range
+            for piece in tail.pieces where range.lowerBound < piece.start + piece.length && range.upperBound > piece.start {
+                let lower = max(range.lowerBound, piece.start) - piece.start + piece.offset
+                let upper = min(range.upperBound, piece.start + piece.length) - piece.start + piece.offset
+                slots[piece.slot].apply([TextEdit(range: lower..<upper, replacement: label)], to: &outcome.edits)
+                label = []
+            }
+            slot.apply([TextEdit(range: 0..<range.upperBound - border, replacement: label)], to: &outcome.edits)
+        }
     }
 
     private func note(_ result: PassageVerdict, _ slot: TextSlot, _ outcome: inout Outcome) {

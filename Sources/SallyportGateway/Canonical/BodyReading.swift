@@ -9,7 +9,11 @@ struct BodyReading {
     private(set) var references: [BodyReference] = []
     private(set) var opaque: Set<GuardPolicy.Uninspectable> = []
 
+    /// A key that differs from a known one in case only: some upstreams take it for the known one.
+    private(set) var ambiguousKey: String?
+
     private let document: JSONDocument
+    private var object = 0
     /// Of the part being walked; growing texts are told apart by them.
     private var index = 0
     private var part = 0
@@ -69,7 +73,11 @@ struct BodyReading {
         case .textOrTokens(let origin):
             if kind == .array, firstElementIsNumber(node) { opaque.insert(.tokenArray) } else { allText(node, origin) }
         case .growing(let origin, let field):
-            if kind == .string { prose(node, origin, growing: field) } else { allText(node, origin) }
+            if kind == .string { prose(node, origin, growing: "\(field)") } else { growingParts(node, origin, "\(field)") }
+        case .growingMember(let origin): allText(node, origin)
+        case .itemID:
+            if let type = document.member("type", of: object), document.equals(type, "item_reference") { opaque.insert(.previousResponse) }
+            if kind == .string { token(node) } else { allText(node, unnamed) }
         case .toolType:
             if kind == .string {
                 if !document.equals(node, "function") && !document.equals(node, "custom") { opaque.insert(.hostedTool) }
@@ -90,7 +98,8 @@ struct BodyReading {
     }
 
     private mutating func walkObject(_ object: Int, _ members: TextShape.Members) {
-        let outerRole = role
+        let (outerRole, outerObject) = (role, self.object)
+        self.object = object
         if members.speaker { role = speaker(of: object) }
         var key = object + 1
         let end = document.nodes[object].next
@@ -100,11 +109,34 @@ struct BodyReading {
                 walk(value, shape)
             } else {
                 self.key(key)
-                walk(value, members.others)
+                if ambiguousKey == nil, members.known.contains(where: { document.equalsIgnoringCase(key, $0.name) }) { ambiguousKey = document.string(key) }
+                if case .growingMember(let origin) = members.others, let name = document.string(key) {
+                    if document.nodes[value].kind == .string { prose(value, origin, growing: name) } else { growingParts(value, origin, name) }
+                } else {
+                    walk(value, members.others)
+                }
             }
             key = document.nodes[key].next
         }
-        role = outerRole
+        (role, self.object) = (outerRole, outerObject)
+    }
+
+    /// A growing text that comes as a list of parts: their texts grow, the rest stands alone.
+    private mutating func growingParts(_ node: Int, _ origin: PassageOrigin, _ field: String) {
+        var index = node
+        let end = document.nodes[node].next
+        var grows = document.nodes[node].kind == .array
+        while index < end {
+            switch document.nodes[index].kind {
+            case .key:
+                key(index)
+                grows = document.equals(index, "text") || document.equals(index, "content") || document.equals(index, "thinking")
+            case .string: prose(index, origin, growing: grows ? field : nil)
+            case .number: number(index, origin)
+            default: break
+            }
+            index += 1
+        }
     }
 
     /// The outermost array holds the choices; one further in holds tool calls or parts. Each element's own `index` goes before its position.
@@ -154,13 +186,13 @@ struct BodyReading {
 
     // MARK: Slots
 
-    private mutating func prose(_ node: Int, _ origin: PassageOrigin, growing field: StaticString? = nil) {
+    private mutating func prose(_ node: Int, _ origin: PassageOrigin, growing field: String? = nil) {
         let text = document.text(node)
         guard text.bytes.readableBytes > 0 || field != nil else { return }
         slots.append(
             TextSlot(
                 kind: .prose, passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII), text: text, outer: nil,
-                choice: choice, channel: field.map { ChannelKey(index: index, part: part, field: "\($0)", origin: origin) }))
+                choice: choice, channel: field.map { ChannelKey(index: index, part: part, field: $0, origin: origin) }))
     }
 
     private mutating func key(_ node: Int) {
@@ -237,6 +269,22 @@ extension ByteBuffer {
         withUnsafeReadableBytes { bytes in
             guard bytes.count - offset >= text.utf8CodeUnitCount else { return false }
             return text.withUTF8Buffer { wanted in wanted.indices.allSatisfy { wanted[$0] == bytes[offset + $0] } }
+        }
+    }
+}
+
+extension JSONDocument {
+    /// ASCII letters of either case count alike.
+    func equalsIgnoringCase(_ node: Int, _ text: StaticString) -> Bool {
+        let bytes = self.text(node).bytes
+        guard bytes.readableBytes == text.utf8CodeUnitCount else { return false }
+        return bytes.withUnsafeReadableBytes { bytes in
+            text.withUTF8Buffer { wanted in
+                wanted.indices.allSatisfy { index in
+                    let byte = bytes[index]
+                    return (byte &- 0x41 < 26 ? byte | 0x20 : byte) == wanted[index]
+                }
+            }
         }
     }
 }

@@ -107,7 +107,7 @@ enum Shapes {
             ("role", .token), ("content", .growing(.completion, "content")), ("refusal", .growing(.completion, "refusal")),
             ("reasoning_content", .growing(.reasoning, "reasoning")), ("tool_calls", .array(deltaToolCall)), ("function_call", deltaFunction),
             ("audio", deltaAudio),
-        ], others: .text(.completion))
+        ], others: .growingMember(.completion))
     private static let eventChoice = TextShape.object(
         [
             ("index", .token), ("finish_reason", .token), ("logprobs", logprobs), ("content_filter_results", filterResults), ("delta", delta),
@@ -150,10 +150,15 @@ enum Shapes {
             ("file_data", .opaque(.file)), ("file_url", .opaque(.file)), ("input_audio", .object([("data", .opaque(.audio)), ("format", .token)])),
             ("annotations", .text(.assistant)), ("logprobs", .array(tokenLogprobs)),
         ], others: .text(.assistant))
+    private static let toolOutputPart = TextShape.object(
+        [
+            ("type", .token), ("text", .text(.toolResult)), ("image_url", .imageLink), ("detail", .token), ("file_id", .reference(.file)),
+            ("file_data", .opaque(.file)), ("file_url", .opaque(.file)),
+        ], others: .text(.toolResult))
     private static let responsesItem = TextShape.object(
         [
-            ("type", .token), ("role", .token), ("id", .token), ("status", .token), ("call_id", .token), ("name", .token),
-            ("content", .array(responsesPart)), ("arguments", .json(.toolCall)), ("output", .text(.toolResult)), ("summary", .text(.reasoning)),
+            ("type", .token), ("role", .token), ("id", .itemID), ("status", .token), ("call_id", .token), ("name", .token),
+            ("content", .array(responsesPart)), ("arguments", .json(.toolCall)), ("output", .array(toolOutputPart)), ("summary", .text(.reasoning)),
             ("encrypted_content", .opaque(.encryptedContent)),
         ], others: .text(.assistant), speaker: true)
     static let responsesRequest = TextShape.object(

@@ -24,6 +24,10 @@ indirect enum TextShape: Sendable {
     case textOrTokens(PassageOrigin)
     /// A growing text: `choices[i].delta.content` and its like. The key tells the channels of one choice apart.
     case growing(PassageOrigin, StaticString)
+    /// For members that are not listed: each is a growing text of its own, named by its key.
+    case growingMember(PassageOrigin)
+    /// The id of an input item; of an `item_reference` it stands for content that is not in the request.
+    case itemID
     /// A hosted tool's `type`: `function` is the caller's own, any other runs where no guard sees it.
     case toolType
     /// Numbers and binary encodings made by the upstream (embeddings, log-probability bytes): nothing to read.

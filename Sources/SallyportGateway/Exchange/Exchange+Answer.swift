@@ -17,7 +17,7 @@ extension Exchange {
             throw Fault(.upstreamInvalid, "The upstream answered with a redirect, which is never followed.")
         }
         let isJSON = type.contains("json")
-        if !isError, operation.answersInJSON, operation.name != .service, answerStatus != 204, !isJSON, !looksLikeJSON(answerBody) {
+        if !isError, operation.answersInJSON, operation.name != .service, answerStatus != 204, !looksLikeJSON(answerBody) {
             throw Fault(.upstreamInvalid, "The upstream's answer is not what this operation answers with.")
         }
         if answerBody.readableBytes == 0 { return finish(answerBody, type: type) }
@@ -79,6 +79,9 @@ extension Exchange {
                     continuing {
                         let owned: Set<String>
                         do { owned = try result.get() } catch { throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error) }
+                        guard let data = document.member("data", of: 0), document.nodes[data].kind == .array else {
+                            throw Fault(.upstreamInvalid, "The upstream's list is not a list.")
+                        }
                         var edits = JSONEdits()
                         AnswerEditor.filterList(document, keeps: owned.contains, &edits)
                         if !edits.isEmpty {
@@ -89,7 +92,7 @@ extension Exchange {
                     }
                 }
             }
-            if operation.method == "DELETE", let id = document.member("id", of: 0).flatMap(document.string), operation.innerResource == nil {
+            if operation.method == "DELETE", operation.innerResource == nil, let id = current?.ids.first {
                 _ = runtime.parts.ownership.remove(id, for: principal, on: eventLoop)
             }
         }
@@ -189,6 +192,12 @@ extension Exchange {
                 if isBlocked {
                     summary.wasBlocked = true
                     AnswerEditor.blockChoice(choice, of: document, isChat: isChat, &edits)
+                }
+                // The tokens spell what was masked in the text.
+                if !isBlocked, (outcome.findings[index] ?? []).contains(where: { $0.mode == .enforce && $0.action.rewrites }),
+                    let logprobs = document.member("logprobs", of: choice)
+                {
+                    edits.replace(document.rawRange(logprobs), with: "null")
                 }
                 if policy.annotates || isBlocked {
                     let results = Annotations.results(

@@ -42,6 +42,7 @@ extension Exchange {
             (position == 0 ? operation.pathResource : operation.innerResource).map { BodyReference(kind: $0, node: 0, id: id) }
         }
         checkOwnership(references + reading.references, of: principal) { [self] owners in
+            try adoptPolicies(of: owners, for: principal, opaque: reading.opaque)
             if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
             try checkFilters()
             prepareContext(for: principal) { [self] in
@@ -59,8 +60,13 @@ extension Exchange {
             guard body.readableBytes > 0 else { return }
             document = try parse(body)
         case .json, .any:
-            if let type = head.headers.first(name: "content-type"), !type.lowercased().contains("json") {
-                throw Fault(.invalidRequest, "This operation takes application/json.")
+            guard head.headers[canonicalForm: "content-type"].count <= 1 else {
+                throw Fault(.invalidRequest, "The request has more than one Content-Type.")
+            }
+            if let type = head.headers.first(name: "content-type").flatMap({ HeaderParameters(parsing: $0) }),
+                !type.value.lowercased().contains("json") || !(["utf-8", "utf8", nil] as [String?]).contains(type["charset"]?.lowercased())
+            {
+                throw Fault(.invalidRequest, "This operation takes application/json in UTF-8.")
             }
             document = try parse(body)
         case .multipart:
@@ -69,6 +75,11 @@ extension Exchange {
             }
             do { multipart = try MultipartBody(parsing: body, boundary: boundary) } catch {
                 throw Fault(.invalidRequest, "The multipart body is not well formed.", cause: error)
+            }
+            // One reading only: of two fields with one name nobody knows which the upstream takes.
+            var names: Set<String> = []
+            for part in multipart?.parts ?? [] where !part.name.hasSuffix("[]") && !names.insert(part.name.lowercased()).inserted {
+                throw Fault(.invalidRequest, "The form has two fields of the same name.", param: "\(part.name.prefix(64))")
             }
         }
     }
@@ -108,7 +119,11 @@ extension Exchange {
             if needsDeployment { throw Fault(.invalidRequest, "'model' is missing: it names the deployment.", param: "model") }
             return
         }
-        if operation.name == .fineTuningCreate { return }
+        if operation.name == .fineTuningCreate {
+            // Its model is a base model of the upstream, not a deployment: not for callers who are confined to some.
+            guard principal.deployments == nil else { throw Fault.lacks(operation.dataAction, for: "POST /openai/fine_tuning/jobs") }
+            return
+        }
         guard let found = snapshot.deployments[DeploymentID(name)] else { throw Fault.deploymentNotFound }
         guard principal.mayUse(found.id) else {
             throw Fault.lacks(operation.dataAction, for: "\(head.method.rawValue) /openai/deployments/{deployment-id}/\(operation.path.joined(separator: "/"))")
@@ -129,7 +144,9 @@ extension Exchange {
     }
 
     /// All texts of the request, what it refers to; throws for what cannot be read and the policy refuses.
-    private func read(_ operation: Operation) throws -> (slots: [TextSlot], references: [BodyReference]) {
+    private func read(
+        _ operation: Operation
+    ) throws -> (slots: [TextSlot], references: [BodyReference], opaque: Set<GuardPolicy.Uninspectable>) {
         var slots: [TextSlot] = []
         var references: [BodyReference] = []
         var opaque: Set<GuardPolicy.Uninspectable> = []
@@ -137,6 +154,9 @@ extension Exchange {
             let shape: TextShape =
                 if case .json(let shape) = operation.body { shape } else { Shapes.anyRequest }
             let reading = BodyReading(of: document, as: shape, direction: .prompt)
+            if let key = reading.ambiguousKey {
+                throw Fault(.invalidRequest, "'\(key)' is written in other letters than the API's: upstreams read such keys differently.", param: key)
+            }
             slots = reading.slots
             references = reading.references
             opaque = reading.opaque
@@ -144,18 +164,21 @@ extension Exchange {
             let reading = MultipartReading(of: multipart, in: body, operation: operation.name)
             slots = reading.slots
             opaque = reading.opaque
+            if operation.name == .filesUpload, let principal {
+                let rows = try BatchRows(of: multipart, in: body, deployments: snapshot.deployments, principal: principal)
+                references += rows.references
+                opaque.formUnion(rows.opaque)
+                uploadEdits = rows.edits
+            }
         }
-        for (name, value) in path?.query ?? [] where !RequestChecks.plainQuery.contains(name) {
+        if operation.name == .service { for segment in path?.segments ?? [] { slots.append(.query(segment)) } }
+        for (name, value) in path?.query ?? [] where name != "api-version" {
             // Words may travel in the query too.
             slots.append(.query(value))
-            slots.append(.query(name))
+            if !RequestChecks.plainQuery.contains(name) { slots.append(.query(name)) }
         }
-        for kind in opaque.sorted(by: { $0.rawValue < $1.rawValue }) where policy.action(onUninspectable: kind) == .refuse {
-            throw Fault(
-                .uninspectable,
-                "The request holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
-        }
-        return (slots, references)
+        try refuseOpaque(opaque)
+        return (slots, references, opaque)
     }
 
     // MARK: Limits
@@ -172,6 +195,7 @@ extension Exchange {
         if let team = principal.team { add("team", team, nil) }
         if let deployment { add("deployment", deployment.id.rawValue, deployment.limits.isEmpty ? nil : deployment.limits) }
         let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
+        estimatedPromptTokens = estimate.prompt
         let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
         do {
             reservation = try runtime.parts.limits.reserve(
@@ -206,7 +230,11 @@ extension Exchange {
 
     static func cost(prompt: Int, completion: Int, _ price: Price?) -> Int64 {
         guard let price else { return 0 }
-        return (Int64(prompt) * price.promptMicrosPer1K + Int64(completion) * price.completionMicrosPer1K + 999) / 1000
+        func times(_ tokens: Int, _ micros: Int64) -> Int64 {
+            let (product, isTooLarge) = Int64(tokens).multipliedReportingOverflow(by: micros)
+            return isTooLarge ? .max / 4 : min(product, .max / 4)
+        }
+        return (times(prompt, price.promptMicrosPer1K) + times(completion, price.completionMicrosPer1K) + 999) / 1000
     }
 
     // MARK: Ownership and targets
@@ -223,6 +251,27 @@ extension Exchange {
                 guard owned.count == references.count else { throw Fault.resourceNotFound }
                 try proceed(owned)
             }
+        }
+    }
+
+    /// A resource is under the policy of the deployment that made it, wherever it is asked for.
+    private func adoptPolicies(of owners: [Ownership], for principal: Principal, opaque: Set<GuardPolicy.Uninspectable>) throws {
+        for owner in owners {
+            if let id = owner.deployment, let made = snapshot.deployments[id] {
+                guard principal.mayUse(id) else { throw Fault.resourceNotFound }
+                policy = policy.tightened(by: try snapshot.policy(floor: made.policy, selected: nil, by: principal))
+            } else {
+                policy = policy.tightened(by: try snapshot.resourcePolicy(selected: nil, for: principal, at: owner.upstream))
+            }
+        }
+        try refuseOpaque(opaque)
+    }
+
+    private func refuseOpaque(_ opaque: Set<GuardPolicy.Uninspectable>) throws {
+        for kind in opaque.sorted(by: { $0.rawValue < $1.rawValue }) where policy.action(onUninspectable: kind) == .refuse {
+            throw Fault(
+                .uninspectable,
+                "The request holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
         }
     }
 
@@ -327,6 +376,7 @@ extension Exchange {
         promptVerdict = outcome.verdict
         promptFindings = outcome.findings.values.flatMap { $0 }
         promptEdits = outcome.edits
+        promptEdits.append(contentsOf: uploadEdits)
         summary.guardNanoseconds += outcome.verdict.reports.values.reduce(0) { $0 + $1.nanoseconds }
         let began = Exchange.nanoseconds()
         intent.assumeIsolated().whenComplete { [self] result in

@@ -74,7 +74,14 @@ extension Exchange {
     }
 
     private func guardResults(_ verdict: Verdict, _ direction: Direction) -> [AuditRecord.GuardResult] {
-        verdict.reports.values.sorted { $0.detector < $1.detector }.map { report in
+        guard verdict.bytesInspected > 0 else { return [] }
+        var reports = verdict.reports
+        // A detector that had nothing to say is on record too.
+        for detector in snapshot.engine.detectorIDs where reports[detector] == nil && policy.settings(for: detector).isEnabled {
+            reports[detector] = GuardReport(detector)
+        }
+        if !policy.blocklists.isEmpty, reports["blocklist"] == nil { reports["blocklist"] = GuardReport("blocklist") }
+        return reports.values.sorted { $0.detector < $1.detector }.map { report in
             let outcome: AuditRecord.GuardResult.Verdict =
                 switch report.outcome {
                 case .failed: .failed

@@ -30,7 +30,8 @@ extension Exchange {
         headers.replaceOrAdd(name: "content-type", value: answerHeaders.first("content-type") ?? "text/event-stream; charset=utf-8")
         headers.replaceOrAdd(name: "cache-control", value: "no-cache, must-revalidate")
         headers.replaceOrAdd(name: "x-accel-buffering", value: "no")
-        headers.add(name: "transfer-encoding", value: "chunked")
+        // An HTTP/1.0 caller knows no chunks: its answer ends with the connection.
+        if head.version.minor >= 1 { headers.add(name: "transfer-encoding", value: "chunked") }
         isHeadWritten = true
         summary.status = 200
         responder.writeHead(status: 200, headers: headers)

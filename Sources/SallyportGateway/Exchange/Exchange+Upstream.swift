@@ -113,8 +113,15 @@ extension Exchange {
             } else if upstream.kind == .openAI || form == .v1, operation.isDeploymentScoped || operation.name == .responsesCreate {
                 AnswerEditor.insertMember("model", Exchange.quoted(chosen.model), into: 0, of: document, &edits)
             }
-        } else if let multipart, !chosen.model.isEmpty, let part = multipart.parts(named: "model").first {
-            edits.replace(part.bodyRange, with: ByteBuffer(string: chosen.model))
+        } else if let multipart, !chosen.model.isEmpty {
+            if let part = multipart.parts(named: "model").first {
+                edits.replace(part.bodyRange, with: ByteBuffer(string: chosen.model))
+            } else if upstream.kind == .openAI, operation.isDeploymentScoped,
+                let boundary = head.headers.first(name: "content-type").flatMap(MultipartBody.boundary)
+            {
+                edits.insert(
+                    Array("--\(boundary)\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n\(chosen.model)\r\n".utf8), at: 0)
+            }
         }
         return [edits.isEmpty ? body : edits.apply(to: body)]
     }

@@ -42,6 +42,9 @@ final class Exchange {
     var promptFindings: [DecidedFinding] = []
     var promptEdits = JSONEdits()
     var promptCodePoints = 0
+    /// Model names in the rows of an uploaded batch, as the upstream knows them.
+    var uploadEdits = JSONEdits()
+    var estimatedPromptTokens = 0
     var pseudonyms: ConversationPseudonyms?
     var reservation: LimitLedger.Reservation?
     var isStreamRequested = false
@@ -50,6 +53,7 @@ final class Exchange {
     var intentIsBegun = false
     var intentIsRecorded = false
     var outcomeIsBegun = false
+    private var isConcluded = false
 
     // The upstream's side.
     var call: (any UpstreamCall)?
@@ -217,6 +221,8 @@ final class Exchange {
         phase = .ended
         delayTask?.cancel()
         call?.cancel()
+        // What went upstream is paid for, answered or not.
+        if summary.upstreamStartedAt > 0 { summary.promptTokens = max(summary.promptTokens, estimatedPromptTokens) }
         if let gate { note(gate) }
         summary.finishReason = "cancelled"
         summary.status = summary.status == 0 ? 499 : summary.status
@@ -243,6 +249,7 @@ final class Exchange {
         summary.wasBlocked = fault.code == .contentFiltered
         if fault.code == .auditUnavailable { return answer(fault) }
         recordOutcome(verdict: fault.code == .contentFiltered ? .blocked : .refused) { [self] isRecorded in
+            guard phase != .ended else { return }
             answer(isRecorded ? fault : Fault.auditUnavailable)
         }
     }
@@ -313,6 +320,8 @@ final class Exchange {
 
     /// The last thing of every exchange: what was taken is given back, and the observer hears of it.
     func conclude() {
+        guard !isConcluded else { return }
+        isConcluded = true
         if isAdmitted {
             isAdmitted = false
             runtime.release(bytes: admittedBytes)

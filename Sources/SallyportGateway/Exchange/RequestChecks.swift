@@ -72,6 +72,8 @@ enum TokenEstimate {
         let allowed =
             document.member("max_completion_tokens", of: 0).flatMap(document.integer) ?? document.member("max_tokens", of: 0).flatMap(document.integer)
             ?? document.member("max_output_tokens", of: 0).flatMap(document.integer) ?? 16
-        return (prompt, max(0, min(allowed, 1_000_000)))
+        let answers = max(
+            document.member("n", of: 0).flatMap(document.integer) ?? 1, document.member("best_of", of: 0).flatMap(document.integer) ?? 1)
+        return (prompt, max(0, min(allowed, 1_000_000)) * max(1, min(answers, 128)))
     }
 }

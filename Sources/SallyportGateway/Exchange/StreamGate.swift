@@ -66,6 +66,8 @@ struct StreamGate {
         var isDropped = false
         /// A guard changed a text that stands alone in it.
         var isRewritten = false
+        /// `content_filter_results` by choice, written when the event goes.
+        var annotations: [Int: ByteBuffer] = [:]
         /// A synthetic event, written by us.
         var own: ByteBuffer?
         var isLast = false
@@ -207,7 +209,8 @@ struct StreamGate {
         for slot in reading.slots {
             if var channel = slot.channel {
                 if configuration.dialect == .responses { channel = responsesChannel(channel, document) }
-                grow(channel, slot, &held)
+                try grow(channel, slot, &held)
+                if isTerminated { return }
             } else if slot.kind == .token {
                 // The same ids and enum values stand in every event: once is enough.
                 guard !seenTokens.contains(slot.passage.text) else { continue }
@@ -236,12 +239,19 @@ struct StreamGate {
         held.edits.append(contentsOf: outcome.edits)
     }
 
-    private mutating func grow(_ channel: ChannelKey, _ slot: TextSlot, _ held: inout HeldEvent) {
+    private mutating func grow(_ channel: ChannelKey, _ slot: TextSlot, _ held: inout HeldEvent) throws {
         guard !blockedChoices.contains(channel.index) else {
             held.isDropped = true
             return
         }
         let isWhole = channel.field == "arguments"
+        // Another text of this choice begins: the ones before it have ended.
+        if holds[channel].map({ $0.held == 0 }) ?? true {
+            for other in holds.keys where other.index == channel.index && other != channel && other.field != "arguments" && holds[other]?.held ?? 0 > 0 {
+                try evaluate(other, isFinal: true, isForced: false)
+                if isTerminated { return }
+            }
+        }
         var hold =
             holds[channel]
             ?? StreamHold(origin: slot.passage.origin, maximumBytes: isWhole ? 262_144 : policy.streaming.maximumBytes, isWhole: isWhole)
@@ -252,6 +262,9 @@ struct StreamGate {
         held.pieces.append(Piece(channel: channel, range: start..<hold.end, slot: slot))
     }
 
+    /// Everything that waits, with its framing.
+    private var queuedBytes: Int { queue.count - head > 256 ? queue[head...].reduce(0) { $0 + $1.event.raw.readableBytes } : 0 }
+
     // MARK: Evaluating
 
     private mutating func evaluate(isForced: Bool) throws {
@@ -260,7 +273,7 @@ struct StreamGate {
             if blockedChoices.contains(channel.index) { continue }
             try evaluate(channel, isFinal: false, isForced: isForced)
         }
-        if holds.values.contains(where: { $0.held > 1_048_576 }) {
+        if holds.values.contains(where: { $0.held > 1_048_576 }) || queuedBytes > 8_388_608 {
             throw Fault(.guardUnavailable, "The answer holds more unfinished text than may be held back.")
         }
     }
@@ -299,6 +312,12 @@ struct StreamGate {
                 let local = part.lowerBound - piece.range.lowerBound..<part.upperBound - piece.range.lowerBound
                 piece.slot.apply([TextEdit(range: local, replacement: replacement)], to: &queue[index].edits)
                 replacement = []
+                // The tokens spell what was masked in the text.
+                if let document = queue[index].document, let choice = choiceNode(channel.index, of: document),
+                    let logprobs = document.member("logprobs", of: choice)
+                {
+                    queue[index].edits.replace(document.rawRange(logprobs), with: "null")
+                }
             }
         }
     }
@@ -326,7 +345,13 @@ struct StreamGate {
             if !held.isDropped && !isAsynchronous && !held.pieces.allSatisfy({ $0.range.upperBound <= (holds[$0.channel]?.cleared ?? 0) }) { break }
             head += 1
             if held.isDropped { continue }
-            let bytes = held.own ?? StreamGate.bytes(of: held.event, edits: held.edits)
+            var edits = held.edits
+            if let document = held.document {
+                for (choice, results) in held.annotations {
+                    if let node = choiceNode(choice, of: document) { AnswerEditor.annotate("content_filter_results", results, in: node, of: document, &edits) }
+                }
+            }
+            let bytes = held.own ?? StreamGate.bytes(of: held.event, edits: edits)
             if held.isLast { final.append(bytes) } else { out.append(bytes) }
         }
         if head > 64 && head * 2 > queue.count {
@@ -507,13 +532,11 @@ struct StreamGate {
     /// Events in which something was found say so.
     private mutating func annotatePieces(of channel: ChannelKey, in range: Range<Int>) {
         guard policy.annotates, configuration.dialect != .responses else { return }
-        let results = Annotations.results(findings[channel.index] ?? [], policy: policy, direction: .completion)
-        for index in head..<queue.count {
+        for index in head..<queue.count where queue[index].annotations[channel.index] == nil {
             guard let document = queue[index].document,
-                queue[index].pieces.contains(where: { $0.channel == channel && $0.range.overlaps(range) }),
-                let choice = choiceNode(channel.index, of: document)
+                queue[index].pieces.contains(where: { $0.channel == channel && $0.range.overlaps(range) }), choiceNode(channel.index, of: document) != nil
             else { continue }
-            AnswerEditor.annotate("content_filter_results", results, in: choice, of: document, &queue[index].edits)
+            queue[index].annotations[channel.index] = Annotations.results(findings[channel.index] ?? [], policy: policy, direction: .completion)
             return
         }
     }
@@ -543,8 +566,7 @@ struct StreamGate {
                 continue
             }
             guard policy.annotates, !isAsynchronous, let last = queue.indices.last(where: { queue[$0].document != nil }) else { continue }
-            let results = Annotations.results(findings[choice] ?? [], policy: policy, direction: .completion)
-            AnswerEditor.annotate("content_filter_results", results, in: node, of: document, &queue[last].edits)
+            queue[last].annotations[choice] = Annotations.results(findings[choice] ?? [], policy: policy, direction: .completion)
         }
     }
 
@@ -618,7 +640,7 @@ struct StreamGate {
     private var lastSequence = 0
 
     private mutating func prepareResponsesEvent(_ type: String, _ document: JSONDocument, _ held: inout HeldEvent) throws {
-        if let number = document.member("sequence_number", of: 0).flatMap(document.integer) { lastSequence = number }
+        if let number = document.member("sequence_number", of: 0).flatMap(document.integer) { lastSequence = max(0, min(number, 1 << 53)) }
         if type.hasSuffix(".done") {
             let item = document.member("output_index", of: 0).flatMap(document.integer) ?? 0
             try finishChannels { $0.index == item }
@@ -651,7 +673,8 @@ enum UsageReading {
         let prompt = document.member("prompt_tokens", of: usage) ?? document.member("input_tokens", of: usage)
         let completion = document.member("completion_tokens", of: usage) ?? document.member("output_tokens", of: usage)
         guard prompt != nil || completion != nil else { return nil }
-        return StreamGate.Usage(
-            prompt: max(0, prompt.flatMap(document.integer) ?? 0), completion: max(0, completion.flatMap(document.integer) ?? 0))
+        // An upstream's numbers are input like any other: bounded, so that sums of them cannot overflow.
+        func bounded(_ node: Int?) -> Int { min(1_000_000_000, max(0, node.flatMap(document.integer) ?? 0)) }
+        return StreamGate.Usage(prompt: bounded(prompt), completion: bounded(completion))
     }
 }

@@ -155,8 +155,9 @@ package final class LimitLedger: Sendable {
 
 extension LimitLedger.Long {
     fileprivate mutating func add(_ tokens: Int, _ cost: Int64) {
+        let (sum, isTooLarge) = costMicros.addingReportingOverflow(cost)
         self.tokens += tokens
-        costMicros += cost
+        costMicros = isTooLarge ? (cost > 0 ? .max : .min) : sum
     }
 }
 
@@ -201,8 +202,8 @@ extension LimitLedger.State {
         if let limit = limits.tokensPerMinute, (used?.tokens ?? 0) + tokens > limit { return over(.tokensPerMinute, untilMinute) }
         if let limit = limits.tokensPerDay, (days[scope.name]?.tokens ?? 0) + tokens > limit { return over(.tokensPerDay, untilDay) }
         if let limit = limits.tokensPerMonth, (months[scope.name]?.tokens ?? 0) + tokens > limit { return over(.tokensPerMonth, untilMonth) }
-        if let limit = limits.costPerDayMicros, (days[scope.name]?.costMicros ?? 0) + cost > limit { return over(.costPerDay, untilDay) }
-        if let limit = limits.costPerMonthMicros, (months[scope.name]?.costMicros ?? 0) + cost > limit { return over(.costPerMonth, untilMonth) }
+        if let limit = limits.costPerDayMicros, (days[scope.name]?.costMicros ?? 0) > limit - min(cost, limit) { return over(.costPerDay, untilDay) }
+        if let limit = limits.costPerMonthMicros, (months[scope.name]?.costMicros ?? 0) > limit - min(cost, limit) { return over(.costPerMonth, untilMonth) }
         return nil
     }
 

@@ -35,6 +35,26 @@ extension Exchange {
         let operations = BlocklistOperations(store: runtime.parts.blocklistStore, compiler: runtime.parts.compiler)
         let work = try blocklistWork(Array(segments.dropFirst(2)), operations, tenant: principal.tenant)
         let (library, store, tenant) = (runtime.parts.blocklists, runtime.parts.blocklistStore, principal.tenant)
+        guard head.method == .GET else {
+            // An act is on record before it is done, and whether its caller waits for the answer or not.
+            var record = administrativeRecord("blocklists.\(head.method.rawValue.lowercased())")
+            record.details.append((name: "phase", value: "begun"))
+            return runtime.parts.audit.append(record.encoded(), on: eventLoop).assumeIsolated().whenComplete { [self] result in
+                guard case .success = result else { return refuse(Fault.auditUnavailable) }
+                runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
+                    let answer = try work()
+                    if answer.act != nil { _ = try library.refresh(from: store, tenants: [tenant]) }
+                    return answer
+                }.assumeIsolated().whenComplete { [self] result in
+                    if phase == .ended, case .success(let answer) = result, let act = answer.act {
+                        var record = administrativeRecord(act)
+                        record.status = answer.status
+                        _ = runtime.parts.audit.append(record.encoded(), on: eventLoop)
+                    }
+                    continuing { respondToManagement(try result.get()) }
+                }
+            }
+        }
         runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
             let answer = try work()
             if answer.act != nil { _ = try library.refresh(from: store, tenants: [tenant]) }
@@ -49,6 +69,7 @@ extension Exchange {
         summary.status = answer.status
         phase = .answering
         let reply = { [self] (isRecorded: Bool) in
+            guard phase != .ended else { return }
             guard isRecorded else { return refuse(Fault.auditUnavailable) }
             var headers = baseHeaders()
             if answer.body.readableBytes > 0 { headers.add(name: "content-type", value: "application/json") }
@@ -56,17 +77,22 @@ extension Exchange {
             conclude()
         }
         guard let act = answer.act else { return recordOutcome(verdict: .allowed, then: reply) }
+        var record = administrativeRecord(act)
+        record.status = answer.status
+        runtime.parts.audit.append(record.encoded(), on: eventLoop).assumeIsolated().whenComplete { result in
+            if case .success = result { reply(true) } else { reply(false) }
+        }
+    }
+
+    private func administrativeRecord(_ act: String) -> AuditRecord {
         var record = AuditRecord(.adminAct, id: id)
         record.tenant = principal?.tenant
         record.principal = principal?.id
         record.key = principal?.key
         record.sourceAddress = source?.ipAddress
         record.operation = act
-        record.status = answer.status
         record.details = [(name: "path", value: path.map { $0.segments.joined(separator: "/") } ?? "")]
-        runtime.parts.audit.append(record.encoded(), on: eventLoop).assumeIsolated().whenComplete { result in
-            if case .success = result { reply(true) } else { reply(false) }
-        }
+        return record
     }
 
     /// Checks the request and says what is to be done on the pool.

@@ -18,6 +18,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private var queue: [HTTPServerRequestPart] = []
     private var queuedBytes = 0
     private var isTakingQueue = false
+    private var isPaused = false
     private var hasServed = false
     private var waitingSince = NIODeadline.now()
     private var ticker: Scheduled<Void>?
@@ -85,7 +86,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
         if exchange != nil && !isReading || !queue.isEmpty && !isTakingQueue {
             queue.append(part)
             if case .body(let bytes) = part { queuedBytes += bytes.readableBytes } else { queuedBytes += 512 }
-            if queuedBytes > DataPlaneHandler.maximumQueuedBytes { context.close(promise: nil) }
+            // The rest waits in the socket until there is room.
+            if queuedBytes > DataPlaneHandler.maximumQueuedBytes, !isPaused { pause(true, context) }
             return
         }
         take(part, context)
@@ -105,7 +107,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
     }
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        keepsAlive = head.isKeepAlive && !runtime.isDraining
+        keepsAlive = head.isKeepAlive && !runtime.isDraining && head.version.minor >= 1
         waitingSince = .now()
         hasServed = true
         if head.uri == "/healthz" || head.uri == "/readyz" { return answerHealth(head, context) }
@@ -133,7 +135,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
         var headers = HTTPHeaders()
         headers.add(name: "content-type", value: "application/json")
         writeHead(status: isReady ? 200 : 503, headers: headers, length: body.readableBytes)
-        writeBody(body)
+        if head.method != .HEAD { writeBody(body) }
         isReading = false
         end()
     }
@@ -153,6 +155,10 @@ final class DataPlaneHandler: ChannelInboundHandler {
         keepsAlive = false
         if let exchange {
             exchange.requestIsMalformed()
+            if exchange.phase == .ended, self.exchange === exchange {
+                self.exchange = nil
+                context.close(promise: nil)
+            }
         } else {
             let body = FaultAnswer(Fault(.invalidRequest, "The request is not valid HTTP/1.1."), in: .openAI).body
             if let record = runtime.parts.refusals.refuse(context.remoteAddress, .malformedRequest) {
@@ -200,6 +206,12 @@ extension DataPlaneHandler: ExchangeResponder {
         context.close(mode: .output, promise: nil)
     }
 
+    private func pause(_ pauses: Bool, _ context: ChannelHandlerContext) {
+        isPaused = pauses
+        context.channel.setOption(.autoRead, value: !pauses).whenFailure { _ in }
+        if !pauses { context.read() }
+    }
+
     private func takeQueue(_ context: ChannelHandlerContext) {
         guard !queue.isEmpty, !isTakingQueue else { return }
         isTakingQueue = true
@@ -209,6 +221,7 @@ extension DataPlaneHandler: ExchangeResponder {
             if case .body(let bytes) = part { queuedBytes -= bytes.readableBytes } else { queuedBytes -= 512 }
             take(part, context)
         }
+        if isPaused, queuedBytes <= DataPlaneHandler.maximumQueuedBytes / 2 { pause(false, context) }
     }
 
     func abort() {

@@ -75,28 +75,28 @@ package struct GuardEngine: Sendable {
         return settle(decided, of: passage, in: context, verdict: &verdict)
     }
 
-    /// Reads two texts as one, since a payload may be split between them; only what crosses the border counts.
-    /// - Returns: the two texts' verdicts; findings are clipped to each.
+    /// Reads the end of what went before and the beginning of a text as one, since a payload may be split between texts.
+    /// - Returns: what lies across the border, in offsets of `before` followed by `text`.
     package func inspectBorder(
-        _ first: Passage, _ second: Passage, in context: Context, verdict: inout Verdict
-    ) -> (PassageVerdict, PassageVerdict) {
-        let tail = first.suffix(atMost: GuardEngine.overlap)
-        let head = second.prefix(atMost: GuardEngine.overlap)
-        var joined = ByteBufferAllocator().buffer(capacity: tail.count + head.count)
-        joined.writeImmutableBuffer(tail.text)
+        after before: ByteBuffer, _ text: Passage, in context: Context, verdict: inout Verdict
+    ) -> [DecidedFinding] {
+        let head = text.prefix(atMost: GuardEngine.overlap)
+        let border = before.readableBytes
+        var joined = ByteBufferAllocator().buffer(capacity: border + head.count)
+        joined.writeImmutableBuffer(before)
         joined.writeImmutableBuffer(head.text)
-        let border = tail.count
-        let passage = Passage(joined, origin: second.origin, isASCII: tail.isASCII && head.isASCII)
         var decided: [DecidedFinding] = []
         var inner = Verdict()
-        collect(passage, in: context, verdict: &inner, into: &decided)
+        collect(Passage(joined, origin: text.origin, isASCII: false), in: context, verdict: &inner, into: &decided)
         decided.removeAll { $0.finding.range.upperBound <= border || $0.finding.range.lowerBound >= border }
+        // What each text says by itself was counted when it was read.
+        inner.bytesInspected = 0
         verdict.merge(inner)
-        guard !decided.isEmpty else { return (PassageVerdict(), PassageVerdict()) }
-        let shift = first.count - border
-        let left = decided.map { $0.moved(to: $0.finding.range.lowerBound + shift..<first.count) }
-        let right = decided.map { $0.moved(to: 0..<$0.finding.range.upperBound - border) }
-        return (settle(left, of: first, in: context, verdict: &verdict), settle(right, of: second, in: context, verdict: &verdict))
+        for entry in decided {
+            verdict.reports[entry.finding.detector, default: GuardReport(entry.finding.detector)].add(entry)
+            if entry.mode == .enforce { verdict.action = max(verdict.action, entry.action) }
+        }
+        return decided
     }
 
     // MARK: Collecting

@@ -48,7 +48,8 @@ package struct StreamHold: Sendable {
     package var wantsEvaluation: Bool {
         guard end > evaluatedEnd else { return false }
         if isWhole { return false }
-        if held >= maximumBytes { return true }
+        // Each time more at once, so that a long unbroken run costs linear, not quadratic, work.
+        if held >= maximumBytes { return end - evaluatedEnd >= max(512, held / 4) }
         return window.withUnsafeReadableBytes { SentenceBoundary.lastCut(in: $0, from: max(cleared, evaluatedEnd) - windowStart) } != nil
     }
 

@@ -190,22 +190,30 @@ package final class ServerProcess: Sendable {
 
     // MARK: Life
 
-    /// Once a second: what other processes changed, what waits to be written.
+    /// Several times a second: what other processes changed, what waits to be written.
     package func tick() async {
-        do {
-            let now = Self.wallTime().seconds
-            if try directory.refresh(from: stores.keys, at: now) {
+        // One that fails does not keep the others from their work.
+        await chore("keys") {
+            if try directory.refresh(from: stores.keys, at: Self.wallTime().seconds) {
                 try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
             }
+        }
+        await chore("blocklists") {
             if try blocklists.refresh(from: stores.blocklists, tenants: [.default]) {
                 try Self.warm(blocklists, Array(runtime.snapshot.policies.values))
             }
+        }
+        await chore("policies") {
             if try stores.policies.revision() != state.withLockedValue({ $0.policyRevision }) { try await reload(state.withLockedValue { $0.plan }) }
-            try limits.flush(to: stores.usage)
-            _ = try await outbox.drain(into: audit)
-            for record in refusals.flush() { _ = try await audit.append(record.encoded()) }
-        } catch {
-            logger.warning("housekeeping failed", metadata: ["error.type": "\(type(of: error))"])
+        }
+        await chore("usage") { try limits.flush(to: stores.usage) }
+        await chore("outbox") { _ = try await outbox.drain(into: audit) }
+        await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
+    }
+
+    private func chore(_ name: String, _ work: () async throws -> Void) async {
+        do { try await work() } catch {
+            logger.warning("housekeeping failed", metadata: ["chore": "\(name)", "error.type": "\(type(of: error))"])
         }
     }
 

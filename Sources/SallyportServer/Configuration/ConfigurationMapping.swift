@@ -143,7 +143,9 @@ struct ConfigurationMapping {
             }
             return upstream
         }
-        if kind == .azureAI, upstream.descriptor?.paths.isEmpty != false {
+        if kind == .azureAI, upstream.descriptor?.paths.isEmpty != false, tree.values["\(base).paths"]?.unset == nil,
+            !tree.mistakes.contains(where: { $0.message.contains("'\(base).paths'") })
+        {
             tree.report("'\(base).paths' is missing: it says which paths go to this upstream", line: line, column: column)
         }
         guard let endpoint = tree.values["\(base).endpoint"] else {
