@@ -169,7 +169,7 @@ package enum Checksums {
     private static let ibanCountries: [(Int, [UInt8])] = [
         (15, "NO"), (16, "BE"), (18, "DKFIFKFOGLNLSD"), (19, "MKSI"), (20, "ATBAEEKZLTLUXKMN"), (21, "CHHRLILV"),
         (22, "BGBHCRDEGBGEIEMERSVA"), (23, "AEILIQTLGIOMSO"), (24, "ADCZESMDPKROSASESKTNVG"), (25, "LYPTST"),
-        (26, "IS"), (27, "BIDJFRGRITMCMRSM"), (26, "DZ"), (28, "ALAZBYCYDOGTHNHULBNIPLSV"), (29, "BREGPSQAUA"), (30, "JOKWMUYE"),
+        (26, "ISTR"), (27, "BIDJFRGRITMCMRSM"), (26, "DZ"), (28, "ALAZBYCYDOGTHNHULBNIPLSV"), (29, "BREGPSQAUA"), (30, "JOKWMUYE"),
         (31, "MTSC"), (32, "LC"), (33, "RU"),
     ].map { ($0.0, Array($0.1.utf8)) }
 

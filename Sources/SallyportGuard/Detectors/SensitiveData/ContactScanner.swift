@@ -115,7 +115,7 @@ enum ContactScanner {
 
     /// A date with a month's name within a few words after a word of birth.
     static func birthDate(_ text: UnsafeRawBufferPointer, after hit: Int, into candidates: inout [SensitiveCandidate]) {
-        guard let range = DateReader.firstDate(text, in: hit..<min(text.count, hit + 40)) else { return }
+        guard let range = DateReader.firstDate(text, in: hit..<min(text.count, hit + 40), needsYear: true) else { return }
         add(range, "DateOfBirth", 0.85, "context", &candidates)
     }
 

@@ -7,7 +7,7 @@ enum ContextWords {
             .card,
             [
                 "en": "card number|credit card|creditcard|debit card|card no|cardnumber|cc number|ccnum|pan|visa|mastercard|amex|american express|"
-                    + "diners|discover|maestro|payment card|bank card|card|cvv|cvc|expires|expiry|expiration|cardholder|charge card",
+                    + "diners|discover|maestro|payment card|bank card|card|cvv|cvc|expires|expiry|expiration|cardholder|charge card|refund",
                 "de": "kreditkarte|kartennummer|karte|bankkarte|debitkarte|gultig bis|prufziffer|ec-karte",
                 "fr": "carte bancaire|carte de credit|numero de carte|carte bleue|date d'expiration|cryptogramme",
                 "es": "tarjeta|numero de tarjeta|caducidad|codigo de seguridad", "it": "carta di credito|numero di carta|numero carta|scadenza|carta",
@@ -16,7 +16,7 @@ enum ContextWords {
                 "sv": "kortnummer|kreditkort|kontokort", "ru": "номер карты|кредитная карта|карта", "zh": "信用卡|卡号", "ja": "クレジットカード|カード番号",
             ]
         ),
-        (.iban, ["*": "iban|bank account|account number|bank transfer|kontonummer|bankverbindung|rachunek|konto|compte|cuenta|conto|rekening|hesap|conta|wire"]),
+        (.iban, ["*": "iban|bank account|account number|bank transfer|kontonummer|bankverbindung|rachunek|konto|compte|cuenta|conto|rekening|hesap|conta|wire|transfer"]),
         (.bic, ["*": "swift|bic|bank identifier|bankleitzahl|bank code|kod swift|codigo swift|code swift|codice swift"]),
         (
             .bankAccount,
@@ -94,7 +94,7 @@ enum ContextWords {
         (
             .phone,
             [
-                "en": "phone|telephone|tel|tel.|mobile|cell|cellphone|call|fax|text me|sms|whatsapp|contact number|number is|new number|reach me|dial|"
+                "en": "phone|telephone|tel|tel.|mobile|cell|cellphone|call|called|calling|fax|text me|sms|whatsapp|contact number|number is|new number|reach me|dial|"
                     + "ring me|his number|her number|my number|contact|hotline|voicemail",
                 "de": "telefon|tel|handy|mobil|mobilnummer|rufnummer|anruf|ruf|fax|telefonnummer", "fr": "telephone|portable|appelez|appeler|joindre|tel",
                 "es": "telefono|movil|llamar|llame|celular|tlf", "it": "telefono|cellulare|chiamare|chiama|cell", "pl": "telefon|komorka|komorkowy|zadzwon|tel|numer tel",

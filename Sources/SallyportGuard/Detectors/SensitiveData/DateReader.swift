@@ -11,10 +11,11 @@ enum DateReader {
     }
 
     /// The first date that begins in `range`.
-    static func firstDate(_ text: UnsafeRawBufferPointer, in range: Range<Int>) -> Range<Int>? {
+    /// - Parameter needsYear: a day and a month are not enough.
+    static func firstDate(_ text: UnsafeRawBufferPointer, in range: Range<Int>, needsYear: Bool) -> Range<Int>? {
         var index = range.lowerBound
         while index < range.upperBound {
-            if isWordStart(text, index), let end = dateEnd(text, from: index) { return index..<end }
+            if isWordStart(text, index), let end = dateEnd(text, from: index, needsYear: needsYear) { return index..<end }
             index += 1
         }
         return nil
@@ -41,7 +42,7 @@ enum DateReader {
     }
 
     /// Where a date that begins here ends: three parts with a month's name or three numbers in a possible order, or a day and a month's name.
-    private static func dateEnd(_ text: UnsafeRawBufferPointer, from start: Int) -> Int? {
+    private static func dateEnd(_ text: UnsafeRawBufferPointer, from start: Int, needsYear: Bool = false) -> Int? {
         var parts: [Part] = []
         var ends: [Int] = []
         var index = start
@@ -67,7 +68,7 @@ enum DateReader {
             index = gap
         }
         if parts.count == 3, isDate(parts) { return timeEnd(text, ends[2]) }
-        if parts.count >= 2, isDayAndMonth(parts[0], parts[1]) { return ends[1] }
+        if !needsYear, parts.count >= 2, isDayAndMonth(parts[0], parts[1]) { return ends[1] }
         return nil
     }
 

@@ -16,7 +16,7 @@ extension SensitiveDataTypes {
                 "A99999999999999", "AA999999A", "9999999999", "999 999 999", "A999 999 999 999", "AA9999999", "99AAA9999", "A99 99 9999",
             ], .contextual, near: [.drivingLicence], within: 60),
         .init("IDNumber", "*", ["AA999999", "AAA999999", "A9999999", "AA9999999", "A99999999", "999999999", "99999999"], .contextual, near: [.identityCard], within: 40),
-        .init("MedicalRecordNumber", "*", ["AAA 999999", "AAA 9999999", "AAA 99999999", "999999", "9999999", "99999999", "999999999", "AA999999", "A9999999"], .contextual,
+        .init("MedicalRecordNumber", "*", ["AAA 999999", "AAA 9999999", "AAA 99999999", "999999", "9999999", "99999999", "999999999", "9999999999", "AA999999", "A9999999"], .contextual,
             near: [.medicalRecord], within: 40),
         .init("VehicleIdentificationNumber", "*", ["XXXXXXXXXXXXX9999"], .weak, near: [.vin], check: Checksums.vin),
         .init("VehicleIdentificationNumber", "*", ["XXXXXXXXXXXXX9999"], .contextual, near: [.vin], within: 60, check: Checksums.vinShape),

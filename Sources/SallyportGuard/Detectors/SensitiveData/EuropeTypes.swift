@@ -1,14 +1,14 @@
 /// National identifiers of Europe, the Nordic and Baltic countries, and Turkey.
 extension SensitiveDataTypes {
     static let europe: [SensitiveDataType] = [
-        .init("PLNationalID", "PL", ["99999999999"], .weak, near: [.plPESEL, .identityCard], check: Checksums.pesel),
+        .init("PLNationalID", "PL", ["99999999999"], .weak, near: [.plPESEL, .identityCard], acceptsAnnounced: true, check: Checksums.pesel),
         .init(
             "PLTaxIdentificationNumber", "PL", ["9999999999", "999 999 99 99", "999 99 99 999"], .contextual, near: [.plNIP, .taxNumber],
             check: Checksums.nip),
         .init("PLREGONNumber", "PL", ["999999999", "99999999999999"], .contextual, near: [.plREGON], check: Checksums.regon),
         .init("PLIdentityCard", "PL", ["AAA999999", "AAA 999999", "AAA 9 99999"], .contextual, near: [.plIDCard, .identityCard], check: Checksums.polishIdentityCard),
         .init("PLPassportNumber", "PL", ["AA9999999", "AA 9999999"], .contextual, near: [.plPassport, .passport], check: Checksums.polishPassport),
-        .init("UKNationalHealthNumber", "GB", ["999 999 9999"], .contextual, near: [.ukNHS], check: Checksums.nhs),
+        .init("UKNationalHealthNumber", "GB", ["999 999 9999"], .contextual, near: [.ukNHS], acceptsAnnounced: true, check: Checksums.nhs),
         .init("UKNationalInsuranceNumber", "GB", ["AA 99 99 99 A!", "AA 999999 A!"], .distinctive, near: [.ukNINO, .socialSecurity], check: Checksums.nino),
         .init("UKNationalInsuranceNumber", "GB", ["AA999999A"], .weak, near: [.ukNINO, .socialSecurity], check: Checksums.nino),
         .init("UKUniqueTaxpayerNumber", "GB", ["9999999999", "99999 99999"], .contextual, near: [.ukUTR], check: Checksums.ukTaxpayer),

@@ -9,7 +9,7 @@ enum HealthScanner {
         while index + 2 < limit {
             let isStart = index == 0 || !IdentifierText.isAlphanumeric(text[index - 1]) && text[index - 1] < 0x80
             if isStart, text[index] >= 0x41, text[index] <= 0x5A, text[index] != 0x55, IdentifierText.isDigit(text[index + 1]),
-                IdentifierText.isDigit(text[index + 2]) || text[index + 2] == 0x41 || text[index + 2] == 0x42
+                IdentifierText.isDigit(text[index + 2]) || (text[index + 2] == 0x41 || text[index + 2] == 0x42) && index + 3 < text.count && text[index + 3] == 0x2E
             {
                 var end = index + 3
                 if end < text.count, text[end] == 0x2E {

@@ -182,16 +182,23 @@ struct IdentifierScanner: Sendable {
         _ context: inout KeywordIndex, _ candidates: inout [SensitiveCandidate]
     ) {
         let type = types[index]
-        if let check = type.check, !check(characters) { return }
-        if Self.isObvious(characters) { return }
         let range = groups[span.lowerBound].start..<groups[span.upperBound].end
+        if let check = type.check, !check(characters) {
+            guard type.acceptsAnnounced, !isOdd, !Self.isObvious(characters) else { return }
+            guard let distance = context.distance(to: type.topics, from: range, within: 24), distance <= 24 else { return }
+            candidates.append(
+                SensitiveCandidate(range: range, category: type.category, confidence: 0.65, evidence: "context", order: index, distance: distance))
+            return
+        }
+        if Self.isObvious(characters) { return }
         var strength = type.strength
         if isOdd { strength = .contextual }
         if strength != .contextual && !Self.isAlone(text, range, groups, span) {
             strength = strength == .distinctive ? .weak : .contextual
         }
         if strength == .contextual && !Self.isBounded(text, range) { return }
-        let hasContext = context.mentions(type.topics, near: range, within: type.proximity)
+        let distance = context.distance(to: type.topics, from: range, within: type.proximity)
+        let hasContext = distance != nil
         let confidence: Double
         switch strength {
         case .distinctive: confidence = hasContext ? 0.85 : 0.75
@@ -204,7 +211,8 @@ struct IdentifierScanner: Sendable {
             PublishedSamples.contains(characters)
             ? "test" : type.check == nil ? "context" : hasContext ? "check+context" : "check"
         candidates.append(
-            SensitiveCandidate(range: range, category: type.category, confidence: confidence, evidence: evidence, order: index))
+            SensitiveCandidate(
+                range: range, category: type.category, confidence: confidence, evidence: evidence, order: index, distance: distance ?? Int.max))
     }
 
     /// One digit over and over, or counting up or down: nobody's number.

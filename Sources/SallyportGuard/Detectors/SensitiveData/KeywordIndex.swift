@@ -199,17 +199,25 @@ struct KeywordIndex: ~Copyable {
 
     /// True when one of the topics is mentioned within `proximity` bytes of `range`, and not inside it.
     mutating func mentions(_ topics: TopicSet, near range: Range<Int>, within proximity: Int) -> Bool {
-        if topics.isEmpty || text.isEmpty { return false }
+        distance(to: topics, from: range, within: proximity) != nil
+    }
+
+    /// Bytes to the nearest mention of one of the topics; nil when there is none. What stands before counts as nearer than what follows.
+    mutating func distance(to topics: TopicSet, from range: Range<Int>, within proximity: Int) -> Int? {
+        if topics.isEmpty || text.isEmpty { return nil }
         if blocks.isEmpty { blocks = [[(position: Int, topics: TopicSet)]?](repeating: nil, count: text.count / Self.block + 1) }
         let lower = max(0, range.lowerBound - proximity)
         let upper = min(text.count, range.upperBound + proximity)
+        var nearest = Int.max
         for index in lower / Self.block...max(lower, upper - 1) / Self.block {
             if blocks[index] == nil { search(index) }
             for mention in blocks[index] ?? [] where mention.topics.meets(topics) {
-                if mention.position >= lower && mention.position < upper && !range.contains(mention.position) { return true }
+                guard mention.position >= lower && mention.position < upper && !range.contains(mention.position) else { continue }
+                let distance = mention.position < range.lowerBound ? range.lowerBound - mention.position : mention.position - range.upperBound + 64
+                if distance < nearest { nearest = distance }
             }
         }
-        return false
+        return nearest == Int.max ? nil : nearest
     }
 
     private mutating func search(_ index: Int) {

@@ -9,9 +9,13 @@ extension SensitiveDataTypes {
                 "999999 9999999999", "9999 9999 9999", "9999 9999 9999 99", "9999 9999 9999 999", "9999 9999 99999",
             ], .distinctive, near: [.card], check: Checksums.likelyCard),
         .init(
-            "CreditCardNumber", "*", ["999999999999", "9999999999999", "99999999999999999", "999999999999999999"], .contextual, near: [.card],
-            check: Checksums.card),
-        .init("InternationalBankingAccountNumber", "*", ibanShapes, .distinctive, near: [.iban], check: Checksums.iban),
+            "CreditCardNumber", "*",
+            [
+                "999999999999", "9999999999999", "99999999999999", "999999999999999", "9999999999999999", "99999999999999999", "999999999999999999",
+                "9999999999999999999", "9999 9999 9999 9999", "9999 999999 99999",
+            ], .contextual, near: [.card], acceptsAnnounced: true, check: Checksums.luhn),
+        .init("InternationalBankingAccountNumber", "*", ibanShapes, .distinctive, near: [.iban], acceptsAnnounced: true, check: Checksums.iban),
+        .init("InternationalBankingAccountNumber", "*", ibanShapes, .contextual, near: [.iban], check: Checksums.looseIBAN),
         .init("LegalEntityIdentifier", "*", ["XXXXXXXXXXXXXXXXXX99", "XXXX XXXX XXXX XXXX XX99"], .contextual, near: [.lei], check: Checksums.lei),
         .init("ISIN", "*", ["AAXXXXXXXXX9", "AA XXXXXXXXX 9"], .contextual, near: [.securities], check: Checksums.isin),
         .init("ABARoutingNumber", "US", ["999999999", "9999 9999 9"], .contextual, near: [.usRouting], within: 100, check: Checksums.abaRouting),
@@ -46,6 +50,12 @@ extension SensitiveDataTypes {
 }
 
 extension Checksums {
+    /// The remainder alone, whatever the country's length: with "IBAN" beside it that is enough.
+    static func looseIBAN(_ c: Characters) -> Bool {
+        guard isDigits(c, 2..<4), let front = mod97(c, 4..<c.count) else { return false }
+        return mod97(c, 0..<4, from: front) == 1
+    }
+
     /// A card of a usual length: 12, 13, 17 and 18 digits are left to context.
     static func likelyCard(_ c: Characters) -> Bool {
         c.count != 12 && c.count != 13 && c.count != 17 && c.count != 18 && card(c)

@@ -127,7 +127,7 @@ enum PhoneScanner {
         if isInternationalPrefix(number), hasContext { return add(0.85, "pattern+context") }
         let groups = number.groups
         let digits = number.digits
-        let isNorthAmerican = groups.suffix(3) == [3, 3, 4] && (groups.count == 3 || (groups.count == 4 && groups[0] == 1))
+        let isNorthAmerican = groups.suffix(3) == [3, 3, 4] && (groups.count == 3 || (groups.count == 4 && isTrunk(digits, groups[0])))
         if isNorthAmerican, !number.hasSlashes {
             let area = count - 10
             if digits[area] >= 0x32, digits[area + 3] >= 0x32 {
@@ -141,6 +141,11 @@ enum PhoneScanner {
         guard hasContext, count <= 12, index.mentions(context, near: number.range, within: 50) else { return }
         let isWritten = groups.count >= 2 ? groups.allSatisfy { $0 >= 2 && $0 <= 8 } && groups.count <= 6 : count >= 9 && count <= 12
         if isWritten { add(digits[0] == 0x30 || isNorthAmerican ? 0.85 : 0.75, "context") }
+    }
+
+    /// `1` or `001` before a North American number.
+    private static func isTrunk(_ digits: [UInt8], _ count: Int) -> Bool {
+        count <= 3 && digits[count - 1] == 0x31 && digits.prefix(count - 1).allSatisfy { $0 == 0x30 }
     }
 
     private static func isInternationalPrefix(_ number: Number) -> Bool {

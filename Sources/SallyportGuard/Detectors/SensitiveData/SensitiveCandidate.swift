@@ -6,6 +6,8 @@ struct SensitiveCandidate {
     let evidence: String
     /// Position in the catalogue: the earlier wins a draw.
     let order: Int
+    /// Bytes to the word that speaks for it.
+    var distance = Int.max
 
     /// One candidate for each stretch of text: the certain before the doubtful, then the longer, then the more confident.
     static func settled(_ candidates: [SensitiveCandidate]) -> [SensitiveCandidate] {
@@ -37,6 +39,7 @@ struct SensitiveCandidate {
             if certainA != certainB { return certainA }
             if a.range.count != b.range.count { return a.range.count > b.range.count }
             if a.confidence != b.confidence { return a.confidence > b.confidence }
+            if a.distance != b.distance { return a.distance < b.distance }
             return a.order < b.order
         }
         // Kept ones in order of their place, so that a look-up is a binary search: clusters may be as long as the text.

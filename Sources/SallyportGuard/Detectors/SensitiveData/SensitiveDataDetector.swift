@@ -10,12 +10,12 @@ package struct SensitiveDataDetector: Detector {
     package let layers: Set<TextLayer.Kind> = [
         .original, .folded, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
     ]
-    package let patterns: [Pattern] = SensitiveTrigger.allCases.map(\.pattern)
+    package let patterns: [Pattern]
 
     private let identifiers: IdentifierScanner
     private let trie: KeywordTrie
     private let extra: KeywordTrie?
-    private let includesEverything: Bool
+    private let triggers: [SensitiveTrigger]
 
     /// - Parameters:
     ///   - types: what is looked for besides the scanners' own kinds.
@@ -27,7 +27,8 @@ package struct SensitiveDataDetector: Detector {
         identifiers = IdentifierScanner(types)
         trie = SensitiveDataTypes.trie
         extra = synonyms.isEmpty ? nil : KeywordTrie(synonyms.map { ($0.0, ["*": $0.1.joined(separator: "|")]) })
-        self.includesEverything = includesEverything
+        triggers = SensitiveTrigger.allCases.filter { includesEverything || !$0.isSeldomSensitive }
+        patterns = triggers.map(\.pattern)
     }
 
     package func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding] {
@@ -49,7 +50,7 @@ package struct SensitiveDataDetector: Detector {
         for hit in hits {
             let end = hit.range.upperBound
             guard end <= text.count else { continue }
-            switch SensitiveTrigger.allCases[hit.pattern] {
+            switch triggers[hit.pattern] {
             case .digits:
                 if end > identifiersEnd {
                     identifiersEnd = identifiers.scan(text, around: end, from: identifiersEnd, context: &context, into: &found)
@@ -58,6 +59,20 @@ package struct SensitiveDataDetector: Detector {
             case .lettersAfterDigits, .fiscalCode:
                 if end > identifiersEnd {
                     identifiersEnd = identifiers.scan(text, around: end, from: identifiersEnd, context: &context, into: &found)
+                }
+            case .fiscalWord:
+                // The first long word after it.
+                var word = end
+                var start = end
+                while word < text.count, word - end < 48 {
+                    if !IdentifierText.isAlphanumeric(text[word]) {
+                        if word - start == 16 { break }
+                        start = word + 1
+                    }
+                    word += 1
+                }
+                if word - start == 16, word > identifiersEnd {
+                    identifiersEnd = identifiers.scan(text, around: word, from: max(identifiersEnd, start), context: &context, into: &found)
                 }
             case .at: ContactScanner.email(text, at: end, context: &context, into: &found)
             case .dottedQuad:
@@ -68,16 +83,20 @@ package struct SensitiveDataDetector: Detector {
                 if end > machineEnd { machineEnd = NetworkScanner.dashedMAC(text, around: end, into: &found) }
             case .coordinates: ContactScanner.coordinates(text, at: end, context: &context, into: &found)
             case .street:
-                if end > addressesEnd { addressesEnd = AddressScanner.scan(text, around: end, into: &found) }
+                if end > addressesEnd { addressesEnd = AddressScanner.numberFirst(text, around: end, into: &found) }
+            case .streetFirst:
+                if end > addressesEnd { addressesEnd = AddressScanner.numberLast(text, around: end, into: &found) }
+            case .zip:
+                if end > addressesEnd { addressesEnd = AddressScanner.american(text, at: end, into: &found) }
             case .birth: ContactScanner.birthDate(text, after: end, into: &found)
             case .plate: VehicleScanner.plate(text, after: end, into: &found)
             case .diagnosis: HealthScanner.diagnosis(text, after: end, into: &found)
             case .bankCode: ContactScanner.bic(text, after: end, into: &found)
             case .machineReadable: TravelDocumentScanner.scan(text, around: end, into: &found)
             case .base58, .bech32, .ethereum, .coin: CryptoScanner.scan(text, around: end, context: &context, into: &found)
-            case .web: if includesEverything { ContactScanner.web(text, at: end, into: &found) }
-            case .age: if includesEverything { ContactScanner.age(text, around: end, into: &found) }
-            case .monthName: if includesEverything { ContactScanner.date(text, around: end, into: &found) }
+            case .web: ContactScanner.web(text, at: end, into: &found)
+            case .age: ContactScanner.age(text, around: end, into: &found)
+            case .monthName: ContactScanner.date(text, around: end, into: &found)
             }
         }
         return found

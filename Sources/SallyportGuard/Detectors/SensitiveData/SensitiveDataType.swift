@@ -17,6 +17,8 @@ package struct SensitiveDataType: Sendable {
     package let shapes: [IdentifierShape]
     /// nil: the shape is all there is.
     let check: (@Sendable (Characters) -> Bool)?
+    /// Reported at 0.65 when the check fails but a word right before it says what it is: a slip of the pen is no reason to send it on.
+    let acceptsAnnounced: Bool
     package let strength: Strength
     /// Words that speak for this type.
     package let context: [ContextTopic]
@@ -26,12 +28,13 @@ package struct SensitiveDataType: Sendable {
 
     init(
         _ category: String, _ region: String, _ shapes: [IdentifierShape], _ strength: Strength, near context: [ContextTopic],
-        within proximity: Int = 300, check: (@Sendable (Characters) -> Bool)? = nil
+        within proximity: Int = 300, acceptsAnnounced: Bool = false, check: (@Sendable (Characters) -> Bool)? = nil
     ) {
         self.category = category
         self.region = region
         self.shapes = shapes
         self.check = check
+        self.acceptsAnnounced = acceptsAnnounced
         self.strength = strength
         self.context = context
         topics = TopicSet(context)

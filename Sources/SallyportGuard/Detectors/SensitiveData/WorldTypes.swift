@@ -1,7 +1,7 @@
 /// National identifiers of the Americas, Asia, Africa and the Pacific.
 extension SensitiveDataTypes {
     static let world: [SensitiveDataType] = [
-        .init("USSocialSecurityNumber", "US", ["999 99 9999"], .contextual, near: [.usSSN], check: Checksums.ssn),
+        .init("USSocialSecurityNumber", "US", ["999 99 9999"], .contextual, near: [.usSSN], acceptsAnnounced: true, check: Checksums.ssn),
         .init("USSocialSecurityNumber", "US", ["999 99 9999!"], .weak, near: [.usSSN, .socialSecurity, .taxNumber], check: Checksums.ssn),
         .init(
             "USIndividualTaxpayerIdentification", "US", ["999 99 9999"], .contextual, near: [.usITIN, .taxNumber], check: Checksums.itin),
