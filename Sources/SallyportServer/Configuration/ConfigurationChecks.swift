@@ -15,7 +15,8 @@ extension ConfigurationTree {
 
     /// Keys below `base`, in the order of the file. A name may hold dots, so the rest must be a key of the schema.
     private func keys(below base: String) -> [(key: String, path: String)] {
-        let options = Set(ConfigurationKey.all.compactMap { $0.path.hasPrefix("upstreams.*.") ? String($0.path.dropFirst("upstreams.*.".count)) : nil })
+        let options = Set(
+            ConfigurationKey.all.compactMap { $0.path.hasPrefix("upstreams.*.") ? String($0.path.dropFirst("upstreams.*.".count)) : nil })
         return values.filter { $0.key.hasPrefix(base + ".") }
             .map { (key: String($0.key.dropFirst(base.count + 1)), path: $0.key, value: $0.value) }
             .filter { options.contains($0.key) }
@@ -37,7 +38,9 @@ extension ConfigurationTree {
         where values["\(base).tls.\(one)"] != nil && values["\(base).tls.\(other)"] == nil {
             report("needs '\(other)' beside it", at: "\(base).tls.\(one)")
         }
-        if values["\(base).endpoint"]?.text.lowercased().hasPrefix("http:") == true, let tls = keys.first(where: { $0.key.hasPrefix("tls.") }) {
+        if values["\(base).endpoint"]?.text.lowercased().hasPrefix("http:") == true,
+            let tls = keys.first(where: { $0.key.hasPrefix("tls.") })
+        {
             report("has no effect: the endpoint is not https", at: tls.path)
         }
         if values["\(base).health.interval"] != nil, values["\(base).health.path"] == nil {
@@ -96,7 +99,9 @@ extension ConfigurationTree {
 
     private func plaintextWarning(_ name: String) -> String? {
         let base = "upstreams.\(name)"
-        guard let endpoint = values["\(base).endpoint"], endpoint.unset == nil, endpoint.text.lowercased().hasPrefix("http://") else { return nil }
+        guard let endpoint = values["\(base).endpoint"], endpoint.unset == nil, endpoint.text.lowercased().hasPrefix("http://") else {
+            return nil
+        }
         guard values["\(base).apiKey"] != nil || keys(below: base).contains(where: { $0.key.hasPrefix("entra.") }) else { return nil }
         let authority = endpoint.text.dropFirst("http://".count).prefix { $0 != "/" }
         let host = authority.hasPrefix("[") ? authority.dropFirst().prefix { $0 != "]" } : authority.prefix { $0 != ":" }

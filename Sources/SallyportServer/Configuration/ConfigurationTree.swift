@@ -60,12 +60,15 @@ struct ConfigurationTree {
 
     mutating func report(_ message: String, at path: String) {
         let value = values[path]
-        mistakes.append(ConfigurationMistake(file: file, line: value?.line ?? 1, column: value?.column ?? 1, message: "\(path): \(message)"))
+        mistakes.append(
+            ConfigurationMistake(file: file, line: value?.line ?? 1, column: value?.column ?? 1, message: "\(path): \(message)"))
     }
 
     /// At the first value below a map.
     mutating func report(_ message: String, under base: String) {
-        let first = values.filter { $0.key.hasPrefix(base + ".") }.min { ($0.value.line, $0.value.column) < ($1.value.line, $1.value.column) }
+        let first = values.filter { $0.key.hasPrefix(base + ".") }.min {
+            ($0.value.line, $0.value.column) < ($1.value.line, $1.value.column)
+        }
         report("'\(base)' \(message)", line: first?.value.line ?? 1, column: first?.value.column ?? 1)
     }
 
@@ -165,7 +168,8 @@ struct ConfigurationTree {
         return nil
     }
 
-    private mutating func store(_ path: String, _ node: Node, text: String = "", texts: [String] = [], count: Int = 0, unset: String? = nil) {
+    private mutating func store(_ path: String, _ node: Node, text: String = "", texts: [String] = [], count: Int = 0, unset: String? = nil)
+    {
         values[path] = Value(
             text: text, texts: texts, count: count, line: node.mark?.line ?? 1, column: node.mark?.column ?? 1, unset: unset)
     }
@@ -185,7 +189,9 @@ struct ConfigurationTree {
             guard let end = rest[start.upperBound...].firstIndex(of: "}") else { return nil }
             let name = String(rest[start.upperBound..<end])
             guard let first = name.utf8.first, !(0x30...0x39).contains(first),
-                name.utf8.allSatisfy({ $0 == UInt8(ascii: "_") || $0 < 0x80 && Character(UnicodeScalar($0)).isLetter || (0x30...0x39).contains($0) })
+                name.utf8.allSatisfy({
+                    $0 == UInt8(ascii: "_") || $0 < 0x80 && Character(UnicodeScalar($0)).isLetter || (0x30...0x39).contains($0)
+                })
             else { return nil }
             out += rest[..<start.lowerBound]
             if let value = environment[name], !value.isEmpty { out += value } else { unset = unset ?? name }
@@ -241,11 +247,13 @@ struct ConfigurationTree {
             ConfigurationMistake(file: file, line: mark.line, column: mark.column, message: "is not valid YAML: \(problem)")
         case .duplicatedKeysInMapping(let duplicates, let context):
             ConfigurationMistake(
-                file: file, line: secondLine(of: duplicates.first.map { "\($0)" } ?? "", from: context.mark.line, in: yaml), column: context.mark.column,
+                file: file, line: secondLine(of: duplicates.first.map { "\($0)" } ?? "", from: context.mark.line, in: yaml),
+                column: context.mark.column,
                 message: "a key stands twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))")
         case .reader(let problem, let offset, _, _):
             ConfigurationMistake(
-                file: file, line: 1 + yaml.prefix(offset ?? 0).filter(\.isNewline).count, column: 1, message: "is not valid YAML: \(problem)")
+                file: file, line: 1 + yaml.prefix(offset ?? 0).filter(\.isNewline).count, column: 1,
+                message: "is not valid YAML: \(problem)")
         default: ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML")
         }
     }

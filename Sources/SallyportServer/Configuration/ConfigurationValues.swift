@@ -21,7 +21,9 @@ enum ConfigurationValues {
             return nil
         case .address: return address(text) == nil ? "must be host:port, such as 127.0.0.1:8080" : nil
         case .integer(let range):
-            guard let number = Int(text), range.contains(number) else { return "must be a whole number from \(range.lowerBound) to \(range.upperBound)" }
+            guard let number = Int(text), range.contains(number) else {
+                return "must be a whole number from \(range.lowerBound) to \(range.upperBound)"
+            }
             return nil
         case .fraction: return Double(text).map { (0...1).contains($0) } == true ? nil : "must be a number from 0 to 1"
         case .amount: return micros(text) == nil ? "must be a number that is not negative, with six decimals at most" : nil
@@ -36,7 +38,8 @@ enum ConfigurationValues {
         case .requestPath: return isRequestPath(text) ? nil : "must be a path that begins with /"
         case .headerName: return isHeaderName(text) ? nil : "must be the name of a header field that holds no credentials"
         case .prefixes:
-            guard isRequestPath(text), text != "/", !text.hasSuffix("/"), !text.contains("//"), !text.utf8.contains(where: { "%?#;".utf8.contains($0) }),
+            guard isRequestPath(text), text != "/", !text.hasSuffix("/"), !text.contains("//"),
+                !text.utf8.contains(where: { "%?#;".utf8.contains($0) }),
                 !text.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
             else { return "must list paths such as /translator, in plain spelling and without a slash at the end" }
             return ownPaths.contains(String(text.split(separator: "/")[0])) ? "must not take the gateway's own paths" : nil
@@ -52,7 +55,8 @@ enum ConfigurationValues {
         (1...128).contains(text.utf8.count) && text.first != "."
             && text.utf8.allSatisfy { byte in
                 switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+                    true
                 default: "._-:@*".utf8.contains(byte)
                 }
             }
@@ -65,21 +69,31 @@ enum ConfigurationValues {
     private static let longest = Duration.seconds(720 * 3600)
 
     private static func isRequestPath(_ text: String) -> Bool {
-        text.hasPrefix("/") && text.utf8.count <= 1024 && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "#") }
+        text.hasPrefix("/") && text.utf8.count <= 1024
+            && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\\") && $0 != UInt8(ascii: "#") }
     }
 
     private static func isHeaderName(_ text: String) -> Bool {
-        let isToken = !text.isEmpty && text.utf8.count <= 128 && text.utf8.allSatisfy { $0 == UInt8(ascii: "-") || Character(UnicodeScalar($0)).isLetter && $0 < 0x80 || (0x30...0x39).contains($0) }
-        return isToken && !["authorization", "api-key", "ocp-apim-subscription-key", "cookie", "proxy-authorization"].contains(text.lowercased())
+        let isToken =
+            !text.isEmpty && text.utf8.count <= 128
+            && text.utf8.allSatisfy {
+                $0 == UInt8(ascii: "-") || Character(UnicodeScalar($0)).isLetter && $0 < 0x80 || (0x30...0x39).contains($0)
+            }
+        return isToken
+            && !["authorization", "api-key", "ocp-apim-subscription-key", "cookie", "proxy-authorization"].contains(text.lowercased())
     }
 
     private static func spelled(_ bytes: Int) -> String {
-        for (unit, suffix) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] where bytes % unit == 0 { return "\(bytes / unit)\(suffix)" }
+        for (unit, suffix) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] where bytes % unit == 0 {
+            return "\(bytes / unit)\(suffix)"
+        }
         return "\(bytes)"
     }
 
     static func address(_ text: String) -> ServerPlan.Address? {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port) else {
+            return nil
+        }
         var host = String(text[..<colon])
         if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) } else if host.contains(":") { return nil }
         return host.isEmpty ? nil : .init(host: host, port: port)
