@@ -34,7 +34,7 @@ let package = Package(
         // Bytes: JSON with offsets and edits, SSE, multipart, paths, error bodies.
         .target(name: "SallyportWire", dependencies: ["SallyportCore", nio], swiftSettings: strict),
         // Capabilities.
-        .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], exclude: ["Detectors/SensitiveData", "Detectors/Secrets", "Pseudonyms", "PersonalData"], swiftSettings: strict),
+        .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
         .target(name: "SallyportIdentity", dependencies: ["SallyportCore", concurrency, crypto], swiftSettings: strict),
         .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio], swiftSettings: strict),
         .target(
@@ -70,5 +70,28 @@ let package = Package(
         .target(
             name: "SallyportTesting", dependencies: ["SallyportCore", nio, posix, http1, concurrency], path: "Sources/SallyportTesting",
             swiftSettings: strict),
+        // Tests mirror Sources; SallyportTesting is theirs. One release build serves the binary and all of them.
+        .testTarget(name: "SallyportWireTests", dependencies: ["SallyportWire", nio], exclude: ["Corpus"], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportGuardTests", dependencies: ["SallyportCore", "SallyportPatterns", "SallyportGuard", nio, crypto, concurrency],
+            exclude: ["Fixtures"], swiftSettings: strict),
+        .testTarget(name: "SallyportPatternsTests", dependencies: ["SallyportCore", "SallyportPatterns", concurrency], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportIdentityTests", dependencies: ["SallyportCore", "SallyportIdentity", "SallyportTesting", concurrency],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportOversightTests",
+            dependencies: ["SallyportCore", "SallyportOversight", nio, posix, concurrency, log, crypto], swiftSettings: strict),
+        .testTarget(name: "SallyportRetrievalTests", dependencies: ["SallyportCore", "SallyportRetrieval", nio], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportEgressTests",
+            dependencies: ["SallyportEgress", "SallyportCore", nio, posix, http1, http2, tls, concurrency, log], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportGatewayTests",
+            dependencies: ["SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", nio],
+            swiftSettings: strict),
+        .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportServer"], swiftSettings: strict),
     ]
 )

@@ -358,6 +358,9 @@ extension Exchange {
         let intent = recordIntent()
         let inspector = BodyInspector(engine: snapshot.engine, context: context)
         let isSilent = policy.isSilent(for: .prompt)
+        // A canary in the system prompt must not come back in the answer.
+        let canaries = slots.filter { $0.passage.origin == .system }.flatMap { $0.passage.withBytes { Canary.tokens(in: $0) } }
+        if !canaries.isEmpty { self.context?.extraDetectors.append(CanaryDetector(tokens: canaries)) }
         promptCodePoints = slots.reduce(0) { $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count)) }
         let size = slots.reduce(0) { $0 + $1.passage.count }
         if isSilent || size <= snapshot.configuration.inlineInspectionBytes {

@@ -19,6 +19,7 @@ package final class GatewayRuntime: Sendable {
         package var blocklistStore: any BlocklistStore
         package var compiler: any PatternCompiler
         package var subjects: SubjectKeyring
+        package var pseudonyms = PseudonymVault()
         package var observer: any ExchangeObserver
         package var answerer: (any EmbeddedAnswering)?
         package var pool: NIOThreadPool
