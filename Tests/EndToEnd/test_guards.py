@@ -506,7 +506,8 @@ DISGUISES = {
     "rot13 in base64": b64(codecs.encode(MARKER, "rot13")),
     "reversed base64": b64(MARKER)[::-1],
     "homoglyphs in base64": b64(MARKER.translate(HOMOGLYPHS)),
-    "base64 with line breaks": b64(b64(MARKER) + " " * 3)[:40] + "\n" + b64(b64(MARKER) + " " * 3)[40:],
+    "base64 in lines": base64.encodebytes(f"A long enough text for two lines of it: {MARKER}".encode()).decode(),
+    "base64 twice in lines": base64.encodebytes(b64(f"and {MARKER}").encode()).decode(),
 }
 AROUND = "The harbour office opens at eight. Please read {} before the pilot boat leaves the north quay."
 
