@@ -72,6 +72,11 @@ import Testing
         #expect(found.map(\.text) == [secret])
     }
 
+    @Test func doubtsAccessKeysOutsideTheIssuersAlphabet() throws {
+        #expect(try scan("AKIA" + "Q3EGRIZTUV5LM2YA").map(\.confidence) == [0.85])
+        #expect(try scan("AKIA" + "Q3EGRIZTUV5LM0YA").map(\.confidence) == [0.75])
+    }
+
     @Test func checksTheChecksumOfItsOwnKeys() throws {
         // Made by the product's generator; the second has one character changed.
         let body = "spk_" + "a1B2c3D4_" + Self.chars(43)

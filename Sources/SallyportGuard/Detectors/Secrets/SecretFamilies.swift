@@ -9,7 +9,10 @@ enum SecretFamilies {
     ]
 
     private static let clouds: [SecretFamily] = [
-        .init("AWSAccessKeyID", "(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}", .alphanumeric, 20...20),
+        // Issued in base32; keys of test systems are not.
+        .init("AWSAccessKeyID", "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}", .alphanumeric, 20...20) { text, range in
+            SecretChecks.has(ByteSet("0189"), in: text, range) ? 0.75 : 0.85
+        },
         .init("AzureStorageAccountKey", "AccountKey=[A-Za-z0-9+/]{86}==", .base64, 88...88, lead: 11, confidence: 0.95, ignoresCase: true) {
             text, range in
             SecretChecks.mentions("accountendpoint=", in: text, near: range, within: 300) ? nil : 0.95
