@@ -12,7 +12,7 @@ struct HTMLTag {
     let isClosed: Bool
 
     private static let maximumName = 32
-    private static let maximumAttributes = 64
+    private static let maximumAttributes = 128
     private static let maximumUnquoted = 2_048
 
     /// - Parameter start: where `<` and a letter stand.
@@ -22,7 +22,7 @@ struct HTMLTag {
         while index < text.count, text[index].isASCIILetter || text[index].isASCIIDigit || text[index] == UInt8(ascii: "-") { index += 1 }
         guard index - start - 1 <= Self.maximumName else { return nil }
         guard index == text.count || text[index].isHTMLSpace || text[index] == UInt8(ascii: ">") || text[index] == UInt8(ascii: "/") else { return nil }
-        name = String(decoding: text[start + 1..<index], as: UTF8.self).lowercased()
+        name = String(decoding: text[start + 1..<index].map(\.lowercasedASCII), as: UTF8.self)
         var attributes: [Attribute] = []
         var isClosed = false
         while index < text.count {
@@ -81,6 +81,18 @@ struct HTMLTag {
     /// The first attribute of that name, as a browser takes it.
     func value(_ wanted: String, in text: UnsafeRawBufferPointer) -> Range<Int>? {
         attributes.first { text.holds(wanted, in: $0.name) }?.value
+    }
+}
+
+/// Keeps the reading of tags that never close, one within the other, linear.
+struct TagBudget {
+    private var left = 65_536
+
+    /// - Returns: how far the text counts as read after this tag.
+    mutating func spend(on tag: HTMLTag) -> Int {
+        left -= tag.attributes.count + 1
+        // Markdown shows an open tag as text, so what looks like a tag within it may be one.
+        return tag.isClosed || left < 0 ? tag.range.upperBound : tag.range.lowerBound
     }
 }
 

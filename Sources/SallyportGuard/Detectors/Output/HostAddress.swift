@@ -11,6 +11,7 @@ struct HostAddress {
             isLocal = ["[::1", "[fc", "[fd", "[fe8", "[::]", "[2001:db8"].contains { host.hasPrefix($0) }
             return
         }
+        guard host.utf8.first?.isASCIIDigit == true else { return nil }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         guard (1...4).contains(parts.count), parts.allSatisfy({ $0.utf8.first?.isASCIIDigit == true }) else { return nil }
         var numbers: [UInt64] = []

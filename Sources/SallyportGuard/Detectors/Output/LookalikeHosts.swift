@@ -26,13 +26,16 @@ struct LookalikeHosts: Sendable {
 
     private let hosts: Set<String>
     private let brands: [Brand]
+    private let brandOfSkeleton: [[UInt8]: Int]
 
     init(_ hosts: Set<String>) {
         self.hosts = Set(hosts.map { $0.lowercased() })
-        brands = self.hosts.sorted().compactMap { host in
+        let brands = self.hosts.sorted().compactMap { host -> Brand? in
             let label = Array(Self.registrable(host.split(separator: ".")).utf8)
             return label.isEmpty ? nil : Brand(host: host, label: label, skeleton: Self.skeleton(label))
         }
+        self.brands = brands
+        brandOfSkeleton = Dictionary(brands.indices.map { (brands[$0].skeleton, $0) }, uniquingKeysWith: { first, _ in first })
     }
 
     /// nil for an ordinary host.
@@ -43,21 +46,35 @@ struct LookalikeHosts: Sendable {
             if let fact = foreignLetters(in: label) { return fact }
         }
         let label = Array(Self.registrable(labels).utf8)
-        guard label.count <= 63 else { return nil }
-        let skeleton = Self.skeleton(label)
-        let parts = label.split(separator: UInt8(ascii: "-")).map(Array.init)
-        let hasBait = parts.contains { Self.baitWords.contains(String(decoding: $0, as: UTF8.self)) }
-        for brand in brands {
-            if label == brand.label { continue }
-            if skeleton == brand.skeleton, brand.label.count >= 4 { return Fact(confidence: 0.95, rule: "similar-signs") }
-            if Self.isMistyped(label, brand.label) { return Fact(confidence: 0.75, rule: "mistyped") }
-            if parts.count > 1, brand.label.count >= 5, hasBait, parts.contains(where: { $0 == brand.label || Self.skeleton($0) == brand.skeleton }) {
+        guard label.count <= 63, !label.isEmpty else { return nil }
+        if let brand = brand(like: label) {
+            // The name itself, under another suffix.
+            return label == brand.label ? nil : Fact(confidence: 0.95, rule: "similar-signs")
+        }
+        for brand in brands where abs(brand.label.count - label.count) <= 1 && Self.isMistyped(label, brand.label) {
+            return Fact(confidence: 0.75, rule: "mistyped")
+        }
+        if label.contains(UInt8(ascii: "-")) {
+            let parts = label.split(separator: UInt8(ascii: "-")).map(Array.init)
+            if parts.contains(where: { Self.baitWords.contains(String(decoding: $0, as: UTF8.self)) }),
+                parts.contains(where: { brand(like: $0).map { $0.label.count >= 5 } ?? false })
+            {
                 return Fact(confidence: 0.75, rule: "brand-with-bait")
             }
-            // paypal.com.example.net
-            if labels.count > 2, ".\(address.host)".contains(".\(brand.host).") { return Fact(confidence: 0.85, rule: "brand-as-subdomain") }
+        }
+        // paypal.com.example.net
+        for first in 0..<max(0, labels.count - 2) {
+            for last in first + 1..<min(first + 4, labels.count - 1)
+            where hosts.contains(String(address.host[labels[first].startIndex..<labels[last].endIndex])) {
+                return Fact(confidence: 0.85, rule: "brand-as-subdomain")
+            }
         }
         return nil
+    }
+
+    private func brand(like label: [UInt8]) -> Brand? {
+        guard label.count >= 4, let index = brandOfSkeleton[Self.skeleton(label)] else { return nil }
+        return brands[index]
     }
 
     /// The label that is registered: the one before the public suffix.
@@ -92,8 +109,7 @@ struct LookalikeHosts: Sendable {
             }
             if let look = Self.look(scalar) { plain.append(look) } else { plain.append(0) }
         }
-        let skeleton = Self.skeleton(plain)
-        if let brand = brands.first(where: { $0.label.count >= 4 && $0.skeleton == skeleton }) {
+        if let brand = brand(like: plain) {
             return Fact(confidence: 0.98, rule: brand.label == plain || !plain.contains(0) ? "homoglyphs" : "similar-signs")
         }
         return hasLatin && hasOther ? Fact(confidence: 0.8, rule: "mixed-scripts") : nil

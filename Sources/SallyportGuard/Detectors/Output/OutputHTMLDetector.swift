@@ -23,10 +23,14 @@ package struct OutputHTMLDetector: Detector {
             let code = MarkdownCode(text)
             var found: [Finding] = []
             var covered = 0
+            var budget = TagBudget()
+            var ends = ElementEnds(text)
             for hit in hits.prefix(Self.maximumTags) where hit.range.lowerBound >= covered && !code.contains(hit.range.lowerBound) {
-                guard let tag = HTMLTag(text, at: hit.range.lowerBound), let (rule, confidence) = Self.danger(of: tag, in: text) else { continue }
-                let range = Self.element(tag, in: text)
-                covered = range.upperBound
+                guard let tag = HTMLTag(text, at: hit.range.lowerBound) else { continue }
+                covered = max(covered, budget.spend(on: tag))
+                guard let (rule, confidence) = Self.danger(of: tag, in: text, &ends) else { continue }
+                let range = Self.element(tag, &ends)
+                covered = max(covered, range.upperBound)
                 found.append(Finding(id, Finding.Category(.output, "active-html"), at: range, confidence: confidence, evidence: rule))
             }
             // Beyond the bound nothing is told apart any more.
@@ -40,14 +44,14 @@ package struct OutputHTMLDetector: Detector {
         }
     }
 
-    private static func danger(of tag: HTMLTag, in text: UnsafeRawBufferPointer) -> (rule: String, confidence: Double)? {
+    private static func danger(of tag: HTMLTag, in text: UnsafeRawBufferPointer, _ ends: inout ElementEnds) -> (rule: String, confidence: Double)? {
         func has(_ name: String) -> Bool { tag.value(name, in: text) != nil }
         if tag.attributes.contains(where: { isHandler($0, in: text) }) { return ("event-handler", 0.95) }
         switch tag.name {
         case "script":
             // A word about the tag has neither an address nor an end.
             if !tag.isClosed && tag.attributes.isEmpty { return nil }
-            return ("script", has("src") || closing(tag, in: text) != nil ? 0.95 : 0.6)
+            return ("script", has("src") || ends.end(of: tag) != nil ? 0.95 : 0.6)
         case "iframe", "frame", "portal", "fencedframe": return has("src") || has("srcdoc") ? ("frame", has("srcdoc") ? 0.95 : 0.85) : nil
         case "object": return has("data") || has("classid") ? ("plug-in", 0.85) : nil
         case "embed": return has("src") ? ("plug-in", 0.85) : nil
@@ -64,11 +68,9 @@ package struct OutputHTMLDetector: Detector {
             let loads = ["stylesheet", "import", "prefetch", "preload", "dns-prefetch", "preconnect", "modulepreload", "manifest"]
             return loads.contains(where: rel.contains) ? ("stylesheet", 0.7) : nil
         case "style":
-            guard let end = closing(tag, in: text) else { return nil }
-            let body = tag.range.upperBound..<end.lowerBound
-            let loads = ["@import", "url(", "expression(", "-moz-binding"].contains { word in
-                text.next(word, from: body.lowerBound).map { $0 < body.upperBound } ?? false
-            }
+            guard let end = ends.end(of: tag) else { return nil }
+            let body = UnsafeRawBufferPointer(rebasing: text[tag.range.upperBound..<end.lowerBound])
+            let loads = ["@import", "url(", "expression(", "-moz-binding"].contains { body.next($0, from: 0) != nil }
             return loads ? ("style", 0.8) : nil
         default: return nil
         }
@@ -82,19 +84,33 @@ package struct OutputHTMLDetector: Detector {
     }
 
     /// The tag, or the whole element where its content acts too.
-    private static func element(_ tag: HTMLTag, in text: UnsafeRawBufferPointer) -> Range<Int> {
-        guard ["script", "style", "iframe", "object"].contains(tag.name), let end = closing(tag, in: text) else { return tag.range }
+    private static func element(_ tag: HTMLTag, _ ends: inout ElementEnds) -> Range<Int> {
+        guard ["script", "style", "iframe", "object"].contains(tag.name), let end = ends.end(of: tag) else { return tag.range }
         return tag.range.lowerBound..<end.upperBound
     }
+}
 
-    private static func closing(_ tag: HTMLTag, in text: UnsafeRawBufferPointer) -> Range<Int>? {
+/// Finds end tags. Asked for tags in the order of the text, it reads the text once per name.
+private struct ElementEnds {
+    private let text: UnsafeRawBufferPointer
+    /// The next end tag of a name; nil: there is none any more.
+    private var known: [String: Range<Int>?] = [:]
+
+    init(_ text: UnsafeRawBufferPointer) { self.text = text }
+
+    mutating func end(of tag: HTMLTag) -> Range<Int>? {
         guard tag.isClosed else { return nil }
-        let limit = min(text.count, tag.range.upperBound + 65_536)
-        let window = UnsafeRawBufferPointer(rebasing: text[tag.range.upperBound..<limit])
-        guard let start = window.next("</\(tag.name)", from: 0) else { return nil }
-        var end = start + tag.name.utf8.count + 2
-        while end < window.count, window[end] != UInt8(ascii: ">"), end - start < 64 { end += 1 }
-        let offset = tag.range.upperBound
-        return offset + start..<offset + min(end + 1, window.count)
+        if let known = known[tag.name] {
+            guard let range = known else { return nil }
+            if range.lowerBound >= tag.range.upperBound { return range }
+        }
+        var found: Range<Int>?
+        if let start = text.next("</\(tag.name)", from: tag.range.upperBound) {
+            var end = start + tag.name.utf8.count + 2
+            while end < text.count, text[end] != UInt8(ascii: ">"), end - start < 64 { end += 1 }
+            found = start..<min(end + 1, text.count)
+        }
+        known[tag.name] = .some(found)
+        return found
     }
 }

@@ -42,6 +42,7 @@ struct OutputLinkReader {
     private let text: UnsafeRawBufferPointer
     private let code: MarkdownCode
     private var covered = 0
+    private var budget = TagBudget()
     private var hasStyle = false
     private var references = 0
     private(set) var links: [OutputLink] = []
@@ -198,7 +199,7 @@ struct OutputLinkReader {
             }
         }
         // Quoted text of other attributes is no link; the text after the tag is read on.
-        if tag.isClosed { covered = max(covered, tag.range.upperBound) }
+        covered = max(covered, budget.spend(on: tag))
     }
 
     private mutating func readStyle(at start: Int, until limit: Int, use: OutputLink.Use) {

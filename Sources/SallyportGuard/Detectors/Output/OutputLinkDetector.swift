@@ -24,11 +24,13 @@ package struct OutputLinkDetector: Detector {
     package func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding] {
         guard passage.origin.direction == .completion, !hits.isEmpty else { return [] }
         return passage.withBytes { text in
-            OutputLinkReader(text, hits: hits).links.flatMap { findings(about: $0) }
+            // An answer names few hosts many times.
+            var poses: [String: LookalikeHosts.Fact?] = [:]
+            return OutputLinkReader(text, hits: hits).links.flatMap { findings(about: $0, &poses) }
         }
     }
 
-    private func findings(about link: OutputLink) -> [Finding] {
+    private func findings(about link: OutputLink, _ poses: inout [String: LookalikeHosts.Fact?]) -> [Finding] {
         var found: [Finding] = []
         let address = link.address
         func add(_ name: String, _ confidence: Double, _ evidence: String) {
@@ -57,7 +59,15 @@ package struct OutputLinkDetector: Detector {
                 }
             }
         }
-        if !isAllowed, let fact = lookalikes.fact(about: address) {
+        if isAllowed { return found }
+        let pose: LookalikeHosts.Fact?
+        if let known = poses[address.host] {
+            pose = known
+        } else {
+            pose = lookalikes.fact(about: address)
+            poses[address.host] = .some(pose)
+        }
+        if let fact = pose {
             add("lookalike-host", link.use == .code ? min(fact.confidence, 0.6) : fact.confidence, host)
         }
         return found

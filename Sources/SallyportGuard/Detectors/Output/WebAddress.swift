@@ -59,9 +59,11 @@ struct WebAddress {
         }
         path = Array(rest)
         if host.isEmpty { return nil }
+        labels = host.utf8.split(separator: UInt8(ascii: ".")).map { Substring($0) }
     }
 
-    var labels: [Substring] { host.split(separator: ".", omittingEmptySubsequences: true) }
+    /// The host's labels.
+    private(set) var labels: [Substring] = []
 
     /// Equal to one of the hosts, or below one.
     func isWithin(_ hosts: Set<String>) -> Bool {
