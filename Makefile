@@ -32,7 +32,7 @@ soak: ## the long tests: 200 kills under load, memory over ten minutes
 fuzz: ## the parsers' property tests, FUZZ_SECONDS (60) each
 	@scripts/setup.sh base
 	@scripts/build.sh --build-tests
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) swift test -c release --skip-build --filter Fuzz
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) swift test -c release -Xswiftc -enable-testing --skip-build --filter Fuzz
 
 setup: ## install what is missing
 	@scripts/setup.sh base tests

@@ -2,4 +2,6 @@
 # The release build. With --build-tests it makes binary and tests at once.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 retry swift package resolve
-if [ "${1:-}" = --build-tests ]; then swift build -c release --build-tests; else swift build -c release --product sallyport; fi
+# Tests reach into modules, so the one build that serves binary and tests is made testable.
+flags=(-c release -Xswiftc -enable-testing)
+if [ "${1:-}" = --build-tests ]; then swift build "${flags[@]}" --build-tests; else swift build "${flags[@]}" --product sallyport; fi
