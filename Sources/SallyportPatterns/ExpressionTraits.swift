@@ -38,7 +38,9 @@ struct ExpressionTraits {
                 index += 1
                 if escaped == UInt8(ascii: "Q") {
                     // Quoted up to \E: taken as it stands.
-                    while index < bytes.count, !(bytes[index] == UInt8(ascii: "\\") && index + 1 < bytes.count && bytes[index + 1] == UInt8(ascii: "E")) {
+                    while index < bytes.count,
+                        !(bytes[index] == UInt8(ascii: "\\") && index + 1 < bytes.count && bytes[index + 1] == UInt8(ascii: "E"))
+                    {
                         note(quoted: bytes[index])
                         close(into: 1)
                         index += 1
@@ -93,7 +95,8 @@ struct ExpressionTraits {
         case UInt8(ascii: "p"), UInt8(ascii: "P"), UInt8(ascii: "X"):
             speaksOfCodePoints = true
             namesNonASCII = true
-        case UInt8(ascii: "W"), UInt8(ascii: "D"), UInt8(ascii: "S"), UInt8(ascii: "N"), UInt8(ascii: "H"), UInt8(ascii: "V"), UInt8(ascii: "R"):
+        case UInt8(ascii: "W"), UInt8(ascii: "D"), UInt8(ascii: "S"), UInt8(ascii: "N"), UInt8(ascii: "H"), UInt8(ascii: "V"),
+            UInt8(ascii: "R"):
             speaksOfCodePoints = true
         case UInt8(ascii: "x") where isBraced:
             speaksOfCodePoints = true

@@ -4,7 +4,8 @@ import SallyportCore
 /// Compiles patterns with Hyperscan: linear time whatever the text, many patterns for about the price of one.
 ///
 /// For authors of patterns:
-/// - Without code point constructs an expression is matched byte by byte, which is faster. `.`, `[^…]`, `\W`, `\D`, `\S`, `\p{…}`, `\x{…}` and
+/// - Without code point constructs an expression is matched byte by byte, which is faster. `.`, `[^…]`, `\W`, `\D`, `\S`, `\p{…}`,
+///   `\x{…}` and
 ///   letters beyond ASCII switch that expression to code points; `[\x21-\x7e\x80-\xff]` says "anything visible" without it.
 /// - An expression with letters beyond ASCII follows Unicode's classes and case pairs; `\b` is not to be had in it.
 /// - Starts are free for literals and for expressions of one fixed length, and cost tracking for all others.

@@ -113,7 +113,11 @@ import Testing
                 group.addTask {
                     var count = 0
                     try database.scan(text) { hit in
-                        if hit.pattern == 0 { try? database.scan(text) { _ in count += 1; return true } }
+                        if hit.pattern == 0 {
+                            try? database.scan(text) { _ in
+                                count += 1; return true
+                            }
+                        }
                         count += 1
                         return true
                     }
@@ -125,7 +129,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a(b", "parenthes"), ("", "empty"), ("a*", "empty"), (#"(a)\1"#, "reference"), ("(?=a)b", "assertion"), (#"\bпривет"#, "UCP"), ("a\0b", "NUL"),
+        ("a(b", "parenthes"), ("", "empty"), ("a*", "empty"), (#"(a)\1"#, "reference"), ("(?=a)b", "assertion"), (#"\bпривет"#, "UCP"),
+        ("a\0b", "NUL"),
     ])
     func namesThePatternAndTheReason(expression: String, word: String) throws {
         let error = #expect(throws: PatternError.self) {
@@ -136,7 +141,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "((a{1,300}b){1,300}c){1,30}", "(((((x{9}){9}){9}){9}){9})", "a{20001}", String(repeating: "(", count: 100), String(repeating: "x", count: 9_000),
+        "((a{1,300}b){1,300}c){1,30}", "(((((x{9}){9}){9}){9}){9})", "a{20001}", String(repeating: "(", count: 100),
+        String(repeating: "x", count: 9_000),
         "(a{99999999999999999999}){99999999999999999999}",
     ])
     func refusesWhatWouldGrowWithoutEnd(expression: String) {
@@ -167,7 +173,8 @@ import Testing
 
 @Suite struct ExpressionTraitsTests {
     @Test(arguments: [
-        ("abc", 3), ("a{3}", 3), ("(ab){2,5}c", 11), ("[a-z]{1,8}", 8), ("a{x}", 4), (#"\Qa+b\E"#, 3), (#"\x{41}{2}"#, 2), ("[]a]{2}", 2), ("a{2,}", 3), ("(?:a|b)+", 2),
+        ("abc", 3), ("a{3}", 3), ("(ab){2,5}c", 11), ("[a-z]{1,8}", 8), ("a{x}", 4), (#"\Qa+b\E"#, 3), (#"\x{41}{2}"#, 2), ("[]a]{2}", 2),
+        ("a{2,}", 3), ("(?:a|b)+", 2),
     ])
     func countsPositions(expression: String, atLeast: Int) {
         let positions = ExpressionTraits(expression.utf8).positions
@@ -175,7 +182,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a[bc]d", false), ("a.c", true), (#"a\.c"#, false), ("[^a]", true), ("[.]", false), (#"\W"#, true), (#"\w"#, false), ("é", true), (#"\x{e9}"#, true), (#"\xe9"#, false), (#"\Q.\E"#, false), (#"[\S]"#, true), ("[[:^alpha:]]", true),
+        ("a[bc]d", false), ("a.c", true), (#"a\.c"#, false), ("[^a]", true), ("[.]", false), (#"\W"#, true), (#"\w"#, false), ("é", true),
+        (#"\x{e9}"#, true), (#"\xe9"#, false), (#"\Q.\E"#, false), (#"[\S]"#, true), ("[[:^alpha:]]", true),
     ])
     func seesCodePointConstructs(expression: String, expected: Bool) {
         #expect(ExpressionTraits(expression.utf8).speaksOfCodePoints == expected)

@@ -90,8 +90,20 @@ package struct BlocklistIndex: Sendable {
         self.terms = terms
         self.expressionEntries = expressionEntries
         self.folding = folding
-        exact = try Self.compile(literals, with: compiler) { terms[$0].entries[0] } name: { entries[$0] } list: { lists[$0].list.name }
-        expressions = try Self.compile(patterns, with: compiler) { expressionEntries[$0] } name: { entries[$0] } list: { lists[$0].list.name }
+        exact = try Self.compile(literals, with: compiler) {
+            terms[$0].entries[0]
+        } name: {
+            entries[$0]
+        } list: {
+            lists[$0].list.name
+        }
+        expressions = try Self.compile(patterns, with: compiler) {
+            expressionEntries[$0]
+        } name: {
+            entries[$0]
+        } list: {
+            lists[$0].list.name
+        }
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }

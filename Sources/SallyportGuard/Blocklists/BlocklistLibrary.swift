@@ -1,7 +1,8 @@
 import NIOConcurrencyHelpers
 import SallyportCore
 
-/// The compiled blocklists of all tenants. Reading is a short lock and a look-up; compiling is done by whoever changes the lists, off the event
+/// The compiled blocklists of all tenants. Reading is a short lock and a look-up; compiling is done by whoever changes the lists, off
+/// the event
 /// loops, and swapped in whole: a text is judged by the lists before a change or after it, never by a mixture.
 package final class BlocklistLibrary: Sendable {
     private struct Shelf: Sendable {
@@ -35,7 +36,8 @@ package final class BlocklistLibrary: Sendable {
             let (known, shelved) = state.withLockedValue { ($0.revision, Set($0.shelves.keys)) }
             guard known != revision || !shelved.isSuperset(of: tenants) else { return false }
             var rebuilt: [TenantID: Shelf] = [:]
-            for tenant in tenants {
+            // A new revision may be any tenant's; without one only those are read that are not here yet.
+            for tenant in known == revision ? Set(tenants).subtracting(shelved) : shelved.union(tenants) {
                 let lists = try store.blocklists(of: tenant).map { (list: $0, items: try store.items(of: $0.name, tenant: tenant)) }
                 rebuilt[tenant] = try shelf(lists, replacing: tenant)
             }
@@ -55,7 +57,8 @@ package final class BlocklistLibrary: Sendable {
         }
     }
 
-    /// A shelf with the lists, on which every set of lists that was in use is compiled again. Sets that name a list which is gone are dropped.
+    /// A shelf with the lists, on which every set of lists that was in use is compiled again. Sets that name a list which is gone are
+    /// dropped.
     private func shelf(_ lists: [(list: Blocklist, items: [BlocklistItem])], replacing tenant: TenantID) throws -> Shelf {
         var shelf = Shelf()
         for entry in lists { shelf.lists[entry.list.name] = entry }

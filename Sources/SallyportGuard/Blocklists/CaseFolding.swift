@@ -1,6 +1,7 @@
 /// Writes letters small where the small letter has as many UTF-8 bytes, so that offsets stay as they are.
 ///
-/// Covers Latin, Greek, Cyrillic, Armenian, Georgian and full-width letters. For texts beyond ASCII only: the pattern engine ignores the case of ASCII for free.
+/// Covers Latin, Greek, Cyrillic, Armenian, Georgian and full-width letters. For texts beyond ASCII only: the pattern engine ignores the
+/// case of ASCII for free.
 struct CaseFolding: Sendable {
     /// Small letters of the scalars below 0x2000.
     private let small: [UInt16]

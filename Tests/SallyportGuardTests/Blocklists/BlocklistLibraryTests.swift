@@ -58,6 +58,16 @@ import Testing
         #expect(throws: Fault.self) { try library.index(of: ["a"], tenant: "third") }
     }
 
+    @Test func readsEveryTenantThatItKnowsWhenTheStoreChanges() throws {
+        try put("a", ["red"], tenant: "other")
+        try library.refresh(from: store, tenants: [.default, "other"])
+        _ = try library.index(of: ["a"], tenant: "other")
+        try put("a", ["green"], tenant: "other")
+        try put("a", ["blue"])
+        try library.refresh(from: store, tenants: [.default])
+        #expect(try ids(library.preparedIndex(of: ["a"], tenant: "other"), in: "green") == ["green"])
+    }
+
     @Test func staysAsItWasWhenAnItemCannotBeCompiled() throws {
         try put("a", ["red"])
         try library.refresh(from: store, tenants: [.default])

@@ -64,8 +64,10 @@ import Testing
 
     @Test(arguments: [
         BlocklistOperations.NewItem(text: ""), .init(text: " \n"), .init(text: String(repeating: "é", count: 129)), .init(text: "a\0"),
-        .init(text: "x", description: String(repeating: "d", count: 1_025)), .init(text: "a(", isRegex: true), .init(text: "a*", isRegex: true),
-        .init(text: #"(a)\1"#, isRegex: true), .init(text: "(?<=a)b", isRegex: true), .init(text: "((a{1,300}b){1,300}c){1,30}", isRegex: true),
+        .init(text: "x", description: String(repeating: "d", count: 1_025)), .init(text: "a(", isRegex: true),
+        .init(text: "a*", isRegex: true),
+        .init(text: #"(a)\1"#, isRegex: true), .init(text: "(?<=a)b", isRegex: true),
+        .init(text: "((a{1,300}b){1,300}c){1,30}", isRegex: true),
     ])
     func refusesItemsThatCannotWork(item: BlocklistOperations.NewItem) throws {
         _ = try operations.upsert("l", description: .keep, of: .default)
@@ -127,11 +129,14 @@ import Testing
         #expect(try walk(.init(top: 5)) == (ids: (0..<5).map(String.init), pages: 1))
         #expect(try walk(.init(skip: 900)) == (ids: [], pages: 1))
         #expect(try walk(.init(top: 0)) == (ids: [], pages: 1))
-        #expect(try operations.items(of: "l", tenant: .default, page: .init(top: 130, maximumPageSize: 50)).next?.query == "top=80&skip=50&maxpagesize=50")
+        #expect(
+            try operations.items(of: "l", tenant: .default, page: .init(top: 130, maximumPageSize: 50)).next?.query
+                == "top=80&skip=50&maxpagesize=50")
     }
 
     @Test func readsPagingFromTheQuery() throws {
-        #expect(try BlocklistOperations.PageRequest(top: "5", skip: nil, maximumPageSize: "10") == .init(top: 5, skip: 0, maximumPageSize: 10))
+        #expect(
+            try BlocklistOperations.PageRequest(top: "5", skip: nil, maximumPageSize: "10") == .init(top: 5, skip: 0, maximumPageSize: 10))
         for bad in ["-1", "x", "", "99999999999999999999"] {
             #expect(code { try BlocklistOperations.PageRequest(top: nil, skip: Substring(bad), maximumPageSize: nil) } == .invalidRequest)
         }

@@ -42,7 +42,9 @@ final class MemoryBlocklistStore: BlocklistStore {
 
     func add(_ items: [BlocklistItem], to list: String, tenant: TenantID) throws {
         try state.withLock {
-            guard let index = $0.lists[tenant, default: []].firstIndex(where: { $0.list.name == list }) else { throw Fault(.notFound, "no list") }
+            guard let index = $0.lists[tenant, default: []].firstIndex(where: { $0.list.name == list }) else {
+                throw Fault(.notFound, "no list")
+            }
             for item in items {
                 if let old = $0.lists[tenant]?[index].items.firstIndex(where: { $0.id == item.id }) {
                     $0.lists[tenant]?[index].items[old] = item
@@ -57,7 +59,9 @@ final class MemoryBlocklistStore: BlocklistStore {
 
     func removeItems(_ ids: [String], from list: String, tenant: TenantID) throws {
         try state.withLock {
-            guard let index = $0.lists[tenant, default: []].firstIndex(where: { $0.list.name == list }) else { throw Fault(.notFound, "no list") }
+            guard let index = $0.lists[tenant, default: []].firstIndex(where: { $0.list.name == list }) else {
+                throw Fault(.notFound, "no list")
+            }
             let held = Set($0.lists[tenant]?[index].items.map(\.id) ?? [])
             guard held.isSuperset(of: ids) else { throw Fault(.notFound, "no item") }
             $0.lists[tenant]?[index].items.removeAll { ids.contains($0.id) }

@@ -41,8 +41,10 @@ import Testing
 
     @Test func survivesHostileText() throws {
         let pieces = [
-            "![", "](", "]:", "[x]", "<a href=", "<img src='", "\"", "'", "https://", "javascript:", "data:", "//", "`", "```\n", "~~~\n", "\n", "\n\n", "> ", "- ",
-            "xn--a-0", "@", "%", "%zz", "&#x;", "&#99999999;", "é", "日", "\u{200B}", "(", ")", "<", ">", "url(", "www.", "?d=", secret, "\\", "{data}", "[::1]", "0x7f.1",
+            "![", "](", "]:", "[x]", "<a href=", "<img src='", "\"", "'", "https://", "javascript:", "data:", "//", "`", "```\n", "~~~\n",
+            "\n", "\n\n", "> ", "- ",
+            "xn--a-0", "@", "%", "%zz", "&#x;", "&#99999999;", "é", "日", "\u{200B}", "(", ")", "<", ">", "url(", "www.", "?d=", secret,
+            "\\", "{data}", "[::1]", "0x7f.1",
         ]
         let runs = [try DetectorRun(OutputLinkDetector()), try DetectorRun(OutputHTMLDetector()), try DetectorRun(InvisibleTextDetector())]
         var state: UInt64 = 42

@@ -37,8 +37,11 @@ struct DetectorRun {
 
 enum Fixture {
     static func lines<Row: Decodable>(_ name: String, as type: Row.Type) throws -> [Row] {
-        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures/\(name)")
-        return try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map { try JSONDecoder().decode(Row.self, from: Data($0.utf8)) }
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent(
+            "Fixtures/\(name)")
+        return try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map {
+            try JSONDecoder().decode(Row.self, from: Data($0.utf8))
+        }
     }
 }
 
@@ -63,7 +66,9 @@ enum Fixture {
             let names = found.map { "\($0.category.name) \($0.confidence) \($0.evidence ?? "")" }
             if row.expect.isEmpty { #expect(found.isEmpty, "\(row.text)\n\(names)") }
             for (name, least) in row.expect {
-                #expect(found.contains { $0.category.group == .output && $0.category.name == name && $0.confidence >= least }, "\(row.text)\n\(names)")
+                #expect(
+                    found.contains { $0.category.group == .output && $0.category.name == name && $0.confidence >= least },
+                    "\(row.text)\n\(names)")
             }
         }
     }

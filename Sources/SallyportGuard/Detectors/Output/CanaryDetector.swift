@@ -2,7 +2,8 @@ import SallyportCore
 
 /// Finds canaries in what a model gives back, also with other case, and with spaces, signs or invisible characters between the letters.
 ///
-/// Made per exchange from the canaries of its prompt; needs no patterns. Category `output`/`canary`; the evidence says whether all of it or only a part leaked.
+/// Made per exchange from the canaries of its prompt; needs no patterns. Category `output`/`canary`; the evidence says whether all of it
+/// or only a part leaked.
 package struct CanaryDetector: Detector {
     package let id: DetectorID = "canary"
     package let layers: Set<TextLayer.Kind> = Set(TextLayer.Kind.allCases)

@@ -8,25 +8,35 @@ struct CarriedData {
 
     /// Parameters whose opaque values are signatures, tokens of a session or render options of well-known services.
     private static let opaqueNames: Set<String> = [
-        "sig", "signature", "sign", "hmac", "hash", "h", "hm", "s", "sv", "se", "sp", "sr", "st", "spr", "skoid", "sktid", "policy", "key-pair-id", "expires",
-        "x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-amz-date", "x-amz-algorithm", "x-goog-signature", "x-goog-credential", "token", "jwt",
-        "access_token", "auth", "oh", "oe", "_nc_ohc", "_nc_gid", "_nc_sid", "ixid", "ixlib", "state", "nonce", "code_challenge", "samlrequest", "cursor", "after",
-        "before", "page_token", "pagetoken", "continuation", "gclid", "fbclid", "msclkid", "tbn", "usqp", "v", "itag", "ved", "usg", "sxsrf", "ei",
+        "sig", "signature", "sign", "hmac", "hash", "h", "hm", "s", "sv", "se", "sp", "sr", "st", "spr", "skoid", "sktid", "policy",
+        "key-pair-id", "expires",
+        "x-amz-signature", "x-amz-credential", "x-amz-security-token", "x-amz-date", "x-amz-algorithm", "x-goog-signature",
+        "x-goog-credential", "token", "jwt",
+        "access_token", "auth", "oh", "oe", "_nc_ohc", "_nc_gid", "_nc_sid", "ixid", "ixlib", "state", "nonce", "code_challenge",
+        "samlrequest", "cursor", "after",
+        "before", "page_token", "pagetoken", "continuation", "gclid", "fbclid", "msclkid", "tbn", "usqp", "v", "itag", "ved", "usg",
+        "sxsrf", "ei",
     ]
     /// Parameters and placeholders that name what an attacker is after.
     private static let tellingNames: Set<String> = [
-        "exfil", "leak", "leaked", "secret", "secrets", "stolen", "conversation", "history", "chat", "chathistory", "chat_history", "prompt", "systemprompt",
-        "system_prompt", "context", "password", "passwd", "pwd", "apikey", "api_key", "ssn", "cookie", "cookies", "creds", "credentials", "dump", "userdata",
+        "exfil", "leak", "leaked", "secret", "secrets", "stolen", "conversation", "history", "chat", "chathistory", "chat_history",
+        "prompt", "systemprompt",
+        "system_prompt", "context", "password", "passwd", "pwd", "apikey", "api_key", "ssn", "cookie", "cookies", "creds", "credentials",
+        "dump", "userdata",
         "user_data", "transcript", "conv",
     ]
     private static let placeholderWords: Set<String> = [
-        "data", "conversation", "history", "prompt", "message", "messages", "chat", "context", "secret", "secrets", "password", "token", "key", "email", "input",
-        "summary", "info", "information", "content", "encoded", "base64", "leak", "answer", "response", "details", "credentials", "name", "document", "text",
+        "data", "conversation", "history", "prompt", "message", "messages", "chat", "context", "secret", "secrets", "password", "token",
+        "key", "email", "input",
+        "summary", "info", "information", "content", "encoded", "base64", "leak", "answer", "response", "details", "credentials", "name",
+        "document", "text",
     ]
     /// Hosts where long text in an address is how the service is used.
     private static let textHosts: Set<String> = [
-        "google.com", "bing.com", "duckduckgo.com", "twitter.com", "x.com", "github.com", "linkedin.com", "facebook.com", "wikipedia.org", "reddit.com",
-        "stackoverflow.com", "deepl.com", "wolframalpha.com", "t.me", "wa.me", "api.whatsapp.com", "outlook.office.com", "outlook.live.com", "youtube.com",
+        "google.com", "bing.com", "duckduckgo.com", "twitter.com", "x.com", "github.com", "linkedin.com", "facebook.com", "wikipedia.org",
+        "reddit.com",
+        "stackoverflow.com", "deepl.com", "wolframalpha.com", "t.me", "wa.me", "api.whatsapp.com", "outlook.office.com", "outlook.live.com",
+        "youtube.com",
         "perplexity.ai", "chatgpt.com", "translate.google.com", "regex101.com", "play.rust-lang.org", "godbolt.org", "typescriptlang.org",
     ]
 
@@ -74,7 +84,9 @@ struct CarriedData {
         if Self.tellingNames.contains(name), value.count >= 4, !value.allSatisfy(\.isASCIIDigit) {
             return Fact(confidence: value.count >= 12 ? 0.75 : 0.6, rule: "telling-parameter")
         }
-        if value.count >= 96, !Self.opaqueNames.contains(name), Readable.isOpaque(value) { return Fact(confidence: 0.6, rule: "opaque-parameter") }
+        if value.count >= 96, !Self.opaqueNames.contains(name), Readable.isOpaque(value) {
+            return Fact(confidence: 0.6, rule: "opaque-parameter")
+        }
         return nil
     }
 
@@ -125,7 +137,8 @@ struct CarriedData {
     }
 
     private func plain(_ value: [UInt8], minimumLength: Int, minimumWords: Int) -> Fact? {
-        guard use != .code, value.count >= minimumLength, value.contains(0x20) || value.contains(0x0A), Readable.words(value) >= minimumWords,
+        guard use != .code, value.count >= minimumLength, value.contains(0x20) || value.contains(0x0A),
+            Readable.words(value) >= minimumWords,
             Readable.isText(value), isLoaded || !address.isWithin(Self.textHosts)
         else { return nil }
         return Fact(confidence: isLoaded ? 0.85 : 0.6, rule: "plain-text")
@@ -141,7 +154,9 @@ struct CarriedData {
             guard "{[<$".utf8.contains(opening) else { continue }
             let rest = value[index...].drop { "{[<$_ ".utf8.contains($0) }
             let body = rest.prefix { $0.isASCIIAlphanumeric || "_- ".utf8.contains($0) }
-            guard opening == UInt8(ascii: "$") || (body.endIndex < value.count && "}]>".utf8.contains(value[body.endIndex])) else { continue }
+            guard opening == UInt8(ascii: "$") || (body.endIndex < value.count && "}]>".utf8.contains(value[body.endIndex])) else {
+                continue
+            }
             let words = body.split { !$0.isASCIILetter }.map { String(decoding: $0, as: UTF8.self).lowercased() }
             if words.contains(where: { Self.placeholderWords.contains($0) }) { return true }
         }

@@ -21,7 +21,9 @@ struct HTMLTag {
         guard index < text.count, text[index].isASCIILetter else { return nil }
         while index < text.count, text[index].isASCIILetter || text[index].isASCIIDigit || text[index] == UInt8(ascii: "-") { index += 1 }
         guard index - start - 1 <= Self.maximumName else { return nil }
-        guard index == text.count || text[index].isHTMLSpace || text[index] == UInt8(ascii: ">") || text[index] == UInt8(ascii: "/") else { return nil }
+        guard index == text.count || text[index].isHTMLSpace || text[index] == UInt8(ascii: ">") || text[index] == UInt8(ascii: "/") else {
+            return nil
+        }
         name = String(decoding: text[start + 1..<index].map(\.lowercasedASCII), as: UTF8.self)
         var attributes: [Attribute] = []
         var isClosed = false
@@ -73,7 +75,9 @@ struct HTMLTag {
             return Attribute(name: name, value: value..<end)
         }
         let value = after
-        while after < text.count, !text[after].isHTMLSpace, text[after] != UInt8(ascii: ">"), after - value <= maximumUnquoted { after += 1 }
+        while after < text.count, !text[after].isHTMLSpace, text[after] != UInt8(ascii: ">"), after - value <= maximumUnquoted {
+            after += 1
+        }
         index = after
         return Attribute(name: name, value: value..<after)
     }

@@ -22,7 +22,8 @@ struct HostAddress {
             if !isDecimal { isPlain = false }
             numbers.append(value)
         }
-        guard let last = numbers.last, numbers.dropLast().allSatisfy({ $0 < 256 }), last < UInt64(1) << (8 * UInt64(5 - numbers.count)) else { return nil }
+        guard let last = numbers.last, numbers.dropLast().allSatisfy({ $0 < 256 }), last < UInt64(1) << (8 * UInt64(5 - numbers.count))
+        else { return nil }
         var address = last
         for (index, number) in numbers.dropLast().enumerated() { address |= number << UInt64(24 - 8 * index) }
         isDisguised = !isPlain

@@ -2,8 +2,10 @@ import SallyportCore
 
 /// Finds characters that nobody sees but a model or a machine reads. Needs no patterns: a text of ASCII is done at once.
 ///
-/// Categories (group `invisible`): `tag-characters`, `variation-selectors`, `zero-width`, `bidi-control`, `filler`. One finding is one run. Left alone: flags,
-/// emoji sequences, one selector after a character, joiners in scripts that need them, direction marks beside right-to-left letters, a byte order mark.
+/// Categories (group `invisible`): `tag-characters`, `variation-selectors`, `zero-width`, `bidi-control`, `filler`. One finding is one
+/// run. Left alone: flags,
+/// emoji sequences, one selector after a character, joiners in scripts that need them, direction marks beside right-to-left letters, a
+/// byte order mark.
 package struct InvisibleTextDetector: Detector {
     package let id: DetectorID = "invisible"
     package let layers: Set<TextLayer.Kind> = [.original]
@@ -92,10 +94,13 @@ package struct InvisibleTextDetector: Detector {
         (0x41...0x5A).contains(value) || (0x61...0x7A).contains(value) || (0xC0...0x24F).contains(value)
     }
 
-    private func isHangul(_ value: UInt32) -> Bool { (0x1100...0x11FF).contains(value) || (0x3131...0x318E).contains(value) || (0xAC00...0xD7FF).contains(value) }
+    private func isHangul(_ value: UInt32) -> Bool {
+        (0x1100...0x11FF).contains(value) || (0x3131...0x318E).contains(value) || (0xAC00...0xD7FF).contains(value)
+    }
 
     private static func isRightToLeft(_ value: UInt32) -> Bool {
-        (0x590...0x8FF).contains(value) || (0xFB1D...0xFDFF).contains(value) || (0xFE70...0xFEFC).contains(value) || (0x10800...0x10FFF).contains(value)
+        (0x590...0x8FF).contains(value) || (0xFB1D...0xFDFF).contains(value) || (0xFE70...0xFEFC).contains(value)
+            || (0x10800...0x10FFF).contains(value)
             || (0x1E800...0x1EFFF).contains(value)
     }
 

@@ -8,13 +8,17 @@ struct LookalikeHosts: Sendable {
 
     /// Brands that phishing imitates most.
     static let wellKnown: Set<String> = [
-        "microsoft.com", "microsoftonline.com", "office.com", "outlook.com", "google.com", "gmail.com", "apple.com", "icloud.com", "amazon.com", "paypal.com",
-        "facebook.com", "instagram.com", "whatsapp.com", "linkedin.com", "netflix.com", "github.com", "gitlab.com", "openai.com", "anthropic.com",
-        "dropbox.com", "docusign.com", "adobe.com", "salesforce.com", "slack.com", "stripe.com", "coinbase.com", "chase.com", "wellsfargo.com",
+        "microsoft.com", "microsoftonline.com", "office.com", "outlook.com", "google.com", "gmail.com", "apple.com", "icloud.com",
+        "amazon.com", "paypal.com",
+        "facebook.com", "instagram.com", "whatsapp.com", "linkedin.com", "netflix.com", "github.com", "gitlab.com", "openai.com",
+        "anthropic.com",
+        "dropbox.com", "docusign.com", "adobe.com", "salesforce.com", "slack.com", "stripe.com", "coinbase.com", "chase.com",
+        "wellsfargo.com",
         "bankofamerica.com",
     ]
     private static let baitWords: Set<String> = [
-        "login", "signin", "logon", "secure", "security", "verify", "verification", "account", "accounts", "update", "support", "billing", "wallet", "password",
+        "login", "signin", "logon", "secure", "security", "verify", "verification", "account", "accounts", "update", "support", "billing",
+        "wallet", "password",
         "recovery", "auth", "unlock", "confirm",
     ]
 
@@ -82,7 +86,8 @@ struct LookalikeHosts: Sendable {
         guard labels.count > 1 else { return labels.first ?? "" }
         let second = labels[labels.count - 2]
         let isCountrySuffix =
-            labels.count > 2 && labels[labels.count - 1].utf8.count == 2 && ["co", "com", "org", "net", "gov", "ac", "edu", "or", "ne", "go"].contains(second)
+            labels.count > 2 && labels[labels.count - 1].utf8.count == 2
+            && ["co", "com", "org", "net", "gov", "ac", "edu", "or", "ne", "go"].contains(second)
         return isCountrySuffix ? labels[labels.count - 3] : second
     }
 
@@ -123,9 +128,12 @@ struct LookalikeHosts: Sendable {
 
     private static let looks: [Unicode.Scalar: UInt8] = {
         let rows: [(Unicode.Scalar, String)] = [
-            ("a", "аαáàâäãåāăąạɑ"), ("b", "ьƅβḃ"), ("c", "сϲçćčċ"), ("d", "ԁďđḍ"), ("e", "еёєεéèêëēėęěẹ"), ("f", "ƒ"), ("g", "ɡġğģ"), ("h", "һнħ"),
-            ("i", "іїιıíìîïīįị"), ("j", "јʝ"), ("k", "кκķ"), ("l", "ӏłľĺļ"), ("m", "мṃ"), ("n", "пηñńňņ"), ("o", "оοσøóòôöõōőọօ"), ("p", "рρ"), ("q", "ԛ"),
-            ("r", "гŕř"), ("s", "ѕśšşș"), ("t", "тτťţț"), ("u", "υúùûüūůűųцս"), ("v", "ѵν"), ("w", "ԝωŵ"), ("x", "хχ"), ("y", "уүγýÿŷ"), ("z", "źżž"),
+            ("a", "аαáàâäãåāăąạɑ"), ("b", "ьƅβḃ"), ("c", "сϲçćčċ"), ("d", "ԁďđḍ"), ("e", "еёєεéèêëēėęěẹ"), ("f", "ƒ"), ("g", "ɡġğģ"),
+            ("h", "һнħ"),
+            ("i", "іїιıíìîïīįị"), ("j", "јʝ"), ("k", "кκķ"), ("l", "ӏłľĺļ"), ("m", "мṃ"), ("n", "пηñńňņ"), ("o", "оοσøóòôöõōőọօ"),
+            ("p", "рρ"), ("q", "ԛ"),
+            ("r", "гŕř"), ("s", "ѕśšşș"), ("t", "тτťţț"), ("u", "υúùûüūůűųцս"), ("v", "ѵν"), ("w", "ԝωŵ"), ("x", "хχ"), ("y", "уүγýÿŷ"),
+            ("z", "źżž"),
         ]
         var looks: [Unicode.Scalar: UInt8] = [:]
         for (letter, others) in rows {
@@ -164,7 +172,8 @@ struct LookalikeHosts: Sendable {
         return result
     }
 
-    /// One slip of the finger away. Of names of six letters only swaps and doubled letters count, of shorter ones nothing, since other words are that near;
+    /// One slip of the finger away. Of names of six letters only swaps and doubled letters count, of shorter ones nothing, since other
+    /// words are that near;
     /// a letter more at the end makes a plural.
     private static func isMistyped(_ label: [UInt8], _ brand: [UInt8]) -> Bool {
         guard brand.count >= 6 else { return false }

@@ -1,9 +1,11 @@
 import SallyportCore
 
-/// Finds HTML that does something when an answer is shown: script, event handlers, frames, plug-ins, redirects, forms. Code that the answer shows
+/// Finds HTML that does something when an answer is shown: script, event handlers, frames, plug-ins, redirects, forms. Code that the
+/// answer shows
 /// (fences, inline spans) is left alone.
 ///
-/// Category `output`/`active-html`; the evidence is the rule: `script`, `event-handler`, `frame`, `plug-in`, `redirect`, `base`, `form`, `style`, `stylesheet`.
+/// Category `output`/`active-html`; the evidence is the rule: `script`, `event-handler`, `frame`, `plug-in`, `redirect`, `base`, `form`,
+/// `style`, `stylesheet`.
 package struct OutputHTMLDetector: Detector {
     package let id: DetectorID = "output-html"
     package let layers: Set<TextLayer.Kind> = [.original]
@@ -37,14 +39,17 @@ package struct OutputHTMLDetector: Detector {
             if hits.count > Self.maximumTags {
                 found.append(
                     Finding(
-                        id, Finding.Category(.output, "active-html"), at: hits[Self.maximumTags].range.lowerBound..<text.count, confidence: 0.6,
+                        id, Finding.Category(.output, "active-html"), at: hits[Self.maximumTags].range.lowerBound..<text.count,
+                        confidence: 0.6,
                         evidence: "too-many-tags"))
             }
             return found
         }
     }
 
-    private static func danger(of tag: HTMLTag, in text: UnsafeRawBufferPointer, _ ends: inout ElementEnds) -> (rule: String, confidence: Double)? {
+    private static func danger(of tag: HTMLTag, in text: UnsafeRawBufferPointer, _ ends: inout ElementEnds) -> (
+        rule: String, confidence: Double
+    )? {
         func has(_ name: String) -> Bool { tag.value(name, in: text) != nil }
         if tag.attributes.contains(where: { isHandler($0, in: text) }) { return ("event-handler", 0.95) }
         switch tag.name {

@@ -79,7 +79,9 @@ struct OutputLinkReader {
 
     /// `[text](destination "title")` and `![text](destination)`.
     private mutating func readInline(at bracket: Int) {
-        guard let isImage = isImage(endingAt: bracket), let range = destination(from: bracket + 2, closedBy: UInt8(ascii: ")")) else { return }
+        guard let isImage = isImage(endingAt: bracket), let range = destination(from: bracket + 2, closedBy: UInt8(ascii: ")")) else {
+            return
+        }
         add(isImage ? .loaded : .link, range, backslashes: true)
     }
 
@@ -128,7 +130,9 @@ struct OutputLinkReader {
         // A destination with spaces, as models write templates: take it to the bracket on the same line.
         if end != nil, index < text.count, text[index] == 0x20, text[first..<index].contains(UInt8(ascii: ":")) {
             var close = index
-            while close < text.count, text[close] != 0x0A, text[close] != UInt8(ascii: ")"), text[close] != UInt8(ascii: "\"") { close += 1 }
+            while close < text.count, text[close] != 0x0A, text[close] != UInt8(ascii: ")"), text[close] != UInt8(ascii: "\"") {
+                close += 1
+            }
             if close < text.count, text[close] == UInt8(ascii: ")") { index = close }
         }
         index = min(index, text.count)
@@ -190,7 +194,9 @@ struct OutputLinkReader {
                     let address = candidate.drop { $0.isHTMLSpace }.prefix { !$0.isHTMLSpace }
                     add(.loaded, address.startIndex..<address.endIndex, backslashes: false)
                 }
-            } else if name == "content", tag.name == "meta", let found = text.next("url=", from: attribute.value.lowerBound), found < attribute.value.upperBound {
+            } else if name == "content", tag.name == "meta", let found = text.next("url=", from: attribute.value.lowerBound),
+                found < attribute.value.upperBound
+            {
                 add(.loaded, found + 4..<attribute.value.upperBound, backslashes: false)
             } else if Self.loadedAttributes.contains(name) {
                 add(.loaded, attribute.value, backslashes: false)
@@ -215,7 +221,9 @@ struct OutputLinkReader {
     private mutating func readBare(at colon: Int, isCode: Bool) {
         var start = colon
         while start > covered, colon - start < 8, text[start - 1].isASCIILetter { start -= 1 }
-        guard start < colon, WebAddress.webSchemes.contains(String(decoding: text[start..<colon], as: UTF8.self).lowercased()) else { return }
+        guard start < colon, WebAddress.webSchemes.contains(String(decoding: text[start..<colon], as: UTF8.self).lowercased()) else {
+            return
+        }
         add(isCode ? .code : .bare, start..<bareEnd(from: colon + 3), backslashes: false)
     }
 
@@ -230,7 +238,10 @@ struct OutputLinkReader {
         var end = start
         while end < text.count, text[end] > 0x20, !"<>\"`|".utf8.contains(text[end]) { end += 1 }
         // Signs that close the sentence, and a bracket that was opened before the address.
-        while end > start, ".,;:!?'*_".utf8.contains(text[end - 1]) || ((text[end - 1] == UInt8(ascii: ")")) && !text[start..<end].contains(UInt8(ascii: "("))) {
+        while end > start,
+            ".,;:!?'*_".utf8.contains(text[end - 1])
+                || ((text[end - 1] == UInt8(ascii: ")")) && !text[start..<end].contains(UInt8(ascii: "(")))
+        {
             end -= 1
         }
         return end

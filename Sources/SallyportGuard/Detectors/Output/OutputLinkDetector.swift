@@ -2,7 +2,8 @@ import SallyportCore
 
 /// Finds links of an answer that carry data out, run script, or pose as another host.
 ///
-/// Categories (group `output`): `exfiltration-image` (loaded without a click), `exfiltration-link`, `dangerous-scheme`, `url-credentials`, `ip-host`,
+/// Categories (group `output`): `exfiltration-image` (loaded without a click), `exfiltration-link`, `dangerous-scheme`,
+/// `url-credentials`, `ip-host`,
 /// `lookalike-host`. The range is the destination; the evidence is the host, for a dangerous scheme the scheme.
 package struct OutputLinkDetector: Detector {
     package let id: DetectorID = "output-link"

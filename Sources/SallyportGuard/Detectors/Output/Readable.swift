@@ -9,7 +9,9 @@ enum Readable {
             total += 1
             if scalar.value < 0x20, scalar != "\n", scalar != "\t", scalar != "\r" { return false }
             if (0x7F...0x9F).contains(scalar.value) || scalar.value >= 0xE000 && scalar.value < 0xF900 { return false }
-            if scalar == " " || (scalar.value < 0x80 ? UInt8(scalar.value).isASCIIAlphanumeric : scalar.properties.isAlphabetic) { letters += 1 }
+            if scalar == " " || (scalar.value < 0x80 ? UInt8(scalar.value).isASCIIAlphanumeric : scalar.properties.isAlphabetic) {
+                letters += 1
+            }
         }
         return letters * 10 >= total * 6
     }

@@ -46,7 +46,8 @@ struct WebAddress {
         host = String(decoding: Percent.decoded(authority), as: UTF8.self).lowercased()
         // Other full stops that browsers take for one.
         if !host.utf8.allSatisfy({ $0 < 0x80 }) {
-            host = String(String.UnicodeScalarView(host.unicodeScalars.map { "\u{3002}\u{FF0E}\u{FF61}".unicodeScalars.contains($0) ? "." : $0 }))
+            host = String(
+                String.UnicodeScalarView(host.unicodeScalars.map { "\u{3002}\u{FF0E}\u{FF61}".unicodeScalars.contains($0) ? "." : $0 }))
         }
         while host.hasSuffix(".") { host.removeLast() }
         if let hash = rest.firstIndex(of: UInt8(ascii: "#")) {
@@ -86,7 +87,9 @@ enum Percent {
         var index = 0
         while index < bytes.count {
             let byte = bytes[index]
-            if byte == UInt8(ascii: "%"), index + 2 < bytes.count, let high = hexValue(bytes[index + 1]), let low = hexValue(bytes[index + 2]) {
+            if byte == UInt8(ascii: "%"), index + 2 < bytes.count, let high = hexValue(bytes[index + 1]),
+                let low = hexValue(bytes[index + 2])
+            {
                 result.append(high << 4 | low)
                 index += 3
             } else {
