@@ -18,6 +18,7 @@ package final class GatewayRuntime: Sendable {
         package var blocklists: BlocklistLibrary
         package var blocklistStore: any BlocklistStore
         package var compiler: any PatternCompiler
+        package var personalData: PersonalDataAnalysis
         package var subjects: SubjectKeyring
         package var pseudonyms = PseudonymVault()
         package var observer: any ExchangeObserver
@@ -33,7 +34,7 @@ package final class GatewayRuntime: Sendable {
         package init(
             client: any UpstreamClient, authenticator: any Authenticator, audit: AuditLog, limits: LimitLedger, ownership: OwnershipLedger,
             blocklists: BlocklistLibrary, blocklistStore: any BlocklistStore, compiler: any PatternCompiler,
-            subjects: SubjectKeyring, observer: any ExchangeObserver,
+            personalData: PersonalDataAnalysis, subjects: SubjectKeyring, observer: any ExchangeObserver,
             answerer: (any EmbeddedAnswering)?, pool: NIOThreadPool, logger: Logger, sampling: Double = 0,
             clock: @escaping @Sendable () -> WallTime, refusals: RefusalAggregator
         ) {
@@ -45,6 +46,7 @@ package final class GatewayRuntime: Sendable {
             self.blocklists = blocklists
             self.blocklistStore = blocklistStore
             self.compiler = compiler
+            self.personalData = personalData
             self.subjects = subjects
             self.observer = observer
             self.answerer = answerer

@@ -187,6 +187,8 @@ struct Folding {
 
     private mutating func foldMarks(_ offset: Int) -> Int {
         var end = offset
+        // Marks on plain letters: the word was not looked at yet.
+        if offset >= wordEnd { _ = study(source.start(before: offset) ?? offset) }
         if stripsAccents {
             while end < source.count {
                 let (value, length) = source.scalar(at: end)

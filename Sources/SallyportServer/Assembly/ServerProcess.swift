@@ -113,7 +113,7 @@ package final class ServerProcess: Sendable {
             .init(
                 client: egress, authenticator: directory, audit: audit, limits: limits,
                 ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
-                compiler: compiler, subjects: subjects, observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
+                compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects, observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
                 answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
                 refusals: refusals), snapshot: snapshot)
         try warm(blocklists, policies)
