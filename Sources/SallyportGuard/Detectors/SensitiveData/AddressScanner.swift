@@ -59,7 +59,8 @@ enum AddressScanner {
 
     /// - Parameter hit: after `, CA 90210`. Street and town stand before, perhaps on lines of their own.
     static func american(_ text: UnsafeRawBufferPointer, at hit: Int, into candidates: inout [SensitiveCandidate]) -> Int {
-        guard states.contains(UInt16(text[hit - 8]) << 8 | UInt16(text[hit - 7])), hit >= text.count || !IdentifierText.isDigit(text[hit]) else { return hit }
+        guard states.contains(UInt16(text[hit - 8]) << 8 | UInt16(text[hit - 7])), hit >= text.count || !IdentifierText.isDigit(text[hit])
+        else { return hit }
         let line = bounds(text, around: hit, breaksAtLines: false)
         var cursor = hit - 10
         var words = 0
@@ -67,7 +68,9 @@ enum AddressScanner {
         while cursor > line.lowerBound, words < 12 {
             let word = wordBefore(text, cursor, line.lowerBound)
             guard !word.isEmpty else { break }
-            if isHouseNumber(text, word), words >= 2, isStart(text, word.lowerBound) {
+            if isHouseNumber(text, word), words >= 2, isStart(text, word.lowerBound),
+                !isFlat(text, wordBefore(text, word.lowerBound, line.lowerBound))
+            {
                 var end = hit
                 if end + 4 < text.count, text[end] == 0x2D, (1...4).allSatisfy({ IdentifierText.isDigit(text[end + $0]) }) { end += 5 }
                 return add(word.lowerBound..<end, hit, &candidates)
@@ -85,7 +88,9 @@ enum AddressScanner {
     }
 
     private static let states: Set<UInt16> = {
-        let codes = Array("ALAKAZARCACOCTDEDCFLGAHIIDILINIAKSKYLAMEMDMAMIMNMSMOMTNENVNHNJNMNYNCNDOHOKORPARISCSDTNTXUTVTVAWAWVWIWYPRGUVIASMPAAAEAPFMMHPW".utf8)
+        let codes = Array(
+            "ALAKAZARCACOCTDEDCFLGAHIIDILINIAKSKYLAMEMDMAMIMNMSMOMTNENVNHNJNMNYNCNDOHOKORPARISCSDTNTXUTVTVAWAWVWIWYPRGUVIASMPAAAEAPFMMHPW"
+                .utf8)
         return Set(stride(from: 0, to: codes.count - 1, by: 2).map { UInt16(codes[$0]) << 8 | UInt16(codes[$0 + 1]) })
     }()
 
@@ -141,8 +146,19 @@ enum AddressScanner {
     private static func isNamePart(_ text: UnsafeRawBufferPointer, _ word: Range<Int>) -> Bool {
         if isCapital(text[word.lowerBound]) { return true }
         if IdentifierText.isDigit(text[word.lowerBound]) { return word.count <= 6 }
-        if word.count > 2, (text[word.lowerBound] | 0x20 == 0x64 || text[word.lowerBound] | 0x20 == 0x6C), text[word.lowerBound + 1] == 0x27 { return true }
+        if word.count > 2, (text[word.lowerBound] | 0x20 == 0x64 || text[word.lowerBound] | 0x20 == 0x6C), text[word.lowerBound + 1] == 0x27
+        {
+            return true
+        }
         return word.count <= 5 && smallWords.contains(Array(text[word]))
+    }
+
+    private static let flatWords: Set<[UInt8]> = Set(
+        "suite apt apartment unit ste flat floor box".split(separator: " ").map { Array($0.utf8) })
+
+    /// The number after it is a door's, not the house's.
+    private static func isFlat(_ text: UnsafeRawBufferPointer, _ word: Range<Int>) -> Bool {
+        word.count <= 9 && flatWords.contains(text[word].map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 })
     }
 
     private static let streetWords: Set<[UInt8]> = Set(

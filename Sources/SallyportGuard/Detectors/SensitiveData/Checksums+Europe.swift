@@ -242,7 +242,9 @@ extension Checksums {
 
     /// Portuguese citizen card: twelve characters, Luhn over base 36 values.
     package static func portugueseCitizenCard(_ c: Characters) -> Bool {
-        guard c.count == 12, isDigits(c, 0..<9), digit(c, 11) >= 0, isLetter(c[9]), isLetter(c[10]) || digit(c, 10) >= 0 else { return false }
+        guard c.count == 12, isDigits(c, 0..<9), digit(c, 11) >= 0, isLetter(c[9]), isLetter(c[10]) || digit(c, 10) >= 0 else {
+            return false
+        }
         var sum = 0
         for index in 0..<12 {
             var value = isLetter(c[index]) ? Int(c[index]) - 0x41 + 10 : digit(c, index)

@@ -34,7 +34,9 @@ enum ContactScanner {
                 end += 1
             } else if byte == 0x2D, end > labelStart {
                 end += 1
-            } else if byte == 0x2E, end > labelStart, end + 1 < text.count, IdentifierText.isAlphanumeric(text[end + 1]) || text[end + 1] >= 0xC3 {
+            } else if byte == 0x2E, end > labelStart, end + 1 < text.count,
+                IdentifierText.isAlphanumeric(text[end + 1]) || text[end + 1] >= 0xC3
+            {
                 labels += 1
                 lastDot = end
                 end += 1
@@ -55,7 +57,8 @@ enum ContactScanner {
 
     /// Typographic quotes, ellipses and wide blanks end a host; letters of other scripts do not.
     private static func isQuoteOrSpace(_ text: UnsafeRawBufferPointer, _ index: Int) -> Bool {
-        text[index] == 0xE2 || text[index] == 0xC2 || text[index] == 0xEF || (text[index] == 0xE3 && index + 1 < text.count && text[index + 1] == 0x80)
+        text[index] == 0xE2 || text[index] == 0xC2 || text[index] == 0xEF
+            || (text[index] == 0xE3 && index + 1 < text.count && text[index + 1] == 0x80)
     }
 
     private static func isCredentialOfURL(_ text: UnsafeRawBufferPointer, _ colon: Int) -> Bool {
@@ -191,8 +194,8 @@ enum ContactScanner {
         let codes =
             "ADAEAFAGALAMAOARATAUAZBABBBDBEBFBGBHBIBJBMBNBOBRBSBTBWBYBZCACDCFCGCHCICLCMCNCOCRCUCVCYCZDEDJDKDMDODZECEEEGERESETFIFJFOFRGAGBGDGE"
             + "GHGIGLGMGNGQGRGTGWGYHKHNHRHTHUIDIEILIMINIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLSLTLULVLYMAMCMDMEMGMKMLMMMNMOMRMTMUMVMWMX"
-            + "MYMZNANENGNINLNONPNZOMPAPEPGPHPKPLPSPTPYQAROSRSURSRURWSASBSCSDSESGSISKSLSMSNSOSRSSSTSVSYSZTCTDTGTHTJTLTMTNTOTRTTTVTWTZUAUGUSUYUZVAVC"
-            + "VEVGVNVUWSXKYEZAZMZWRSRO"
+            + "MYMZNANENGNINLNONPNZOMPAPEPGPHPKPLPSPTPYQARERORSRURWSASBSCSDSESGSISKSLSMSNSOSRSSSTSVSYSZTCTDTGTHTJTLTMTNTOTRTTTVTWTZUAUGUSUYUZVAVC"
+            + "VEVGVNVUWSXKYEYTZAZMZW"
         let bytes = Array(codes.utf8)
         return Set(stride(from: 0, to: bytes.count - 1, by: 2).map { UInt16(bytes[$0]) << 8 | UInt16(bytes[$0 + 1]) })
     }()

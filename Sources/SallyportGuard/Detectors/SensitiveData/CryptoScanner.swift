@@ -14,7 +14,9 @@ enum CryptoScanner {
             let bytes = Characters(rebasing: text[word].bindMemory(to: UInt8.self)[...])
             guard let confidence = confidence(of: bytes) else { continue }
             candidates.append(
-                SensitiveCandidate(range: word, category: category, confidence: confidence, evidence: confidence > 0.7 ? "check" : "pattern", order: order))
+                SensitiveCandidate(
+                    range: word, category: category, confidence: confidence, evidence: confidence > 0.7 ? "check" : "pattern", order: order)
+            )
         }
     }
 
@@ -26,7 +28,9 @@ enum CryptoScanner {
         while index < limit {
             let start = index
             while index < text.count, index - start < 120, IdentifierText.isAlphanumeric(text[index]) { index += 1 }
-            if index - start >= 25, index - start <= 108, start == 0 || !IdentifierText.isAlphanumeric(text[start - 1]) { found.append(start..<index) }
+            if index - start >= 25, index - start <= 108, start == 0 || !IdentifierText.isAlphanumeric(text[start - 1]) {
+                found.append(start..<index)
+            }
             index = max(index, start + 1)
         }
         return found
@@ -35,7 +39,9 @@ enum CryptoScanner {
     private static func confidence(of word: Characters) -> Double? {
         if word.count == 42, word[0] == 0x30, word[1] | 0x20 == 0x78 { return ethereum(word) }
         if let separator = word.firstIndex(where: { $0 == 0x31 }), separator >= 2, separator <= 5, bech32(word) { return 0.85 }
-        if word.count <= 60, base58(word, alphabet: bitcoinAlphabet) || word[0] == 0x72 && base58(word, alphabet: rippleAlphabet) { return 0.85 }
+        if word.count <= 60, base58(word, alphabet: bitcoinAlphabet) || word[0] == 0x72 && base58(word, alphabet: rippleAlphabet) {
+            return 0.85
+        }
         return nil
     }
 

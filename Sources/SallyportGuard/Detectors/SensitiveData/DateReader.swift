@@ -33,7 +33,8 @@ enum DateReader {
         guard index < text.count, IdentifierText.isAlphanumeric(text[index]) || text[index] >= 0xC3 else { return false }
         guard index > 0 else { return true }
         let before = text[index - 1]
-        return !IdentifierText.isAlphanumeric(before) && before < 0x80 && !(before == 0x2E && index > 1 && IdentifierText.isDigit(text[index - 2]))
+        return !IdentifierText.isAlphanumeric(before) && before < 0x80
+            && !(before == 0x2E && index > 1 && IdentifierText.isDigit(text[index - 2]))
     }
 
     private enum Part {
@@ -53,7 +54,9 @@ enum DateReader {
                 guard let number = value(text, begin..<index) else { break }
                 parts.append(.number(number, digits: index - begin))
                 // 1st, 2nd, 3rd, 4th.
-                if index + 1 < text.count, ["st", "nd", "rd", "th"].contains(where: { $0.utf8.elementsEqual(text[index..<index + 2]) }) { index += 2 }
+                if index + 1 < text.count, ["st", "nd", "rd", "th"].contains(where: { $0.utf8.elementsEqual(text[index..<index + 2]) }) {
+                    index += 2
+                }
             } else {
                 while index < text.count, index - begin < 16, IdentifierText.isLetter(text[index]) || text[index] >= 0x80 { index += 1 }
                 guard isMonth(text, begin..<index) else { break }
@@ -77,7 +80,9 @@ enum DateReader {
         guard end < text.count else { return end }
         if text[end] == 0x54, end + 5 < text.count, text[end + 3] == 0x3A {
             var index = end + 1
-            while index < text.count, index - end < 20, IdentifierText.isDigit(text[index]) || text[index] == 0x3A || text[index] == 0x2E { index += 1 }
+            while index < text.count, index - end < 20, IdentifierText.isDigit(text[index]) || text[index] == 0x3A || text[index] == 0x2E {
+                index += 1
+            }
             if index < text.count, text[index] == 0x5A { index += 1 }
             return index
         }

@@ -12,6 +12,8 @@ struct IdentifierScanner: Sendable {
     /// For each number of characters, the shapes made of digits only, and the others.
     private let numeric: [[Entry]]
     private let mixed: [[Entry]]
+    /// The beginnings of all groupings: what is none of them need not be read on.
+    private let groupings: Set<UInt64>
 
     init(_ types: [SensitiveDataType]) {
         self.types = types
@@ -28,6 +30,11 @@ struct IdentifierScanner: Sendable {
         }
         self.numeric = numeric
         self.mixed = mixed
+        var groupings: Set<UInt64> = []
+        for grouping in types.flatMap(\.shapes).map(\.grouping) where grouping != 0 {
+            for groups in 1...16 { groupings.insert(groups == 16 ? grouping : grouping & ((1 << UInt64(groups * 4)) - 1)) }
+        }
+        self.groupings = groupings
     }
 
     private struct Group {
@@ -132,7 +139,8 @@ struct IdentifierScanner: Sendable {
         var count = 0
         var digits: UInt64 = 0
         var grouping: UInt64 = 0
-        var single = true
+        // Characters that stand by themselves are tried once, from the first of them.
+        var single = first == 0 || groups[first - 1].count != 1 || !groups[first - 1].hasDigit
         var brokenOnce = true
         var last = first
         while last < groups.count {
@@ -165,7 +173,7 @@ struct IdentifierScanner: Sendable {
                         isOdd = false
                     } else if shape.grouping == grouping {
                         isOdd = false
-                    } else if shape.allowsPlain && (single || brokenOnce) {
+                    } else if shape.allowsPlain && (single && isWholeRun(groups, first...last) || brokenOnce && position == 1) {
                         isOdd = true
                     } else {
                         continue
@@ -173,8 +181,15 @@ struct IdentifierScanner: Sendable {
                     consider(entry.type, characters, text, groups, first...last, isOdd, &context, &candidates)
                 }
             }
+            if !single && !groupings.contains(grouping) && !(position == 0 && group.gap == .line) { return }
             last += 1
         }
+    }
+
+    /// No further characters stand by themselves before or after.
+    private func isWholeRun(_ groups: [Group], _ span: ClosedRange<Int>) -> Bool {
+        if span.lowerBound > 0, groups[span.lowerBound - 1].count == 1, groups[span.lowerBound - 1].hasDigit { return false }
+        return span.upperBound + 1 >= groups.count || groups[span.upperBound + 1].count != 1 || !groups[span.upperBound + 1].hasDigit
     }
 
     private func consider(
@@ -187,7 +202,8 @@ struct IdentifierScanner: Sendable {
             guard type.acceptsAnnounced, !isOdd, !Self.isObvious(characters) else { return }
             guard let distance = context.distance(to: type.topics, from: range, within: 24), distance <= 24 else { return }
             candidates.append(
-                SensitiveCandidate(range: range, category: type.category, confidence: 0.65, evidence: "context", order: index, distance: distance))
+                SensitiveCandidate(
+                    range: range, category: type.category, confidence: 0.65, evidence: "context", order: index, distance: distance))
             return
         }
         if Self.isObvious(characters) { return }
@@ -212,7 +228,8 @@ struct IdentifierScanner: Sendable {
             ? "test" : type.check == nil ? "context" : hasContext ? "check+context" : "check"
         candidates.append(
             SensitiveCandidate(
-                range: range, category: type.category, confidence: confidence, evidence: evidence, order: index, distance: distance ?? Int.max))
+                range: range, category: type.category, confidence: confidence, evidence: evidence, order: index,
+                distance: distance ?? Int.max))
     }
 
     /// One digit over and over, or counting up or down: nobody's number.

@@ -9,6 +9,10 @@ struct KeywordTrie: Sendable {
     private let classOf: [UInt8]
     private let classes: Int
 
+    /// Nodes that a trie may have: some five times the catalogue's. Words of a caller beyond that are left out.
+    static let maximumNodes = 32_768
+
+    /// Words of one list are separated by `|`.
     init(_ words: [(ContextTopic, [String: String])]) {
         var topics: [[UInt8]: [ContextTopic]] = [:]
         for (topic, languages) in words {
@@ -42,6 +46,7 @@ struct KeywordTrie: Sendable {
         var needsEnd = [false]
         var sets: [TopicSet] = []
         for (word, list) in topics.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            guard terminal.count + word.count <= Self.maximumNodes else { break }
             var node = 0
             for byte in word {
                 let slot = node * classes + Int(classOf[Int(byte)])
@@ -136,7 +141,9 @@ struct KeywordTrie: Sendable {
                         node = following
                         cursor += length
                         let set = terminal[node]
-                        if set >= 0, !needsEnd[node] || cursor >= text.count || !Self.isWordByte(text[cursor]) || Self.isCamelEdge(text, cursor) {
+                        if set >= 0,
+                            !needsEnd[node] || cursor >= text.count || !Self.isWordByte(text[cursor]) || Self.isCamelEdge(text, cursor)
+                        {
                             onMention(index, topicSets[Int(set)])
                         }
                     }
@@ -213,7 +220,8 @@ struct KeywordIndex: ~Copyable {
             if blocks[index] == nil { search(index) }
             for mention in blocks[index] ?? [] where mention.topics.meets(topics) {
                 guard mention.position >= lower && mention.position < upper && !range.contains(mention.position) else { continue }
-                let distance = mention.position < range.lowerBound ? range.lowerBound - mention.position : mention.position - range.upperBound + 64
+                let distance =
+                    mention.position < range.lowerBound ? range.lowerBound - mention.position : mention.position - range.upperBound + 64
                 if distance < nearest { nearest = distance }
             }
         }

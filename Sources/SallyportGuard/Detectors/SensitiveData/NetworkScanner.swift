@@ -40,7 +40,8 @@ enum NetworkScanner {
         if octets.allSatisfy({ $0 < 20 }), !hasContext { confidence = 0.65 }
         candidates.append(
             SensitiveCandidate(
-                range: range, category: "IPAddress", confidence: confidence, evidence: hasContext ? "pattern+context" : "pattern", order: order))
+                range: range, category: "IPAddress", confidence: confidence, evidence: hasContext ? "pattern+context" : "pattern",
+                order: order))
         return reach
     }
 
@@ -57,7 +58,8 @@ enum NetworkScanner {
         if end < text.count, IdentifierText.isAlphanumeric(text[end]) || text[end] == 0x5F { return reach }
         guard end > start else { return reach }
         if let category = colonCategory(text, start..<end) {
-            candidates.append(SensitiveCandidate(range: start..<end, category: category, confidence: 0.85, evidence: "pattern", order: order))
+            candidates.append(
+                SensitiveCandidate(range: start..<end, category: category, confidence: 0.85, evidence: "pattern", order: order))
         }
         return reach
     }
@@ -112,7 +114,8 @@ enum NetworkScanner {
             end >= text.count || !IdentifierText.isAlphanumeric(text[end])
         else { return end }
         for offset in 0..<17 where (text[start + offset] == 0x2D) != (offset % 3 == 2) { return end }
-        candidates.append(SensitiveCandidate(range: start..<end, category: "MACAddress", confidence: 0.85, evidence: "pattern", order: order))
+        candidates.append(
+            SensitiveCandidate(range: start..<end, category: "MACAddress", confidence: 0.85, evidence: "pattern", order: order))
         return end
     }
 }

@@ -11,28 +11,42 @@ extension SensitiveDataTypes {
         .init(
             "CreditCardNumber", "*",
             [
-                "999999999999", "9999999999999", "99999999999999", "999999999999999", "9999999999999999", "99999999999999999", "999999999999999999",
-                "9999999999999999999", "9999 9999 9999 9999", "9999 999999 99999",
+                "999999999999", "9999999999999", "99999999999999", "999999999999999", "9999999999999999", "99999999999999999",
+                "999999999999999999",
+                "9999999999999999999", "9999 9999 9999 9999", "9999 999999 99999", "9999 9999 9999",
             ], .contextual, near: [.card], acceptsAnnounced: true, check: Checksums.luhn),
-        .init("InternationalBankingAccountNumber", "*", ibanShapes, .distinctive, near: [.iban], acceptsAnnounced: true, check: Checksums.iban),
-        .init("InternationalBankingAccountNumber", "*", ibanShapes, .contextual, near: [.iban], check: Checksums.looseIBAN),
-        .init("LegalEntityIdentifier", "*", ["XXXXXXXXXXXXXXXXXX99", "XXXX XXXX XXXX XXXX XX99"], .contextual, near: [.lei], check: Checksums.lei),
-        .init("ISIN", "*", ["AAXXXXXXXXX9", "AA XXXXXXXXX 9"], .contextual, near: [.securities], check: Checksums.isin),
-        .init("ABARoutingNumber", "US", ["999999999", "9999 9999 9"], .contextual, near: [.usRouting], within: 100, check: Checksums.abaRouting),
         .init(
-            "USBankAccountNumber", "US", ["99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999 9999", "9999 9999 9999"],
+            "InternationalBankingAccountNumber", "*", ibanShapes, .distinctive, near: [.iban], acceptsAnnounced: true, check: Checksums.iban
+        ),
+        .init("InternationalBankingAccountNumber", "*", ibanShapes, .contextual, near: [.iban], check: Checksums.looseIBAN),
+        .init(
+            "LegalEntityIdentifier", "*", ["XXXXXXXXXXXXXXXXXX99", "XXXX XXXX XXXX XXXX XX99"], .contextual, near: [.lei],
+            check: Checksums.lei),
+        .init("ISIN", "*", ["AAXXXXXXXXX9", "AA XXXXXXXXX 9"], .contextual, near: [.securities], check: Checksums.isin),
+        .init(
+            "ABARoutingNumber", "US", ["999999999", "9999 9999 9"], .contextual, near: [.usRouting], within: 100,
+            check: Checksums.abaRouting),
+        .init(
+            "USBankAccountNumber", "US",
+            ["99999999", "999999999", "9999999999", "99999999999", "999999999999", "9999 9999", "9999 9999 9999"],
             .contextual, near: [.bankAccount], within: 40),
         .init("SortCode", "GB", ["99 99 99", "999999"], .contextual, near: [.sortCode], within: 60),
-        .init("DEValueAddedNumber", "DE", ["AA999999999", "AA 999999999", "AA 999 999 999"], .distinctive, near: [.vat], check: Checksums.germanVAT),
-        .init("FRValueAddedTaxNumber", "FR", ["AA99999999999", "AA 99 999999999", "AA 99 999 999 999"], .distinctive, near: [.vat], check: Checksums.frenchVAT),
+        .init(
+            "DEValueAddedNumber", "DE", ["AA999999999", "AA 999999999", "AA 999 999 999"], .distinctive, near: [.vat],
+            check: Checksums.germanVAT),
+        .init(
+            "FRValueAddedTaxNumber", "FR", ["AA99999999999", "AA 99 999999999", "AA 99 999 999 999"], .distinctive, near: [.vat],
+            check: Checksums.frenchVAT),
         .init("ATValueAddedTaxNumber", "AT", ["AAA99999999", "AAA 99999999"], .distinctive, near: [.vat], check: Checksums.austrianVAT),
         .init(
-            "NLValueAddedTaxNumber", "NL", ["AA999999999A99", "AA 999999999A99", "AA 9999 99 999 A99", "AA999999999 A99"], .contextual, near: [.vat],
+            "NLValueAddedTaxNumber", "NL", ["AA999999999A99", "AA 999999999A99", "AA 9999 99 999 A99", "AA999999999 A99"], .contextual,
+            near: [.vat],
             check: { $0[0] == 0x4E && $0[1] == 0x4C && $0[11] == 0x42 }),
         .init(
             "ITValueAddedTaxNumber", "IT", ["99999999999", "AA99999999999", "AA 99999999999"], .contextual, near: [.itPIVA],
             check: {
-                $0.count == 11 ? Checksums.partitaIVA($0)
+                $0.count == 11
+                    ? Checksums.partitaIVA($0)
                     : $0[0] == 0x49 && $0[1] == 0x54 && Checksums.partitaIVA(Characters(rebasing: $0[2...]))
             }),
     ]

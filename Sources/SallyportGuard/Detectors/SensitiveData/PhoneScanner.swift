@@ -36,7 +36,8 @@ enum PhoneScanner {
     }
 
     private static func isPart(_ byte: UInt8) -> Bool {
-        IdentifierText.isDigit(byte) || byte == 0x2B || byte == 0x28 || byte == 0x29 || byte == 0x20 || (byte >= 0x2D && byte <= 0x2F) || byte >= 0x80
+        IdentifierText.isDigit(byte) || byte == 0x2B || byte == 0x28 || byte == 0x29 || byte == 0x20 || (byte >= 0x2D && byte <= 0x2F)
+            || byte >= 0x80
     }
 
     private static func isBeginning(_ text: UnsafeRawBufferPointer, _ index: Int) -> Bool {
@@ -46,7 +47,9 @@ enum PhoneScanner {
         let before = text[index - 1]
         if byte == 0x2B { return !IdentifierText.isAlphanumeric(before) || before == 0x3A }
         if IdentifierText.isAlphanumeric(before) || before == 0x2B || before == 0x24 || before == 0x23 { return false }
-        if before == 0x2C || before == 0x2E || before == 0x2D || before == 0x2F, index > 1, IdentifierText.isAlphanumeric(text[index - 2]) { return false }
+        if before == 0x2C || before == 0x2E || before == 0x2D || before == 0x2F, index > 1, IdentifierText.isAlphanumeric(text[index - 2]) {
+            return false
+        }
         return true
     }
 
@@ -117,7 +120,8 @@ enum PhoneScanner {
         let isObvious = number.digits.withUnsafeBufferPointer { IdentifierScanner.isObvious($0) }
         if isObvious { return }
         func add(_ confidence: Double, _ evidence: String) {
-            candidates.append(SensitiveCandidate(range: range, category: "PhoneNumber", confidence: confidence, evidence: evidence, order: order))
+            candidates.append(
+                SensitiveCandidate(range: range, category: "PhoneNumber", confidence: confidence, evidence: evidence, order: order))
         }
         let hasContext = index.mentions(context, near: number.range, within: 300)
         if number.hasPlus {
@@ -149,12 +153,14 @@ enum PhoneScanner {
     }
 
     private static func isInternationalPrefix(_ number: Number) -> Bool {
-        number.digits.count >= 11 && number.digits[0] == 0x30 && number.digits[1] == 0x30 && hasCountryCode(Array(number.digits.dropFirst(2)))
+        number.digits.count >= 11 && number.digits[0] == 0x30 && number.digits[1] == 0x30
+            && hasCountryCode(Array(number.digits.dropFirst(2)))
     }
 
+    /// Dates, and the form of a social security number.
     private static func looksLikeDate(_ groups: [Int], _ digits: [UInt8]) -> Bool {
         groups == [4, 2, 2] || groups == [2, 2, 4] || groups == [1, 1, 4] || groups == [1, 2, 4] || groups == [2, 1, 4] || groups == [4, 4]
-            || groups == [2, 2, 2]
+            || groups == [2, 2, 2] || groups == [3, 2, 4]
     }
 
     /// `x37100`, ` ext. 12`.
@@ -192,7 +198,8 @@ enum PhoneScanner {
         case 4: return [40, 41, 43, 44, 45, 46, 47, 48, 49].contains(two) || [420, 421, 423].contains(three)
         case 5: return (51...58).contains(two) || (500...509).contains(three) || (590...599).contains(three)
         case 6: return (60...66).contains(two) || (670...692).contains(three)
-        case 8: return [81, 82, 84, 86].contains(two) || [800, 808, 850, 852, 853, 855, 856, 870, 880, 881, 882, 883, 886, 888].contains(three)
+        case 8:
+            return [81, 82, 84, 86].contains(two) || [800, 808, 850, 852, 853, 855, 856, 870, 880, 881, 882, 883, 886, 888].contains(three)
         default: return [90, 91, 92, 93, 94, 95, 98].contains(two) || (960...979).contains(three) || (992...998).contains(three)
         }
     }

@@ -21,10 +21,12 @@ package struct SensitiveDataDetector: Detector {
     ///   - types: what is looked for besides the scanners' own kinds.
     ///   - synonyms: further context words, for the Language API.
     ///   - includesEverything: also report what is seldom sensitive in itself: plain URLs, dates, ages.
+    ///   - validates: false: a shape with a word of context close by counts although its check fails.
     package init(
-        types: [SensitiveDataType] = SensitiveDataTypes.all, synonyms: [(ContextTopic, [String])] = [], includesEverything: Bool = false
+        types: [SensitiveDataType] = SensitiveDataTypes.all, synonyms: [(ContextTopic, [String])] = [], includesEverything: Bool = false,
+        validates: Bool = true
     ) {
-        identifiers = IdentifierScanner(types)
+        identifiers = IdentifierScanner(validates ? types : types + types.map(\.withoutCheck))
         trie = SensitiveDataTypes.trie
         extra = synonyms.isEmpty ? nil : KeywordTrie(synonyms.map { ($0.0, ["*": $0.1.joined(separator: "|")]) })
         triggers = SensitiveTrigger.allCases.filter { includesEverything || !$0.isSeldomSensitive }
@@ -60,19 +62,10 @@ package struct SensitiveDataDetector: Detector {
                 if end > identifiersEnd {
                     identifiersEnd = identifiers.scan(text, around: end, from: identifiersEnd, context: &context, into: &found)
                 }
-            case .fiscalWord:
-                // The first long word after it.
-                var word = end
-                var start = end
-                while word < text.count, word - end < 48 {
-                    if !IdentifierText.isAlphanumeric(text[word]) {
-                        if word - start == 16 { break }
-                        start = word + 1
-                    }
-                    word += 1
-                }
-                if word - start == 16, word > identifiersEnd {
-                    identifiersEnd = identifiers.scan(text, around: word, from: max(identifiersEnd, start), context: &context, into: &found)
+            case .announcement:
+                if let word = Self.announced(text, after: end), word.upperBound > identifiersEnd {
+                    let floor = max(identifiersEnd, word.lowerBound)
+                    identifiersEnd = identifiers.scan(text, around: word.upperBound, from: floor, context: &context, into: &found)
                 }
             case .at: ContactScanner.email(text, at: end, context: &context, into: &found)
             case .dottedQuad:
@@ -100,6 +93,23 @@ package struct SensitiveDataDetector: Detector {
             }
         }
         return found
+    }
+
+    /// The first word within 64 bytes that is long enough for an identifier and has a digit.
+    private static func announced(_ text: UnsafeRawBufferPointer, after end: Int) -> Range<Int>? {
+        var start = end
+        var hasDigit = false
+        for index in end..<min(text.count, end + 64) {
+            if IdentifierText.isAlphanumeric(text[index]) {
+                if text[index] <= 0x39 { hasDigit = true }
+                continue
+            }
+            if hasDigit && index - start >= 7 { return start..<index }
+            start = index + 1
+            hasDigit = false
+        }
+        let limit = min(text.count, end + 64)
+        return hasDigit && limit - start >= 7 && limit - start <= 40 ? start..<limit : nil
     }
 }
 

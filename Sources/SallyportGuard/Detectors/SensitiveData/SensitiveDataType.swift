@@ -40,6 +40,11 @@ package struct SensitiveDataType: Sendable {
         topics = TopicSet(context)
         self.proximity = proximity
     }
+
+    /// The same shapes where only the words close by count.
+    var withoutCheck: SensitiveDataType {
+        SensitiveDataType(category, region, shapes, .contextual, near: context, within: min(proximity, 60))
+    }
 }
 
 /// How an identifier is written: `9` a digit, `A` a letter, `X` either; a blank where a separator may stand.

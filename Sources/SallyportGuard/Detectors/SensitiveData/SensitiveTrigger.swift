@@ -2,7 +2,8 @@ import SallyportCore
 
 /// The few broad expressions of the shared scan that make the scanners look closer. The exact work is done in Swift.
 enum SensitiveTrigger: Int, CaseIterable {
-    case digits, lettersAfterDigits, fiscalCode, fiscalWord, at, dottedQuad, colons, hexDashes, coordinates, street, streetFirst, zip, birth, plate, diagnosis, bankCode, machineReadable
+    case digits, lettersAfterDigits, fiscalCode, announcement, at, dottedQuad, colons, hexDashes, coordinates, street, streetFirst, zip,
+        birth, plate, diagnosis, bankCode, machineReadable
     case base58, bech32, ethereum, coin, web, age, monthName
 
     /// Looked for only where everything is wanted.
@@ -19,8 +20,11 @@ enum SensitiveTrigger: Int, CaseIterable {
             Pattern(
                 #"[0-9]{2}[A-Za-z][0-9]{2} ?[A-Za-z][0-9]{3} ?[A-Za-z]|[1-9][A-Z][A-Z0-9][0-9]-?[A-Z][A-Z0-9][0-9]-?[A-Z]{2}[0-9]{2}"#,
                 needsStart: false)
-        // Where letters stand for the digits (omocodia), only the words give it away.
-        case .fiscalWord: Pattern(#"codice fiscale|cod\. ?fisc|\bc\.f\. "#, ignoresCase: true, needsStart: false)
+        // Identifiers in which letters may stand for most digits: only the words give them away.
+        case .announcement:
+            Pattern(
+                #"codice fiscale|cod\. ?fisc|\bc\.f\. |cnpj|\bisin\b|\blei\b|personalausweis|ausweisnummer|reisepass|passport|passeport|pasaporte|passaporto|paspoort|medicare|\bvin\b"#,
+                ignoresCase: true, needsStart: false)
         case .at: Pattern(#"@[0-9A-Za-z]"#, needsStart: false)
         case .dottedQuad: Pattern(#"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"#, needsStart: false)
         case .colons: Pattern(#":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]"#, needsStart: false)
@@ -54,9 +58,14 @@ enum SensitiveTrigger: Int, CaseIterable {
         case .ethereum: Pattern(#"0x[0-9A-Fa-f]{40}"#, needsStart: false)
         case .coin: Pattern(#"litecoin|dogecoin|\bxrp\b|ripple"#, ignoresCase: true, needsStart: false)
         case .web: Pattern(#"https?://"#, ignoresCase: true, needsStart: false)
-        case .age: Pattern(#"years?[ -]old|\baged? |turn(?:s|ed|ing) [0-9]|(?:he|she|i|they) (?:was|is|am|are) [0-9]{2}"#, ignoresCase: true, needsStart: false)
+        case .age:
+            Pattern(
+                #"years?[ -]old|\baged? |turn(?:s|ed|ing) [0-9]|(?:he|she|i|they) (?:was|is|am|are) [0-9]{2}"#, ignoresCase: true,
+                needsStart: false)
         case .monthName:
-            Pattern(#"\b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)[ .,][ ]?[0-9]|[0-9] (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2}"#, ignoresCase: true, needsStart: false)
+            Pattern(
+                #"\b(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)[ .,][ ]?[0-9]|[0-9] (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{2}"#,
+                ignoresCase: true, needsStart: false)
         }
     }
 }

@@ -28,7 +28,8 @@ enum TravelDocumentScanner {
         guard verified else { return }
         candidates.append(
             SensitiveCandidate(
-                range: first.lowerBound..<lines[used - 1].upperBound, category: "MachineReadableZone", confidence: 0.85, evidence: "check", order: order))
+                range: first.lowerBound..<lines[used - 1].upperBound, category: "MachineReadableZone", confidence: 0.85, evidence: "check",
+                order: order))
     }
 
     private static func isPart(_ byte: UInt8) -> Bool { byte == 0x3C || IdentifierText.isDigit(byte) || (byte >= 0x41 && byte <= 0x5A) }

@@ -9,7 +9,9 @@ enum VehicleScanner {
         while index < limit {
             if isGroup(text[index]), index == 0 || !IdentifierText.isAlphanumeric(text[index - 1]) && text[index - 1] < 0x80 {
                 if let end = plateEnd(text, from: index) {
-                    candidates.append(SensitiveCandidate(range: index..<end, category: "LicensePlate", confidence: 0.75, evidence: "context", order: order))
+                    candidates.append(
+                        SensitiveCandidate(
+                            range: index..<end, category: "LicensePlate", confidence: 0.75, evidence: "context", order: order))
                     return
                 }
             }

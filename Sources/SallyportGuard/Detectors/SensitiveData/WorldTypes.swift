@@ -24,19 +24,30 @@ extension SensitiveDataTypes {
             check: Checksums.chineseIdentity),
         .init("KRResidentRegistrationNumber", "KR", ["999999 9999999"], .contextual, near: [.krRRN], check: Checksums.koreanResident),
         .init("JPMyNumberPersonal", "JP", ["999999999999", "9999 9999 9999"], .contextual, near: [.jpMyNumber], check: Checksums.myNumber),
-        .init("HKIdentityCardNumber", "HK", ["A9999999", "A999999X", "AA999999X", "A999999 X"], .contextual, near: [.hkID], check: Checksums.hongKongIdentity),
         .init(
-            "SGNationalRegistrationIdentityCardNumber", "SG", ["A9999999A"], .contextual, near: [.sgNRIC, .identityCard], check: Checksums.nric),
+            "HKIdentityCardNumber", "HK", ["A9999999", "A999999X", "AA999999X", "A999999 X"], .contextual, near: [.hkID],
+            check: Checksums.hongKongIdentity),
+        .init(
+            "SGNationalRegistrationIdentityCardNumber", "SG", ["A9999999A"], .contextual, near: [.sgNRIC, .identityCard],
+            check: Checksums.nric),
         .init("TWNationalID", "TW", ["A999999999"], .contextual, near: [.twID, .identityCard], check: Checksums.taiwaneseIdentity),
-        .init("THPopulationIdentificationCode", "TH", ["9999999999999", "9 9999 99999 99 9"], .contextual, near: [.thID], check: Checksums.thaiIdentity),
-        .init("MYIdentityCardNumber", "MY", ["999999 99 9999", "999999999999"], .contextual, near: [.myIC], check: Checksums.malaysianIdentity),
-        .init("ILNationalID", "IL", ["999999999", "99999999 9", "9 9999999 9"], .contextual, near: [.ilID], check: Checksums.israeliIdentity),
-        .init("ZAIdentificationNumber", "ZA", ["9999999999999", "999999 9999 999", "999999 9999 99 9"], .contextual, near: [.zaID, .identityCard], check: Checksums.southAfricanIdentity),
+        .init(
+            "THPopulationIdentificationCode", "TH", ["9999999999999", "9 9999 99999 99 9"], .contextual, near: [.thID],
+            check: Checksums.thaiIdentity),
+        .init(
+            "MYIdentityCardNumber", "MY", ["999999 99 9999", "999999999999"], .contextual, near: [.myIC], check: Checksums.malaysianIdentity
+        ),
+        .init(
+            "ILNationalID", "IL", ["999999999", "99999999 9", "9 9999999 9"], .contextual, near: [.ilID], check: Checksums.israeliIdentity),
+        .init(
+            "ZAIdentificationNumber", "ZA", ["9999999999999", "999999 9999 999", "999999 9999 99 9"], .contextual,
+            near: [.zaID, .identityCard], check: Checksums.southAfricanIdentity),
         .init("AUTaxFileNumber", "AU", ["999999999", "999 999 999"], .contextual, near: [.auTFN], check: Checksums.tfn),
         .init("AUBusinessNumber", "AU", ["99 999 999 999"], .contextual, near: [.auABN], check: Checksums.abn),
         .init("AUCompanyNumber", "AU", ["999 999 999"], .contextual, near: [.auACN], check: Checksums.acn),
         .init(
-            "AUMedicalAccountNumber", "AU", ["9999999999", "9999 99999 9", "99999999999", "9999 99999 99"], .contextual, near: [.auMedicare],
+            "AUMedicalAccountNumber", "AU", ["9999999999", "9999 99999 9", "99999999999", "9999 99999 99"], .contextual,
+            near: [.auMedicare],
             check: Checksums.medicare),
         .init("NZInlandRevenueNumber", "NZ", ["999 999 999", "99999999", "99 999 999"], .contextual, near: [.nzIRD], check: Checksums.ird),
     ]
