@@ -24,6 +24,9 @@ struct BodyInspector: Sendable {
         var outcome = Outcome()
         var all = Tail()
         var user = Tail()
+        // Categories found at the very end and start of texts, by slot.
+        var reachesEnd: [Int: Set<Finding.Category>] = [:]
+        var startsWith: [Int: Set<Finding.Category>] = [:]
         for (index, slot) in slots.enumerated() where slot.passage.count > 0 {
             let result: PassageVerdict
             switch slot.kind {
@@ -31,13 +34,17 @@ struct BodyInspector: Sendable {
             case .prose, .key, .number: result = engine.inspect(slot.passage, in: context, verdict: &outcome.verdict)
             }
             note(result, slot, &outcome)
+            for found in result.findings {
+                if found.finding.range.upperBound >= slot.passage.count - 1 { reachesEnd[index, default: []].insert(found.finding.category) }
+                if found.finding.range.lowerBound <= 1 { startsWith[index, default: []].insert(found.finding.category) }
+            }
             guard slot.kind == .prose, slot.outer == nil else { continue }
             // A payload may be split over several texts, or over those of one speaker with answers between them.
             if all.choice != slot.choice, slot.passage.origin.direction == .completion { all = Tail() }
             all.choice = slot.choice
-            inspectBorder(all, index, slots, &outcome)
+            inspectBorder(all, index, slots, reachesEnd, startsWith, &outcome)
             if slot.passage.origin == .user {
-                if !user.isSame(as: all) { inspectBorder(user, index, slots, &outcome) }
+                if !user.isSame(as: all) { inspectBorder(user, index, slots, reachesEnd, startsWith, &outcome) }
                 user.append(slot.passage, of: index)
             }
             all.append(slot.passage, of: index)
@@ -80,11 +87,17 @@ struct BodyInspector: Sendable {
         }
     }
 
-    private func inspectBorder(_ tail: Tail, _ index: Int, _ slots: [TextSlot], _ outcome: inout Outcome) {
+    private func inspectBorder(
+        _ tail: Tail, _ index: Int, _ slots: [TextSlot], _ reachesEnd: [Int: Set<Finding.Category>], _ startsWith: [Int: Set<Finding.Category>],
+        _ outcome: inout Outcome
+    ) {
         guard tail.text.readableBytes > 0 else { return }
         let border = tail.text.readableBytes
         let slot = slots[index]
         for found in engine.inspectBorder(after: tail.text, slot.passage, in: context, verdict: &outcome.verdict) {
+            // What one of the texts says by itself was dealt with there; the next text's first word is no part of it.
+            let isKnown = tail.pieces.contains { reachesEnd[$0.slot]?.contains(found.finding.category) ?? false } || (startsWith[index]?.contains(found.finding.category) ?? false)
+            if isKnown { continue }
             outcome.findings[slot.choice ?? -1, default: []].append(found)
             guard found.mode == .enforce, found.action > .annotate else { continue }
             if found.action == .block { outcome.blocked.insert(slot.choice ?? -1) }

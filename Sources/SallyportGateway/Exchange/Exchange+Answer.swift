@@ -67,7 +67,8 @@ extension Exchange {
             summary.completionTokens = TokenEstimate.tokens(bytes: answerBody.readableBytes)
         }
         if !isError, let principal {
-            if let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
+            // The embedded upstream keeps nothing that could be asked for later.
+            if upstreamKind != .embedded, let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
                 return claim(kind, id, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
             }
             let made = Exchange.derivedFiles(in: document)

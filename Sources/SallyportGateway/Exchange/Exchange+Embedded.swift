@@ -7,6 +7,7 @@ import SallyportWire
 /// The upstream that needs no network: extractive answers from documents, in the API's own shapes, through the same gates.
 extension Exchange {
     func answerEmbedded(_ operation: Operation, upstream: UpstreamID) throws {
+        guard operation.isDeploymentScoped || operation.name == .responsesCreate else { throw Fault.resourceNotFound }
         guard let answerer = runtime.parts.answerer, let document else {
             throw Fault(.upstreamUnavailable, "The embedded upstream has no documents.")
         }

@@ -49,3 +49,13 @@ extension Exchange {
         json.endObject()
     }
 }
+
+extension Exchange {
+    /// The same figures as on the metrics listener, for who has the role.
+    func answerMetrics() throws {
+        guard principal?.roles.contains(.metricsReader) == true else { throw Fault.lacks("Sallyport/metrics/read", for: "GET /metrics") }
+        answerStatus = 200
+        summary.status = 200
+        finish(runtime.parts.exposition(), type: "text/plain; version=0.0.4; charset=utf-8")
+    }
+}

@@ -10,7 +10,7 @@ extension Exchange {
         }
         let isText = body.readableBytes == 0 || (head.headers.first(name: "content-type")?.lowercased().contains("json") ?? true)
         let operation = Operation(.service, "*", "", body: body.readableBytes == 0 ? .none : .any, answer: .json(Shapes.anyAnswer))
-        policy = try snapshot.policy(floor: "Default", selected: head.headers.first(name: "x-policy-id"), by: principal)
+        policy = try snapshot.policy(floor: upstream.policy, selected: head.headers.first(name: "x-policy-id"), by: principal)
         guard isText || policy.action(onUninspectable: .binary) == .record else {
             throw Fault(.uninspectable, "The request holds content that cannot be inspected (binary), which the policy '\(policy.id)' refuses.")
         }

@@ -117,7 +117,7 @@ extension Exchange {
             }
         }
         // A stored response belongs to its caller before its last event says that it is there.
-        if let kind = current?.operation.creates, let id = gate.createdID, let principal {
+        if upstreamKind != .embedded, let kind = current?.operation.creates, let id = gate.createdID, let principal {
             claim(kind, id, for: principal) { finish() }
         } else {
             finish()

@@ -136,6 +136,7 @@ final class Exchange {
         case .language: summary.operation = "Language_AnalyzeText"
         case .service: summary.operation = Operation.Name.service.rawValue
         case .health, .ready: summary.operation = "Health"
+        case .metrics: summary.operation = "Metrics"
         }
         for encoding in head.headers[canonicalForm: "content-encoding"] where encoding.lowercased() != "identity" {
             throw Fault(.invalidRequest, "Content-Encoding '\(encoding.prefix(16))' is not supported: send the body as it is.")
@@ -194,6 +195,7 @@ final class Exchange {
             case .contentSafety(let path): try answerContentSafety(path)
             case .language: try answerLanguage()
             case .service(let upstream): try decideService(upstream)
+            case .metrics: try answerMetrics()
             case .health, .ready, .unknown, nil: throw Fault.resourceNotFound
             }
         } catch {

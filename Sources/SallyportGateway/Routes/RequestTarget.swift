@@ -21,6 +21,8 @@ enum RequestTarget {
     /// Another Azure AI service, by path prefix.
     case service(UpstreamDescriptor)
     case health, ready
+    /// Prometheus metrics, for callers with the role.
+    case metrics
     /// A path that nothing serves, or under this method not.
     case unknown(isMethod: Bool)
 
@@ -30,6 +32,7 @@ enum RequestTarget {
         switch segments.first {
         case "healthz" where segments.count == 1: return .health
         case "readyz" where segments.count == 1: return .ready
+        case "metrics" where segments.count == 1 && method == "GET": return .metrics
         case "openai":
             if segments.count > 1, segments[1] == "v1" { return try v1(method, segments.dropFirst(2), path) }
             return try classic(method, segments.dropFirst(), path)

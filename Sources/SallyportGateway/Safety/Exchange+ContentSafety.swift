@@ -32,7 +32,7 @@ extension Exchange {
             throw Fault.lacks("Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/write", for: "\(head.method.rawValue) /contentsafety/text/blocklists")
         }
         summary.operation = "ContentSafety_Blocklists"
-        let operations = BlocklistOperations(store: runtime.parts.blocklistStore, compiler: runtime.parts.compiler)
+        let operations = runtime.parts.blocklistOperations
         let work = try blocklistWork(Array(segments.dropFirst(2)), operations, tenant: principal.tenant)
         let (library, store, tenant) = (runtime.parts.blocklists, runtime.parts.blocklistStore, principal.tenant)
         guard head.method == .GET else {

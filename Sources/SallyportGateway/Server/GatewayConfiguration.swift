@@ -39,8 +39,13 @@ package struct UpstreamDescriptor: Sendable, Hashable {
     package let apiVersion: String
     /// For `azure-ai`: the path prefixes that it serves, such as `/translator`.
     package let paths: [String]
+    /// For `azure-ai`: the floor for its calls.
+    package let policy: PolicyID
 
-    package init(id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = []) {
+    package init(
+        id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = [], policy: PolicyID = "Default"
+    ) {
+        self.policy = policy
         self.id = id
         self.kind = kind
         self.apiVersion = apiVersion

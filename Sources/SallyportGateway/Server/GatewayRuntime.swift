@@ -30,13 +30,18 @@ package final class GatewayRuntime: Sendable {
         /// Seconds since 1970 and their nanoseconds.
         package var clock: @Sendable () -> WallTime
         package var refusals: RefusalAggregator
+        /// Prometheus text, for callers with the role `metrics-reader`.
+        package var exposition: @Sendable () -> ByteBuffer
+        /// One for all requests: looking for an item and writing it are one step.
+        let blocklistOperations: BlocklistOperations
 
         package init(
             client: any UpstreamClient, authenticator: any Authenticator, audit: AuditLog, limits: LimitLedger, ownership: OwnershipLedger,
             blocklists: BlocklistLibrary, blocklistStore: any BlocklistStore, compiler: any PatternCompiler,
             personalData: PersonalDataAnalysis, subjects: SubjectKeyring, observer: any ExchangeObserver,
             answerer: (any EmbeddedAnswering)?, pool: NIOThreadPool, logger: Logger, sampling: Double = 0,
-            clock: @escaping @Sendable () -> WallTime, refusals: RefusalAggregator
+            clock: @escaping @Sendable () -> WallTime, refusals: RefusalAggregator,
+            exposition: @escaping @Sendable () -> ByteBuffer
         ) {
             self.client = client
             self.authenticator = authenticator
@@ -55,6 +60,8 @@ package final class GatewayRuntime: Sendable {
             self.sampling = sampling
             self.clock = clock
             self.refusals = refusals
+            self.exposition = exposition
+            blocklistOperations = BlocklistOperations(store: blocklistStore, compiler: compiler)
         }
     }
 

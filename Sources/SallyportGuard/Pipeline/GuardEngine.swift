@@ -200,8 +200,8 @@ package struct GuardEngine: Sendable {
         guard settings.isEnabled else { return }
         let action = policy.action(on: finding, in: passage.origin)
         guard action > .allow else { return }
-        // The same fact in several readings counts once.
-        let isKnown = decided.contains {
+        // The same fact in several readings counts once (among many, near ones only: a flood of findings must not cost its square).
+        let isKnown = decided.suffix(256).contains {
             $0.finding.category == finding.category && $0.finding.evidence == finding.evidence && $0.finding.range.overlaps(finding.range)
                 && $0.finding.range.contains(finding.range)
         }

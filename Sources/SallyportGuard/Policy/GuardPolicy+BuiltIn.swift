@@ -1,12 +1,6 @@
 import SallyportCore
 
 extension GuardPolicy {
-    /// Numbers whose loss does direct harm: payment, bank and government identifiers are masked even under `Default`.
-    static let contactCategories: Set<String> = [
-        "Email", "PhoneNumber", "URL", "IPAddress", "MACAddress", "Date", "DateTime", "Age", "Address", "Organization", "Person", "EUGPSCoordinates",
-        "GPSCoordinates", "SWIFTCode", "ZipCode", "City", "State", "Location", "LicensePlate", "VIN", "VehicleIdentificationNumber",
-    ]
-
     private static let generatedMedia: [Uninspectable: UninspectableAction] = [.generatedImage: .record, .generatedAudio: .record]
 
     /// What a deployment gets when it names no other: secrets and high-risk identifiers are masked, data exfiltration through
@@ -16,7 +10,6 @@ extension GuardPolicy {
         rules: [
             Rule(.secret, minimumConfidence: 0.75, action: .redact),
             Rule(.sensitive, minimumConfidence: 0.65, action: .annotate),
-            Rule(.sensitive, names: nil, direction: .prompt, minimumConfidence: 0.85, action: .annotate),
             Rule(.sensitive, names: highRisk, minimumConfidence: 0.75, action: .mask),
             Rule(.output, names: exfiltration, direction: .completion, minimumConfidence: 0.75, action: .redact),
             Rule(.output, names: ["canary"], direction: .completion, minimumConfidence: 0.5, action: .block),
@@ -36,14 +29,18 @@ extension GuardPolicy {
             Rule(.sensitive, direction: .completion, minimumConfidence: 0.75, action: .mask),
             Rule(.output, direction: .completion, minimumConfidence: 0.5, action: .redact),
             Rule(.output, names: ["canary"], direction: .completion, minimumConfidence: 0.5, action: .block),
-            Rule(.invisible, names: ["tag-characters", "variation-selectors", "bidi-control"], direction: .prompt, minimumConfidence: 0.5, action: .block),
-            Rule(.invisible, direction: .completion, minimumConfidence: 0.5, action: .redact),
+            Rule(.invisible, names: ["tag-characters", "variation-selectors"], direction: .prompt, minimumConfidence: 0.5, action: .block),
+            Rule(.invisible, names: ["bidi-control"], direction: .prompt, minimumConfidence: 0.75, action: .block),
+            Rule(
+                .invisible, names: ["tag-characters", "variation-selectors", "zero-width", "bidi-control", "filler"], direction: .completion,
+                minimumConfidence: 0.75, action: .redact),
+            Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
         ],
         uninspectable: [:])
 
     package static let builtIn: [GuardPolicy] = [.default, .strict]
 
-    /// Category names as Azure AI Language spells them.
+    /// Numbers whose loss does direct harm, as Azure AI Language spells their categories.
     private static let highRisk: Set<String> = [
         "CreditCardNumber", "EUDebitCardNumber", "InternationalBankingAccountNumber", "ABARoutingNumber", "USSocialSecurityNumber",
         "USIndividualTaxpayerIdentification", "UKNationalHealthNumber", "UKNationalInsuranceNumber", "PLNationalID", "DETaxIdentificationNumber",

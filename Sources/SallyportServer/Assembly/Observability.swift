@@ -10,19 +10,27 @@ enum Observability {
     static let collector: UpstreamID = "otlp-collector"
 
     static func collectorConfiguration(_ tracing: ServerPlan.Tracing) throws -> UpstreamConfiguration {
-        let url = try EndpointURL(parsing: tracing.endpoint)
+        let (origin, _) = split(tracing.endpoint)
+        let url = try EndpointURL(parsing: origin)
         return UpstreamConfiguration(
             id: collector, kind: .openAI, endpoint: url, timeouts: UpstreamTimeouts(connect: .seconds(2), firstByte: .seconds(5), idle: .seconds(5), total: .seconds(10)),
             egress: EgressPolicy(allowPrivate: true))
     }
 
-    static func sender(_ egress: EgressClient, group: any EventLoopGroup) -> @Sendable (ByteBuffer) -> EventLoopFuture<Void> {
-        { batch in
+    /// `http://host:4318/v1/traces` as origin and target: the target is sent as it was written.
+    private static func split(_ endpoint: String) -> (origin: String, target: String) {
+        guard let scheme = endpoint.range(of: "://"), let slash = endpoint[scheme.upperBound...].firstIndex(of: "/") else { return (endpoint, "/v1/traces") }
+        return (String(endpoint[..<slash]), String(endpoint[slash...]))
+    }
+
+    static func sender(_ tracing: ServerPlan.Tracing, _ egress: EgressClient, group: any EventLoopGroup) -> @Sendable (ByteBuffer) -> EventLoopFuture<Void> {
+        let target = split(tracing.endpoint).target
+        return { batch in
             let eventLoop = group.next()
             return eventLoop.flatSubmit {
                 let promise = eventLoop.makePromise(of: Void.self)
                 let request = UpstreamRequest(
-                    upstream: collector, method: "POST", path: "/", headers: ["content-type": TraceExporter.contentType], body: [batch],
+                    upstream: collector, method: "POST", path: target, headers: ["content-type": TraceExporter.contentType], body: [batch],
                     retrySafety: .beforeFirstByte)
                 _ = egress.send(request, on: eventLoop, delegate: StatusOnly(promise))
                 return promise.futureResult

@@ -84,6 +84,7 @@ package final class ServerProcess: Sendable {
         let limits = LimitLedger()
         try limits.load(from: stores.usage, now: now)
         let compiler = try HyperscanCompiler()
+        try compiler.selfTest()
         let blocklists = BlocklistLibrary(compiler: compiler)
         try blocklists.refresh(from: stores.blocklists, tenants: [.default])
         let engine = try GuardEngine(detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser())
@@ -102,7 +103,7 @@ package final class ServerProcess: Sendable {
         let traces = plan.tracing.map {
             TraceExporter(
                 serviceName: $0.serviceName, serviceVersion: ServerPlan.version, upstreamKinds: kinds,
-                send: Observability.sender(egress, group: group))
+                send: Observability.sender($0, egress, group: group))
         }
         let metrics = GatewayMetrics(deployments: plan.deployments.map(\.id), region: plan.gateway.region, version: ServerPlan.version) { exposition in
             Observability.audit(audit, into: &exposition)
@@ -115,7 +116,7 @@ package final class ServerProcess: Sendable {
                 ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
                 compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects, observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
                 answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
-                refusals: refusals), snapshot: snapshot)
+                refusals: refusals, exposition: { metrics.exposition() }), snapshot: snapshot)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
         start.details = [(name: "pid", value: "\(ProcessInfo.processInfo.processIdentifier)"), (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)")]
@@ -175,6 +176,9 @@ package final class ServerProcess: Sendable {
     /// Every policy that a deployment names must exist: a typing error must not become a weaker policy.
     private static func checkPolicies(of plan: ServerPlan, among policies: [GuardPolicy]) throws {
         let known = Set(policies.map(\.id) + GuardPolicy.builtIn.map(\.id))
+        for upstream in plan.upstreams where !known.contains(upstream.policy) {
+            throw PolicyLibrary.Mistake(file: "upstreams.\(upstream.id)", reason: "the policy '\(upstream.policy)' does not exist")
+        }
         for deployment in plan.deployments where !known.contains(deployment.policy) {
             throw PolicyLibrary.Mistake(file: "deployments.\(deployment.id)", reason: "the policy '\(deployment.policy)' does not exist")
         }

@@ -48,8 +48,8 @@ struct ConfigurationMapping {
         do { known = try PolicyLibrary.names(directory: text("policies.directory"), database: directory + "/sallyport.sqlite") } catch {
             return tree.report("\(error)", at: "policies.directory")
         }
-        for entry in tree.names["deployments"] ?? [] {
-            let path = "deployments.\(entry.name).policy"
+        let paths = ["deployments", "upstreams"].flatMap { section in (tree.names[section] ?? []).map { "\(section).\($0.name).policy" } }
+        for path in paths {
             guard let name = text(path), !known.contains(PolicyID(name)) else { continue }
             let hint = ConfigurationTree.nearest(name, among: Set(known.map(\.rawValue))).map { ": did you mean '\($0)'?" } ?? ""
             tree.report("the policy '\(name)' does not exist\(hint)", at: path)
@@ -131,7 +131,8 @@ struct ConfigurationMapping {
         }
         var upstream = Upstream(
             descriptor: UpstreamDescriptor(
-                id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21", paths: tree.values["\(base).paths"]?.texts ?? []))
+                id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21", paths: tree.values["\(base).paths"]?.texts ?? [],
+                policy: PolicyID(text("\(base).policy") ?? "Default")))
         if kind == .embedded {
             if let folder = text("\(base).documents") {
                 if !isFolder(folder) { tree.report("'\(folder)' is not a folder that can be read", at: "\(base).documents") }
@@ -215,7 +216,7 @@ struct ConfigurationMapping {
 
     private func pool(_ base: String) -> UpstreamPoolLimits {
         var pool = UpstreamPoolLimits()
-        pool.maxConnections = int("\(base).pool.maximumConnections") ?? 512
+        pool.maxConnections = int("\(base).pool.maximumConnections") ?? 4096
         if let idle = duration("\(base).pool.idleTimeout") { pool.idleTimeout = idle }
         return pool
     }
