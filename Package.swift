@@ -75,12 +75,14 @@ let package = Package(
         .testTarget(
             name: "SallyportGuardTests", dependencies: ["SallyportCore", "SallyportPatterns", "SallyportGuard", nio, crypto, concurrency],
             exclude: ["Fixtures"], swiftSettings: strict),
-        .testTarget(name: "SallyportPatternsTests", dependencies: ["SallyportCore", "SallyportPatterns", concurrency], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportPatternsTests", dependencies: ["SallyportCore", "SallyportPatterns", concurrency], swiftSettings: strict),
         .testTarget(
             name: "SallyportIdentityTests", dependencies: ["SallyportCore", "SallyportIdentity", "SallyportTesting", concurrency],
             swiftSettings: strict),
         .testTarget(
-            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb], swiftSettings: strict),
+            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb],
+            swiftSettings: strict),
         .testTarget(
             name: "SallyportOversightTests",
             dependencies: ["SallyportCore", "SallyportOversight", nio, posix, concurrency, log, crypto], swiftSettings: strict),

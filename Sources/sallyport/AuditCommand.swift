@@ -22,7 +22,9 @@ struct AuditCommand: AsyncParsableCommand {
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Recompute the whole tree and compare it with everything that was signed.",
-            discussion: "Exit status 0: intact; 1: not. A key that lies beside the log proves nothing: pin one with --key, and compare with a checkpoint that you exported before.")
+            discussion:
+                "Exit status 0: intact; 1: not. A key that lies beside the log proves nothing: pin one with --key, and compare with a checkpoint that you exported before."
+        )
         @OptionGroup var place: Place
         @Option(help: "The pinned public key (name+id+base64), or a file that holds it.") var key: String?
         @Option(help: "A checkpoint that was exported earlier, as a file.") var checkpoint: String?
@@ -30,7 +32,8 @@ struct AuditCommand: AsyncParsableCommand {
 
         func run() async throws {
             let trusted = try key.map { text in
-                try FileManager.default.fileExists(atPath: text) ? String(contentsOfFile: text, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) : text
+                try FileManager.default.fileExists(atPath: text)
+                    ? String(contentsOfFile: text, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) : text
             }
             let exported = try checkpoint.map { try SignedCheckpoint(parsing: String(contentsOfFile: $0, encoding: .utf8)) }
             let result = try AuditVerifier.verify(directory: try place.path(), trustedKey: trusted, against: exported)
@@ -39,9 +42,13 @@ struct AuditCommand: AsyncParsableCommand {
                 encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
                 print(String(decoding: try encoder.encode(result), as: UTF8.self))
             } else {
-                for problem in result.problems { print("PROBLEM  \(problem.file)\(problem.record.map { " record \($0)" } ?? ""): \(problem.reason)") }
+                for problem in result.problems {
+                    print("PROBLEM  \(problem.file)\(problem.record.map { " record \($0)" } ?? ""): \(problem.reason)")
+                }
                 for note in result.notes { print("note     \(note)") }
-                print("\(result.isIntact ? "intact" : "NOT INTACT"): \(result.records) records, root \(result.root), \(result.checkpoints) checkpoints, \(result.tiles) tiles")
+                print(
+                    "\(result.isIntact ? "intact" : "NOT INTACT"): \(result.records) records, root \(result.root), \(result.checkpoints) checkpoints, \(result.tiles) tiles"
+                )
             }
             if !result.isIntact { throw ExitCode(1) }
         }

@@ -30,7 +30,8 @@ struct KeysCommand: AsyncParsableCommand {
             let roles = try Set(
                 KeyOptions.list(roles).map { name in
                     guard let role = Role(rawValue: name) else {
-                        throw ValidationError("'\(name)' is not a role; there are \(Role.allCases.map(\.rawValue).joined(separator: ", ")).")
+                        throw ValidationError(
+                            "'\(name)' is not a role; there are \(Role.allCases.map(\.rawValue).joined(separator: ", ")).")
                     }
                     return role
                 })
@@ -44,7 +45,10 @@ struct KeysCommand: AsyncParsableCommand {
             let issued = try store.act("keys.create", target: name, result: { $0.record.id.rawValue }) {
                 try KeyOperations(store: $0).create(settings, at: now)
             }
-            print(try json ? KeyOptions.json(issued.record, secret: issued.key.reveal()) : KeyOptions.text(issued.record, secret: issued.key.reveal()))
+            print(
+                try json
+                    ? KeyOptions.json(issued.record, secret: issued.key.reveal())
+                    : KeyOptions.text(issued.record, secret: issued.key.reveal()))
         }
     }
 
@@ -76,7 +80,9 @@ struct KeysCommand: AsyncParsableCommand {
         func run() async throws {
             let now = Int64(Date().timeIntervalSince1970)
             let seconds = try KeyOptions.span(overlap)
-            let rotation = try store.act("keys.rotate", target: id, result: { $0.issued.record.id.rawValue }) { try KeyOperations(store: $0).rotate(KeyID(id), overlap: seconds, at: now) }
+            let rotation = try store.act("keys.rotate", target: id, result: { $0.issued.record.id.rawValue }) {
+                try KeyOperations(store: $0).rotate(KeyID(id), overlap: seconds, at: now)
+            }
             print(
                 try json
                     ? KeyOptions.json(rotation.issued.record, secret: rotation.issued.key.reveal())
@@ -100,7 +106,9 @@ struct KeysCommand: AsyncParsableCommand {
 
 /// What the key commands read and print.
 enum KeyOptions {
-    static func list(_ text: String) -> [String] { text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty } }
+    static func list(_ text: String) -> [String] {
+        text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    }
 
     /// `30d`, `12h`, `15m`, `45s` in seconds.
     static func span(_ text: String) throws -> Int64 {
@@ -140,7 +148,8 @@ enum KeyOptions {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let shown = Shown(
-            id: key.id.rawValue, name: key.name, secret: secret, principal: key.principal.rawValue, project: key.project.rawValue, team: key.team,
+            id: key.id.rawValue, name: key.name, secret: secret, principal: key.principal.rawValue, project: key.project.rawValue,
+            team: key.team,
             roles: key.roles.map(\.rawValue).sorted(), deployments: key.deployments.map { $0.map(\.rawValue).sorted() },
             policies: key.grantedPolicies.map(\.rawValue).sorted(), createdAt: date(key.createdAt), expiresAt: key.expiresAt.map(date),
             revokedAt: key.revokedAt.map(date))

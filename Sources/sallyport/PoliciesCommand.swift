@@ -77,7 +77,8 @@ struct PoliciesCommand: AsyncParsableCommand {
         static func read(_ file: String) throws -> GuardPolicy {
             guard let bytes = FileManager.default.contents(atPath: file) else { throw ValidationError("\(file) cannot be read.") }
             do {
-                return try PolicyDocument.policy(from: Array(bytes), named: URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent)
+                return try PolicyDocument.policy(
+                    from: Array(bytes), named: URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent)
             } catch let mistake as PolicyDocument.Mistake {
                 throw ValidationError("\(file): \(mistake)")
             }

@@ -6,7 +6,8 @@ struct Sallyport: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sallyport",
         abstract: "A security gateway for applications built on large language models.",
-        discussion: "Stands between applications and Azure OpenAI (or any compatible model), inspects both ways, and keeps a tamper-evident record.",
+        discussion:
+            "Stands between applications and Azure OpenAI (or any compatible model), inspects both ways, and keeps a tamper-evident record.",
         version: ServerPlan.version,
         subcommands: [ServeCommand.self, ConfigCommand.self, KeysCommand.self, PoliciesCommand.self, AuditCommand.self])
 }

@@ -10,7 +10,9 @@ import SallyportStorage
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve", abstract: "Run the gateway.",
-        discussion: "SIGHUP, or a change of the file, reloads the configuration; a bad file is refused and the old one stays. SIGTERM drains and ends.")
+        discussion:
+            "SIGHUP, or a change of the file, reloads the configuration; a bad file is refused and the old one stays. SIGTERM drains and ends."
+    )
     @Option(help: "The configuration file.") var config: String
     @Flag(help: "Make an API key when there is none yet, and show it once with calls to paste.") var firstRun = false
 
@@ -92,7 +94,8 @@ struct ServeCommand: AsyncParsableCommand {
     private func firstKey(in directory: String) throws -> APIKey? {
         let store = SQLKeyStore(try SQLiteDatabase(.file(directory + "/sallyport.sqlite")))
         guard try store.allKeys().isEmpty else { return nil }
-        try AdministrationOutbox(dataDirectory: directory).record("keys.create", target: "first", details: [(name: "reason", value: "first start")])
+        try AdministrationOutbox(dataDirectory: directory).record(
+            "keys.create", target: "first", details: [(name: "reason", value: "first start")])
         return try KeyOperations(store: store).create(.init(name: "first"), at: Int64(Date().timeIntervalSince1970)).key
     }
 }
@@ -100,7 +103,8 @@ struct ServeCommand: AsyncParsableCommand {
 /// What a first start shows.
 enum FirstRun {
     static func greet(key: APIKey, host: String, port: Int, plan: ServerPlan) {
-        let deployment = plan.deployments.map(\.id.rawValue).sorted().first { $0 == "local" } ?? plan.deployments.first?.id.rawValue ?? "local"
+        let deployment =
+            plan.deployments.map(\.id.rawValue).sorted().first { $0 == "local" } ?? plan.deployments.first?.id.rawValue ?? "local"
         let base = "http://\(host):\(port)"
         let text = """
 

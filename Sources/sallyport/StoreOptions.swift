@@ -22,7 +22,8 @@ struct StoreOptions: ParsableArguments {
     func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
 
     /// Puts an act on record, then does it; a failure goes on record too.
-    func act<R>(_ operation: String, target: String, result: (R) -> String? = { _ in nil }, _ work: (any KeyStore) throws -> R) throws -> R {
+    func act<R>(_ operation: String, target: String, result: (R) -> String? = { _ in nil }, _ work: (any KeyStore) throws -> R) throws -> R
+    {
         let store = try keyStore()
         return try recorded(operation, target: target, result: result) { try work(store) }
     }

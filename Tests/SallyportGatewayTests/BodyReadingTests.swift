@@ -48,8 +48,12 @@ struct BodyReadingTests {
             body: #"{"model":"m","prompt":["a","b"],"suffix":"s","stop":"x","user":"u","unknown":"w"}"#),
         Case(
             name: "completions answer", shape: Shapes.completionsAnswer,
-            body: #"{"id":"i","choices":[{"text":"t","index":0,"finish_reason":"stop","logprobs":{"tokens":["a"],"top_logprobs":[{"b":-1}],"text_offset":[0]}}],"new":"n"}"#),
-        Case(name: "embeddings request", shape: Shapes.embeddingsRequest, body: #"{"model":"m","input":["a","b"],"user":"u","encoding_format":"float","x":"y"}"#),
+            body:
+                #"{"id":"i","choices":[{"text":"t","index":0,"finish_reason":"stop","logprobs":{"tokens":["a"],"top_logprobs":[{"b":-1}],"text_offset":[0]}}],"new":"n"}"#
+        ),
+        Case(
+            name: "embeddings request", shape: Shapes.embeddingsRequest,
+            body: #"{"model":"m","input":["a","b"],"user":"u","encoding_format":"float","x":"y"}"#),
         Case(
             name: "responses request", shape: Shapes.responsesRequest,
             body: """
@@ -67,16 +71,37 @@ struct BodyReadingTests {
                 """),
         Case(
             name: "responses event", shape: Shapes.responsesEvent("response.output_text.delta"),
-            body: #"{"type":"response.output_text.delta","item_id":"i","delta":"d","logprobs":[{"token":"t"}],"response":{"id":"r","output":[{"type":"message","content":[{"type":"output_text","text":"t"}]}]},"item":{"type":"message","content":[]},"part":{"type":"output_text","text":"p"},"text":"done","new":"n"}"#),
+            body:
+                #"{"type":"response.output_text.delta","item_id":"i","delta":"d","logprobs":[{"token":"t"}],"response":{"id":"r","output":[{"type":"message","content":[{"type":"output_text","text":"t"}]}]},"item":{"type":"message","content":[]},"part":{"type":"output_text","text":"p"},"text":"done","new":"n"}"#
+        ),
         Case(name: "images request", shape: Shapes.imagesRequest, body: #"{"model":"m","prompt":"p","size":"s","user":"u","x":"y"}"#),
-        Case(name: "images answer", shape: Shapes.imagesAnswer, body: #"{"created":1,"data":[{"url":"https://i.example/x","revised_prompt":"r","new":"n"}]}"#),
-        Case(name: "speech request", shape: Shapes.speechRequest, body: #"{"model":"m","input":"i","voice":"v","instructions":"x","n":"y"}"#),
-        Case(name: "transcription", shape: Shapes.transcriptionAnswer, body: #"{"text":"t","segments":[{"text":"s"}],"words":[{"word":"w"}],"language":"en"}"#),
-        Case(name: "batch request", shape: Shapes.batchRequest, body: #"{"input_file_id":"file-1","endpoint":"/chat/completions","completion_window":"24h","metadata":{"a":"b"},"x":"y"}"#),
-        Case(name: "fine-tuning request", shape: Shapes.fineTuningRequest, body: #"{"model":"m","training_file":"file-1","suffix":"s","method":{"type":"dpo","x":"y"},"integrations":[{"wandb":{"project":"p"}}]}"#),
-        Case(name: "vector store request", shape: Shapes.vectorStoreRequest, body: #"{"name":"n","file_ids":["file-1"],"query":"q","filters":{"key":"k","value":"v"},"attributes":{"a":"b"}}"#),
-        Case(name: "resource answer", shape: Shapes.resourceAnswer, body: #"{"id":"x","object":"file","filename":"f","status_details":"s","data":[{"content":[{"text":"t"}]}],"error":{"message":"m"}}"#),
-        Case(name: "error answer", shape: Shapes.errorAnswer, body: #"{"error":{"code":"c","message":"m","param":"p","type":"t","innererror":{"code":"x","extra":"e"}}}"#),
+        Case(
+            name: "images answer", shape: Shapes.imagesAnswer,
+            body: #"{"created":1,"data":[{"url":"https://i.example/x","revised_prompt":"r","new":"n"}]}"#),
+        Case(
+            name: "speech request", shape: Shapes.speechRequest, body: #"{"model":"m","input":"i","voice":"v","instructions":"x","n":"y"}"#),
+        Case(
+            name: "transcription", shape: Shapes.transcriptionAnswer,
+            body: #"{"text":"t","segments":[{"text":"s"}],"words":[{"word":"w"}],"language":"en"}"#),
+        Case(
+            name: "batch request", shape: Shapes.batchRequest,
+            body: #"{"input_file_id":"file-1","endpoint":"/chat/completions","completion_window":"24h","metadata":{"a":"b"},"x":"y"}"#),
+        Case(
+            name: "fine-tuning request", shape: Shapes.fineTuningRequest,
+            body:
+                #"{"model":"m","training_file":"file-1","suffix":"s","method":{"type":"dpo","x":"y"},"integrations":[{"wandb":{"project":"p"}}]}"#
+        ),
+        Case(
+            name: "vector store request", shape: Shapes.vectorStoreRequest,
+            body: #"{"name":"n","file_ids":["file-1"],"query":"q","filters":{"key":"k","value":"v"},"attributes":{"a":"b"}}"#),
+        Case(
+            name: "resource answer", shape: Shapes.resourceAnswer,
+            body:
+                #"{"id":"x","object":"file","filename":"f","status_details":"s","data":[{"content":[{"text":"t"}]}],"error":{"message":"m"}}"#
+        ),
+        Case(
+            name: "error answer", shape: Shapes.errorAnswer,
+            body: #"{"error":{"code":"c","message":"m","param":"p","type":"t","innererror":{"code":"x","extra":"e"}}}"#),
         Case(name: "any request", shape: Shapes.anyRequest, body: #"{"documents":[{"id":"1","text":"t","language":"en"}],"kind":"k"}"#),
     ]
 
@@ -93,7 +118,8 @@ struct BodyReadingTests {
                 edits.replace(node.start..<node.end, with: Array(marker.utf8))
                 let planted = edits.apply(to: document.bytes)
                 let changed = try JSONDocument(parsing: planted)
-                let reading = BodyReading(of: changed, as: example.shape, direction: example.name.contains("request") ? .prompt : .completion)
+                let reading = BodyReading(
+                    of: changed, as: example.shape, direction: example.name.contains("request") ? .prompt : .completion)
                 if node.kind == .string, isOpaque(index, of: document), !reading.opaque.isEmpty { continue }
                 #expect(inspector.inspect(reading.slots).isBlocked, "\(example.name): \(String(buffer: planted))")
                 positions += 1
@@ -105,7 +131,8 @@ struct BodyReadingTests {
     /// Inside a string that holds JSON too.
     @Test func findsAMarkerInsideToolArguments() throws {
         let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.mask))
-        let body = #"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"x \\u007ayxwombat \\\"y\\\"\",\"n\":4111111111111111}"}}]}]}"#
+        let body =
+            #"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\"a\":\"x \\u007ayxwombat \\\"y\\\"\",\"n\":4111111111111111}"}}]}]}"#
         let document = try JSONDocument(parsing: ByteBuffer(string: body))
         let outcome = inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots)
         let masked = outcome.edits.apply(to: document.bytes)
@@ -140,12 +167,15 @@ struct BodyReadingTests {
         let outer = Base64.encode(Array(inner.utf8))
         let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.block))
         let document = try JSONDocument(
-            parsing: ByteBuffer(string: "{\"messages\":[{\"role\":\"user\",\"content\":\"Some words before \(outer) and some words after.\"}]}"))
+            parsing: ByteBuffer(
+                string: "{\"messages\":[{\"role\":\"user\",\"content\":\"Some words before \(outer) and some words after.\"}]}"))
         #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
         let half = outer.index(outer.startIndex, offsetBy: outer.count / 2)
         let split = try JSONDocument(
             parsing: ByteBuffer(
-                string: "{\"messages\":[{\"role\":\"user\",\"content\":\"Before \(outer[..<half])\"},{\"role\":\"user\",\"content\":\"\(outer[half...]) after.\"}]}"))
+                string:
+                    "{\"messages\":[{\"role\":\"user\",\"content\":\"Before \(outer[..<half])\"},{\"role\":\"user\",\"content\":\"\(outer[half...]) after.\"}]}"
+            ))
         #expect(inspector.inspect(BodyReading(of: split, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
     }
 
@@ -155,7 +185,9 @@ struct BodyReadingTests {
         let slots = BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots
         #expect(!BodyInspector(engine: engine, context: Fixture.context(.block)).inspect(slots).verdict.isComplete)
         var open = Fixture.policy(.block)
-        open.settings["broken"] = { var settings = GuardPolicy.GuardSettings(); settings.onFailure = .open; return settings }()
+        open.settings["broken"] = {
+            var settings = GuardPolicy.GuardSettings(); settings.onFailure = .open; return settings
+        }()
         let outcome = BodyInspector(engine: engine, context: GuardEngine.Context(policy: open)).inspect(slots)
         #expect(outcome.verdict.isComplete)
         #expect(outcome.verdict.reports["broken"]?.outcome == .failed)
@@ -163,7 +195,9 @@ struct BodyReadingTests {
 
     @Test func recordsWithoutActingInShadowMode() throws {
         var policy = Fixture.policy(.block)
-        policy.settings["marker"] = { var settings = GuardPolicy.GuardSettings(); settings.mode = .shadow; return settings }()
+        policy.settings["marker"] = {
+            var settings = GuardPolicy.GuardSettings(); settings.mode = .shadow; return settings
+        }()
         let inspector = BodyInspector(engine: try Fixture.engine(), context: GuardEngine.Context(policy: policy))
         let document = try JSONDocument(parsing: ByteBuffer(string: #"{"messages":[{"role":"user","content":"zyxwombat"}]}"#))
         let outcome = inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots)

@@ -64,7 +64,9 @@ struct LimitLedgerTests {
         final class Sink: UsageStore, @unchecked Sendable {
             // SAFETY: used by one thread.
             var sums: [String: Int] = [:]
-            func add(tokens: Int, costMicros: Int64, scope: String, window: String) throws { sums["\(scope) \(window)", default: 0] += tokens }
+            func add(tokens: Int, costMicros: Int64, scope: String, window: String) throws {
+                sums["\(scope) \(window)", default: 0] += tokens
+            }
             func usage(scope: String, window: String) throws -> (tokens: Int, costMicros: Int64) { (sums["\(scope) \(window)"] ?? 0, 0) }
             func all(window: String) throws -> [(scope: String, tokens: Int, costMicros: Int64)] { [] }
         }

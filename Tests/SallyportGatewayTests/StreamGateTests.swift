@@ -19,10 +19,12 @@ struct StreamGateTests {
     }
 
     private func delta(_ text: String, choice: Int = 0) -> String {
-        #"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":\#(choice),"delta":{"content":"\#(text)"},"finish_reason":null}]}"# + "\n\n"
+        #"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":\#(choice),"delta":{"content":"\#(text)"},"finish_reason":null}]}"#
+            + "\n\n"
     }
     private func finish(_ choice: Int = 0) -> String {
-        #"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":\#(choice),"delta":{},"finish_reason":"stop"}]}"# + "\n\n"
+        #"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":\#(choice),"delta":{},"finish_reason":"stop"}]}"#
+            + "\n\n"
     }
     private let done = "data: [DONE]\n\n"
 
@@ -30,14 +32,17 @@ struct StreamGateTests {
     private func run(_ gate: inout StreamGate, _ stream: String, pieces: Int = Int.max) throws -> String {
         var out = ""
         var rest = ByteBuffer(string: stream)
-        while rest.readableBytes > 0, let piece = rest.readSlice(length: min(pieces, rest.readableBytes)) { out += text(try gate.receive(piece)) }
+        while rest.readableBytes > 0, let piece = rest.readSlice(length: min(pieces, rest.readableBytes)) {
+            out += text(try gate.receive(piece))
+        }
         out += text(try gate.finish())
         return out + text(gate.finalBytes())
     }
 
     @Test(arguments: [1, 2, 3, 7, 64, 4096]) func passesACleanStreamByteForByte(_ size: Int) throws {
         var gate = try gate(.block)
-        let stream = ": hello\n\n" + delta("One sentence. ") + delta("Another, with \\u00e9 and \\n breaks") + delta(" that ends.") + finish() + done
+        let stream =
+            ": hello\n\n" + delta("One sentence. ") + delta("Another, with \\u00e9 and \\n breaks") + delta(" that ends.") + finish() + done
         #expect(try run(&gate, stream, pieces: size) == stream)
     }
 
@@ -89,7 +94,9 @@ struct StreamGateTests {
     @Test func blocksOnlyTheChoiceThatOffends() throws {
         var gate = try gate(.block, choices: 2)
         let out = try run(
-            &gate, delta("Fine. ", choice: 0) + delta("zyxwombat. ", choice: 1) + delta("Still fine. ", choice: 0) + delta("gone", choice: 1) + finish(0) + finish(1) + done)
+            &gate,
+            delta("Fine. ", choice: 0) + delta("zyxwombat. ", choice: 1) + delta("Still fine. ", choice: 0) + delta("gone", choice: 1)
+                + finish(0) + finish(1) + done)
         #expect(out.contains("Still fine."))
         #expect(!out.contains("gone") && !out.contains("zyxwombat"))
         #expect(out.contains(#""index":1,"finish_reason":"content_filter""#))
@@ -98,7 +105,8 @@ struct StreamGateTests {
 
     @Test func keepsToolArgumentsBackUntilTheyAreWhole() throws {
         func call(_ arguments: String) -> String {
-            #"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\#(arguments)"}}]},"finish_reason":null}]}"# + "\n\n"
+            #"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\#(arguments)"}}]},"finish_reason":null}]}"#
+                + "\n\n"
         }
         let first = call(#"{\"a\":\"x zyx"#)
         let second = call(#"wombat\"}"#)
@@ -146,7 +154,10 @@ struct StreamGateTests {
     @Test func annotatesFirstAndFinishingChunk() throws {
         var gate = try gate(.annotate, annotates: true)
         let out = try run(&gate, delta("Hello zyxwombat. ") + finish() + done)
-        #expect(out.hasPrefix(#"data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":"#))
+        #expect(
+            out.hasPrefix(
+                #"data: {"choices":[],"created":0,"id":"","model":"","object":"","prompt_filter_results":[{"prompt_index":0,"content_filter_results":"#
+            ))
         #expect(out.contains("Hello zyxwombat."))
         #expect(out.contains(#""content_filter_results""#))
         var parser = SSEParser(maximumEventBytes: 1 << 20)
@@ -169,10 +180,14 @@ struct StreamGateTests {
     @Test func blocksAResponseStreamWithAnIncompleteEvent() throws {
         func event(_ type: String, _ rest: String) -> String { "event: \(type)\ndata: {\"type\":\"\(type)\",\(rest)}\n\n" }
         var gate = try gate(.block, dialect: .responses)
-        let created = event("response.created", #""sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}"#)
+        let created = event(
+            "response.created", #""sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}"#)
         let out = try run(
             &gate,
-            created + event("response.output_text.delta", #""sequence_number":1,"item_id":"m","output_index":0,"content_index":0,"delta":"bad zyxwombat. ""#)
+            created
+                + event(
+                    "response.output_text.delta",
+                    #""sequence_number":1,"item_id":"m","output_index":0,"content_index":0,"delta":"bad zyxwombat. ""#)
                 + event("response.completed", #""sequence_number":2,"response":{"id":"resp_1","status":"completed","output":[]}"#))
         #expect(out.hasPrefix(created))
         #expect(out.contains("event: response.incomplete"))
@@ -183,7 +198,10 @@ struct StreamGateTests {
 
     @Test func countsUsageFromTheLastChunkOrFromTheText() throws {
         var counted = try gate(.block)
-        _ = try run(&counted, delta("Hi.") + finish() + #"data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"# + "\n\n" + done)
+        _ = try run(
+            &counted,
+            delta("Hi.") + finish() + #"data: {"id":"c","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}}"#
+                + "\n\n" + done)
         #expect(counted.usage == StreamGate.Usage(prompt: 7, completion: 3))
         var estimated = try gate(.block)
         _ = try run(&estimated, delta("12345678") + finish() + done)

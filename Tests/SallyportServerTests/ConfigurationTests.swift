@@ -93,7 +93,9 @@ struct ConfigurationTests {
             ])
     }
 
-    @Test(arguments: ["a: [", "- x", "server: 5", "server:\n  listen: {}", "\u{0}", "server:\n  listen: a\n  listen: b", "upstreams:\n  x: y"])
+    @Test(arguments: [
+        "a: [", "- x", "server: 5", "server:\n  listen: {}", "\u{0}", "server:\n  listen: a\n  listen: b", "upstreams:\n  x: y",
+    ])
     func refusesWhatIsNoConfiguration(_ yaml: String) {
         #expect(!mistakes(yaml).isEmpty)
     }

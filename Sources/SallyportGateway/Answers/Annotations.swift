@@ -32,7 +32,8 @@ enum Annotations {
             json.endObject()
         }
         if groups.contains(.sensitive) { personalData(findings, &json) }
-        for (group, key) in [(Finding.Category.Group.secret, "secrets"), (.output, "unsafe_output"), (.invisible, "invisible_text")] as [(Finding.Category.Group, StaticString)]
+        for (group, key) in [(Finding.Category.Group.secret, "secrets"), (.output, "unsafe_output"), (.invisible, "invisible_text")]
+            as [(Finding.Category.Group, StaticString)]
         where groups.contains(group) {
             let found = findings.filter { $0.finding.category.group == group }
             json.key(key)

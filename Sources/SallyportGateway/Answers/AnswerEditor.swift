@@ -6,7 +6,9 @@ import SallyportWire
 /// Adds annotations to an answer and takes out what must not be shown, touching nothing else.
 enum AnswerEditor {
     /// Inserts a member as the first of an object.
-    static func insertMember(_ name: StaticString, _ value: ByteBuffer, into object: Int, of document: JSONDocument, _ edits: inout JSONEdits) {
+    static func insertMember(
+        _ name: StaticString, _ value: ByteBuffer, into object: Int, of document: JSONDocument, _ edits: inout JSONEdits
+    ) {
         let isEmpty = document.nodes[object].next == object + 1
         var bytes = ByteBuffer()
         bytes.writeStaticString("\"")
@@ -146,7 +148,11 @@ enum AnswerEditor {
         var kept: [Int] = []
         var dropped = false
         document.forEachElement(of: data) { _, element in
-            if let id = document.member("id", of: element).flatMap(document.string), keeps(id) { kept.append(element) } else { dropped = true }
+            if let id = document.member("id", of: element).flatMap(document.string), keeps(id) {
+                kept.append(element)
+            } else {
+                dropped = true
+            }
         }
         guard dropped else { return }
         var array = ByteBuffer(string: "[")

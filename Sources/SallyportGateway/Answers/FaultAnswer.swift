@@ -145,7 +145,8 @@ extension Fault {
     static let invalidPolicy = Fault(
         .invalidContentFilterPolicy, "Your request contains invalid content filter policy. Please provide a valid policy.")
     static let incompleteVerdict = Fault(
-        .guardUnavailable, "A content guard could not complete its work, so the request was refused. Please retry.", retryAfter: .seconds(1))
+        .guardUnavailable, "A content guard could not complete its work, so the request was refused. Please retry.", retryAfter: .seconds(1)
+    )
     static let auditUnavailable = Fault(
         .auditUnavailable, "The audit log cannot be written, so the request was refused. Please retry later.", retryAfter: .seconds(5))
     static func lacks(_ action: String, for operation: String) -> Fault {

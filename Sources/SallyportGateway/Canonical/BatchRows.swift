@@ -37,7 +37,8 @@ struct BatchRows {
             guard let call = row.member("body", of: 0), row.nodes[call].kind == .object else {
                 throw Fault(.invalidRequest, "Row \(number) of the batch has no 'body'.", param: "file")
             }
-            guard let model = row.member("model", of: call), let name = row.string(model), let deployment = deployments[DeploymentID(name)] else {
+            guard let model = row.member("model", of: call), let name = row.string(model), let deployment = deployments[DeploymentID(name)]
+            else {
                 throw Fault.deploymentNotFound
             }
             guard principal.mayUse(deployment.id) else { throw Fault.lacks(operation.dataAction, for: "POST \(url.prefix(64))") }
@@ -49,7 +50,8 @@ struct BatchRows {
             guard let inner = try? JSONDocument(parsing: row.raw(call)) else { continue }
             let reading = BodyReading(of: inner, as: shape, direction: .prompt)
             guard reading.ambiguousKey == nil else {
-                throw Fault(.invalidRequest, "Row \(number) of the batch has a key that is written in other letters than the API's.", param: "file")
+                throw Fault(
+                    .invalidRequest, "Row \(number) of the batch has a key that is written in other letters than the API's.", param: "file")
             }
             references += reading.references
             opaque.formUnion(reading.opaque)

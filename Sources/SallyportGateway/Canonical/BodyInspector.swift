@@ -35,7 +35,9 @@ struct BodyInspector: Sendable {
             }
             note(result, slot, &outcome)
             for found in result.findings {
-                if found.finding.range.upperBound >= slot.passage.count - 1 { reachesEnd[index, default: []].insert(found.finding.category) }
+                if found.finding.range.upperBound >= slot.passage.count - 1 {
+                    reachesEnd[index, default: []].insert(found.finding.category)
+                }
                 if found.finding.range.lowerBound <= 1 { startsWith[index, default: []].insert(found.finding.category) }
             }
             guard slot.kind == .prose, slot.outer == nil else { continue }
@@ -88,7 +90,8 @@ struct BodyInspector: Sendable {
     }
 
     private func inspectBorder(
-        _ tail: Tail, _ index: Int, _ slots: [TextSlot], _ reachesEnd: [Int: Set<Finding.Category>], _ startsWith: [Int: Set<Finding.Category>],
+        _ tail: Tail, _ index: Int, _ slots: [TextSlot], _ reachesEnd: [Int: Set<Finding.Category>],
+        _ startsWith: [Int: Set<Finding.Category>],
         _ outcome: inout Outcome
     ) {
         guard tail.text.readableBytes > 0 else { return }
@@ -96,7 +99,9 @@ struct BodyInspector: Sendable {
         let slot = slots[index]
         for found in engine.inspectBorder(after: tail.text, slot.passage, in: context, verdict: &outcome.verdict) {
             // What one of the texts says by itself was dealt with there; the next text's first word is no part of it.
-            let isKnown = tail.pieces.contains { reachesEnd[$0.slot]?.contains(found.finding.category) ?? false } || (startsWith[index]?.contains(found.finding.category) ?? false)
+            let isKnown =
+                tail.pieces.contains { reachesEnd[$0.slot]?.contains(found.finding.category) ?? false }
+                || (startsWith[index]?.contains(found.finding.category) ?? false)
             if isKnown { continue }
             outcome.findings[slot.choice ?? -1, default: []].append(found)
             guard found.mode == .enforce, found.action > .annotate else { continue }
@@ -131,7 +136,8 @@ struct BodyInspector: Sendable {
 extension BodyInspector {
     /// The window of a text that is still growing. A whole one that holds JSON (tool arguments) is read string by string.
     func inspectGrowing(_ passage: Passage, isWhole: Bool, verdict: inout Verdict) -> PassageVerdict {
-        guard isWhole, let document = try? JSONDocument(parsing: passage.text), document.nodes[0].kind == .object || document.nodes[0].kind == .array
+        guard isWhole, let document = try? JSONDocument(parsing: passage.text),
+            document.nodes[0].kind == .object || document.nodes[0].kind == .array
         else { return engine.inspect(passage, in: context, verdict: &verdict) }
         var result = PassageVerdict()
         for slot in BodyReading(of: document, as: .text(passage.origin), direction: passage.origin.direction).slots {
@@ -143,7 +149,8 @@ extension BodyInspector {
             for found in own.findings {
                 let range = slot.text.rawRange(of: found.finding.range)
                 let action = isKey && found.action.rewrites ? GuardAction.block : found.action
-                result.findings.append(DecidedFinding(finding: found.finding.moved(to: range), action: action, mode: found.mode, layer: found.layer))
+                result.findings.append(
+                    DecidedFinding(finding: found.finding.moved(to: range), action: action, mode: found.mode, layer: found.layer))
             }
             for edit in own.edits where slot.kind != .key {
                 let isNumber = slot.kind == .number

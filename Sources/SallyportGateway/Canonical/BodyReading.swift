@@ -43,7 +43,13 @@ struct BodyReading {
         // Below a speaker `.assistant` means "whoever speaks".
         case .text(let origin): allText(node, origin == .assistant ? role : origin == .metadata ? unnamed : origin)
         case .fields(let members):
-            if kind == .object { walkObject(node, members) } else if kind == .array { eachElement(node, shape) } else { scalar(node, members.others) }
+            if kind == .object {
+                walkObject(node, members)
+            } else if kind == .array {
+                eachElement(node, shape)
+            } else {
+                scalar(node, members.others)
+            }
         case .array(let element):
             if kind == .array { eachElement(node, element) } else { walk(node, element) }
         case .token:
@@ -87,7 +93,9 @@ struct BodyReading {
             }
         case .numbers:
             // An encoding is long and has no blanks; anything else that stands here is text.
-            if kind == .string, document.nodes[node].end - document.nodes[node].start > BodyReading.longestToken, isEncoding(node) { return }
+            if kind == .string, document.nodes[node].end - document.nodes[node].start > BodyReading.longestToken, isEncoding(node) {
+                return
+            }
             allText(node, unnamed)
         }
     }
@@ -109,9 +117,15 @@ struct BodyReading {
                 walk(value, shape)
             } else {
                 self.key(key)
-                if ambiguousKey == nil, members.known.contains(where: { document.equalsIgnoringCase(key, $0.name) }) { ambiguousKey = document.string(key) }
+                if ambiguousKey == nil, members.known.contains(where: { document.equalsIgnoringCase(key, $0.name) }) {
+                    ambiguousKey = document.string(key)
+                }
                 if case .growingMember(let origin) = members.others, let name = document.string(key) {
-                    if document.nodes[value].kind == .string { prose(value, origin, growing: name) } else { growingParts(value, origin, name) }
+                    if document.nodes[value].kind == .string {
+                        prose(value, origin, growing: name)
+                    } else {
+                        growingParts(value, origin, name)
+                    }
                 } else {
                     walk(value, members.others)
                 }
@@ -219,14 +233,16 @@ struct BodyReading {
         let text = document.text(node)
         guard text.bytes.readableBytes >= 11 else { return }
         slots.append(
-            TextSlot(kind: .number, passage: Passage(text.bytes, origin: origin, isASCII: true), text: text, outer: nil,
+            TextSlot(
+                kind: .number, passage: Passage(text.bytes, origin: origin, isASCII: true), text: text, outer: nil,
                 choice: choice, channel: nil))
     }
 
     /// JSON within a string: its own strings are the texts, so that masking leaves valid JSON.
     private mutating func nested(_ node: Int, _ origin: PassageOrigin) {
         let outer = document.text(node)
-        guard let inner = try? JSONDocument(parsing: outer.bytes, limits: BodyReading.nestedLimits), inner.nodes[0].kind == .object || inner.nodes[0].kind == .array
+        guard let inner = try? JSONDocument(parsing: outer.bytes, limits: BodyReading.nestedLimits),
+            inner.nodes[0].kind == .object || inner.nodes[0].kind == .array
         else {
             // Not JSON, or not unambiguous: read as it stands.
             return prose(node, origin)
@@ -247,7 +263,8 @@ struct BodyReading {
         let range = document.nodes[node].start..<document.nodes[node].end
         return document.bytes.withUnsafeReadableBytes { bytes in
             bytes[range].allSatisfy { byte in
-                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x2F && byte <= 0x39) || byte == 0x2B || byte == 0x3D
+                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x2F && byte <= 0x39) || byte == 0x2B
+                    || byte == 0x3D
                     || byte == 0x2D || byte == 0x5F
             }
         }
@@ -256,7 +273,8 @@ struct BodyReading {
     static func isSpelledLikeToken(_ bytes: ByteBuffer) -> Bool {
         bytes.withUnsafeReadableBytes { bytes in
             bytes.allSatisfy { byte in
-                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x30 && byte <= 0x3A) || byte == 0x2D || byte == 0x2E
+                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x30 && byte <= 0x3A) || byte == 0x2D
+                    || byte == 0x2E
                     || byte == 0x5F || byte == 0x2F
             }
         }

@@ -42,7 +42,8 @@ enum FileReading {
         let text = DecodedText.plain(line, at: start)
         return [
             TextSlot(
-                kind: .prose, passage: Passage(line, origin: origin, isASCII: text.isASCII), text: text, outer: nil, choice: nil, channel: nil,
+                kind: .prose, passage: Passage(line, origin: origin, isASCII: text.isASCII), text: text, outer: nil, choice: nil,
+                channel: nil,
                 isPlain: true)
         ]
     }
@@ -54,7 +55,8 @@ struct MultipartReading {
     private(set) var opaque: Set<GuardPolicy.Uninspectable> = []
 
     private static let tokenFields: Set<String> = [
-        "model", "purpose", "response_format", "language", "temperature", "n", "size", "quality", "timestamp_granularities[]", "stream", "background",
+        "model", "purpose", "response_format", "language", "temperature", "n", "size", "quality", "timestamp_granularities[]", "stream",
+        "background",
         "output_format", "input_fidelity", "expires_after[anchor]", "expires_after[seconds]",
     ]
 
@@ -62,7 +64,9 @@ struct MultipartReading {
 
     init(of multipart: MultipartBody, in body: ByteBuffer, operation: Operation.Name) {
         for part in multipart.parts {
-            guard let bytes = body.getSlice(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count) else { continue }
+            guard let bytes = body.getSlice(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count) else {
+                continue
+            }
             if let filename = part.filename { slots.append(.query(filename)) }
             if let type = part.contentType { slots.append(.query(type)) }
             if !MultipartReading.knownFields.contains(part.name) { slots.append(.query(part.name)) }
@@ -75,10 +79,12 @@ struct MultipartReading {
                 slots += FileReading.slots(of: bytes, at: part.bodyRange.lowerBound, origin: .file)
             } else if bytes.readableBytes > 0 {
                 let text = DecodedText.plain(bytes, at: part.bodyRange.lowerBound)
-                let isToken = MultipartReading.tokenFields.contains(part.name) && BodyReading.isSpelledLikeToken(bytes) && bytes.readableBytes <= 256
+                let isToken =
+                    MultipartReading.tokenFields.contains(part.name) && BodyReading.isSpelledLikeToken(bytes) && bytes.readableBytes <= 256
                 slots.append(
                     TextSlot(
-                        kind: isToken ? .token : .prose, passage: Passage(bytes, origin: .user, isASCII: text.isASCII), text: text, outer: nil,
+                        kind: isToken ? .token : .prose, passage: Passage(bytes, origin: .user, isASCII: text.isASCII), text: text,
+                        outer: nil,
                         choice: nil, channel: nil, isPlain: true))
             }
         }

@@ -24,7 +24,8 @@ enum Shapes {
         ], others: .text(.assistant))
     private static let message = TextShape.object(
         [
-            ("role", .token), ("content", .array(contentPart)), ("name", .token), ("tool_call_id", .token), ("tool_calls", .array(toolCall)),
+            ("role", .token), ("content", .array(contentPart)), ("name", .token), ("tool_call_id", .token),
+            ("tool_calls", .array(toolCall)),
             ("function_call", .object([("name", .token), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
             ("refusal", .text(.assistant)), ("audio", .object([("id", .opaque(.audio))])),
         ], others: .text(.assistant), speaker: true)
@@ -36,10 +37,12 @@ enum Shapes {
     ]
 
     static let chatRequest = TextShape.object(
-        samplingMembers, and: [
+        samplingMembers,
+        and: [
             ("messages", .array(message)), ("stop", .text(.metadata)), ("user", .text(.metadata)),
             ("response_format", .object([("type", .token), ("json_schema", .object([("name", .token)], others: .text(.toolDefinition)))])),
-            ("tools", .array(tool)), ("tool_choice", .object([("type", .token), ("function", .object([("name", .token)]))], others: .token)),
+            ("tools", .array(tool)),
+            ("tool_choice", .object([("type", .token), ("function", .object([("name", .token)]))], others: .token)),
             ("functions", .array(functionDefinition)), ("function_call", .object([("name", .token)], others: .token)),
             ("parallel_tool_calls", .token), ("reasoning_effort", .token), ("modalities", .array(.token)), ("service_tier", .token),
             ("audio", .object([("voice", .token), ("format", .token)])), ("store", .token), ("metadata", .text(.metadata)),
@@ -55,7 +58,8 @@ enum Shapes {
             ("bytes", .numbers), ("token", .text(.completion)),
             ("top_logprobs", .array(.object([("bytes", .numbers)], others: .text(.completion)))),
         ], others: .text(.completion))
-    private static let logprobs = TextShape.object([("content", .array(tokenLogprobs)), ("refusal", .array(tokenLogprobs))], others: .text(.completion))
+    private static let logprobs = TextShape.object(
+        [("content", .array(tokenLogprobs)), ("refusal", .array(tokenLogprobs))], others: .text(.completion))
     private static let usageDetails = TextShape.object(
         [
             ("cached_tokens", .token), ("audio_tokens", .token), ("reasoning_tokens", .token), ("accepted_prediction_tokens", .token),
@@ -105,12 +109,14 @@ enum Shapes {
     private static let delta = TextShape.object(
         [
             ("role", .token), ("content", .growing(.completion, "content")), ("refusal", .growing(.completion, "refusal")),
-            ("reasoning_content", .growing(.reasoning, "reasoning")), ("tool_calls", .array(deltaToolCall)), ("function_call", deltaFunction),
+            ("reasoning_content", .growing(.reasoning, "reasoning")), ("tool_calls", .array(deltaToolCall)),
+            ("function_call", deltaFunction),
             ("audio", deltaAudio),
         ], others: .growingMember(.completion))
     private static let eventChoice = TextShape.object(
         [
-            ("index", .token), ("finish_reason", .token), ("logprobs", logprobs), ("content_filter_results", filterResults), ("delta", delta),
+            ("index", .token), ("finish_reason", .token), ("logprobs", logprobs), ("content_filter_results", filterResults),
+            ("delta", delta),
         ], others: .text(.completion))
     static let chatEvent = TextShape.object(
         envelope, and: [("choices", .array(eventChoice)), ("error", upstreamError)], others: .text(.completion))
@@ -118,12 +124,14 @@ enum Shapes {
     // MARK: Completions, embeddings
 
     static let completionsRequest = TextShape.object(
-        samplingMembers, and: [
+        samplingMembers,
+        and: [
             ("prompt", .textOrTokens(.user)), ("suffix", .text(.user)), ("stop", .text(.metadata)), ("best_of", .token), ("echo", .token),
             ("user", .text(.metadata)),
         ])
     private static let completionsChoice: [(StaticString, TextShape)] = [
-        ("index", .token), ("finish_reason", .token), ("logprobs", .object([("tokens", .text(.completion)), ("top_logprobs", .text(.completion))], others: .numbers)),
+        ("index", .token), ("finish_reason", .token),
+        ("logprobs", .object([("tokens", .text(.completion)), ("top_logprobs", .text(.completion))], others: .numbers)),
         ("content_filter_results", filterResults),
     ]
     private static let completionsAnswerChoice = TextShape.object(
@@ -147,7 +155,8 @@ enum Shapes {
     private static let responsesPart = TextShape.object(
         [
             ("type", .token), ("text", .text(.assistant)), ("image_url", .imageLink), ("detail", .token), ("file_id", .reference(.file)),
-            ("file_data", .opaque(.file)), ("file_url", .opaque(.file)), ("input_audio", .object([("data", .opaque(.audio)), ("format", .token)])),
+            ("file_data", .opaque(.file)), ("file_url", .opaque(.file)),
+            ("input_audio", .object([("data", .opaque(.audio)), ("format", .token)])),
             ("annotations", .text(.assistant)), ("logprobs", .array(tokenLogprobs)),
         ], others: .text(.assistant))
     private static let toolOutputPart = TextShape.object(
@@ -158,12 +167,15 @@ enum Shapes {
     private static let responsesItem = TextShape.object(
         [
             ("type", .token), ("role", .token), ("id", .itemID), ("status", .token), ("call_id", .token), ("name", .token),
-            ("content", .array(responsesPart)), ("arguments", .json(.toolCall)), ("output", .array(toolOutputPart)), ("summary", .text(.reasoning)),
+            ("content", .array(responsesPart)), ("arguments", .json(.toolCall)), ("output", .array(toolOutputPart)),
+            ("summary", .text(.reasoning)),
             ("encrypted_content", .opaque(.encryptedContent)),
         ], others: .text(.assistant), speaker: true)
     static let responsesRequest = TextShape.object(
-        samplingMembers, and: [
-            ("input", .array(responsesItem)), ("instructions", .text(.system)), ("previous_response_id", .reference(.response)), ("store", .token),
+        samplingMembers,
+        and: [
+            ("input", .array(responsesItem)), ("instructions", .text(.system)), ("previous_response_id", .reference(.response)),
+            ("store", .token),
             ("background", .token), ("max_output_tokens", .token), ("max_tool_calls", .token), ("tools", .array(tool)),
             ("tool_choice", .object([("type", .token), ("name", .token)], others: .token)), ("parallel_tool_calls", .token),
             ("reasoning", .object([("effort", .token), ("summary", .token), ("generate_summary", .token)])), ("include", .array(.token)),
@@ -212,7 +224,10 @@ enum Shapes {
         ("partial_image_b64", .opaque(.generatedImage)), ("error", upstreamError), ("code", .token), ("param", .token),
     ]
     static let inputItems = TextShape.object(
-        [("object", .token), ("data", .array(outputItem)), ("first_id", .token), ("last_id", .token), ("has_more", .token), ("error", upstreamError)],
+        [
+            ("object", .token), ("data", .array(outputItem)), ("first_id", .token), ("last_id", .token), ("has_more", .token),
+            ("error", upstreamError),
+        ],
         others: .text(.completion))
 
     // MARK: Images, audio
@@ -233,7 +248,8 @@ enum Shapes {
         ("model", .token), ("input", .text(.user)), ("voice", .token), ("response_format", .token), ("speed", .token),
         ("instructions", .text(.user)), ("stream_format", .token),
     ])
-    static let transcriptionAnswer = TextShape.object([("task", .token), ("language", .token), ("error", upstreamError)], others: .text(.completion))
+    static let transcriptionAnswer = TextShape.object(
+        [("task", .token), ("language", .token), ("error", upstreamError)], others: .text(.completion))
 
     // MARK: Files, batches, fine-tuning, vector stores
 
@@ -247,8 +263,10 @@ enum Shapes {
     ])
     static let vectorStoreRequest = TextShape.object([
         ("name", .text(.metadata)), ("file_ids", .array(.reference(.file))), ("file_id", .reference(.file)), ("query", .text(.user)),
-        ("expires_after", .object([("anchor", .token), ("days", .token)])), ("metadata", .text(.metadata)), ("attributes", .text(.metadata)),
-        ("chunking_strategy", .object([("type", .token)], others: .text(.metadata))), ("max_num_results", .token), ("rewrite_query", .token),
+        ("expires_after", .object([("anchor", .token), ("days", .token)])), ("metadata", .text(.metadata)),
+        ("attributes", .text(.metadata)),
+        ("chunking_strategy", .object([("type", .token)], others: .text(.metadata))), ("max_num_results", .token),
+        ("rewrite_query", .token),
         ("ranking_options", .object([("ranker", .token), ("score_threshold", .token)])),
     ])
     static let filesImportRequest = TextShape.object([

@@ -55,7 +55,8 @@ indirect enum TextShape: Sendable {
     }
 
     static func object(
-        _ known: [(StaticString, TextShape)], and more: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false
+        _ known: [(StaticString, TextShape)], and more: [(StaticString, TextShape)], others: TextShape = .text(.metadata),
+        speaker: Bool = false
     ) -> TextShape {
         .fields(Members(known + more, others: others, speaker: speaker))
     }

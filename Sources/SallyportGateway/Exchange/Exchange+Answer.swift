@@ -48,7 +48,9 @@ extension Exchange {
 
     private func requireRecording(of kind: GuardPolicy.Uninspectable) throws {
         guard policy.action(onUninspectable: kind) == .record else {
-            throw Fault(.uninspectable, "The answer holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
+            throw Fault(
+                .uninspectable,
+                "The answer holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
         }
     }
 
@@ -79,7 +81,9 @@ extension Exchange {
                 return runtime.parts.ownership.ids(of: kind, for: principal, on: eventLoop).assumeIsolated().whenComplete { [self] result in
                     continuing {
                         let owned: Set<String>
-                        do { owned = try result.get() } catch { throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error) }
+                        do { owned = try result.get() } catch {
+                            throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error)
+                        }
                         guard let data = document.member("data", of: 0), document.nodes[data].kind == .array else {
                             throw Fault(.upstreamInvalid, "The upstream's list is not a list.")
                         }
@@ -121,13 +125,17 @@ extension Exchange {
             upstream: summary.upstream ?? "", deployment: deployment?.id, createdAt: runtime.parts.clock().seconds)
         runtime.parts.ownership.record(ownership, on: eventLoop).assumeIsolated().whenComplete { [self] result in
             continuing {
-                do { try result.get() } catch { throw Fault(.storeUnavailable, "The new resource could not be recorded as yours. Please retry.", cause: error) }
+                do { try result.get() } catch {
+                    throw Fault(.storeUnavailable, "The new resource could not be recorded as yours. Please retry.", cause: error)
+                }
                 try proceed()
             }
         }
     }
 
-    private func inspect(_ document: JSONDocument, _ operation: Operation, isError: Bool, _ context: GuardEngine.Context, _ type: String) throws {
+    private func inspect(_ document: JSONDocument, _ operation: Operation, isError: Bool, _ context: GuardEngine.Context, _ type: String)
+        throws
+    {
         let shape: TextShape =
             switch operation.answer {
             case .json(let shape), .stream(_, let shape), .transcript(let shape): isError ? Shapes.errorAnswer : shape
@@ -154,7 +162,8 @@ extension Exchange {
     }
 
     private func conclude(
-        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ operation: Operation, isError: Bool, type: String, slots: [TextSlot] = []
+        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ operation: Operation, isError: Bool, type: String,
+        slots: [TextSlot] = []
     ) {
         completionVerdict = outcome.verdict
         completionFindings = outcome.findings.values.flatMap { $0 }
@@ -205,7 +214,9 @@ extension Exchange {
                         (outcome.findings[index] ?? []) + (outcome.findings[-1] ?? []), policy: policy, direction: .completion)
                     AnswerEditor.annotate("content_filter_results", results, in: choice, of: document, &edits)
                 }
-                if let reason = document.member("finish_reason", of: choice).flatMap(document.string) { summary.finishReason = isBlocked ? "content_filter" : reason }
+                if let reason = document.member("finish_reason", of: choice).flatMap(document.string) {
+                    summary.finishReason = isBlocked ? "content_filter" : reason
+                }
             }
         }
         if policy.annotates {
@@ -243,7 +254,9 @@ extension Exchange {
         runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
             continuing {
                 let outcome: BodyInspector.Outcome
-                do { outcome = try result.get() } catch { throw Fault(.guardUnavailable, "The content guards are not available.", cause: error) }
+                do { outcome = try result.get() } catch {
+                    throw Fault(.guardUnavailable, "The content guards are not available.", cause: error)
+                }
                 completionVerdict = outcome.verdict
                 completionFindings = outcome.findings.values.flatMap { $0 }
                 guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }

@@ -20,7 +20,8 @@ extension Exchange {
             let (identifier, isStream) = (id, isStreamRequested)
             let bytes = body.readableBytes
             let includesUsage =
-                document.member("stream_options", of: 0).flatMap { document.member("include_usage", of: $0) }.flatMap(document.bool) ?? false
+                document.member("stream_options", of: 0).flatMap { document.member("include_usage", of: $0) }.flatMap(document.bool)
+                ?? false
             runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
                 let sentences = try answerer.answer(to: question, upstream: upstream)
                 let answer = EmbeddedAnswer(
@@ -35,7 +36,11 @@ extension Exchange {
             let dimensions = document.member("dimensions", of: 0).flatMap(document.integer)
             let bytes = body.readableBytes
             runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-                [EmbeddedAnswer.embeddings(inputs.map { answerer.embedding(of: $0, dimensions: dimensions) }, model: model, isBase64: isBase64, tokens: TokenEstimate.tokens(bytes: bytes))]
+                [
+                    EmbeddedAnswer.embeddings(
+                        inputs.map { answerer.embedding(of: $0, dimensions: dimensions) }, model: model, isBase64: isBase64,
+                        tokens: TokenEstimate.tokens(bytes: bytes))
+                ]
             }.assumeIsolated().whenComplete { [self] result in
                 embeddedDidAnswer(result, isStream: false)
             }
@@ -47,7 +52,9 @@ extension Exchange {
     private func embeddedDidAnswer(_ result: Result<[ByteBuffer], any Error>, isStream: Bool) {
         continuing {
             let parts: [ByteBuffer]
-            do { parts = try result.get() } catch { throw Fault(.upstreamUnavailable, "The embedded upstream cannot answer.", cause: error) }
+            do { parts = try result.get() } catch {
+                throw Fault(.upstreamUnavailable, "The embedded upstream cannot answer.", cause: error)
+            }
             let type = isStream ? "text/event-stream; charset=utf-8" : "application/json"
             upstreamDidReceiveHead(status: 200, headers: ["content-type": type])
             for part in parts where phase == .upstream || phase == .answering { upstreamDidReceiveBody(part) }
@@ -82,7 +89,8 @@ struct EmbeddedAnswer: Sendable {
     private static func lastUserText(in messages: Int, _ document: JSONDocument) -> String {
         var last = ""
         document.forEachElement(of: messages) { _, message in
-            guard let role = document.member("role", of: message), document.equals(role, "user"), let content = document.member("content", of: message)
+            guard let role = document.member("role", of: message), document.equals(role, "user"),
+                let content = document.member("content", of: message)
             else { return }
             last = textOf(content, document)
         }
@@ -110,7 +118,9 @@ struct EmbeddedAnswer: Sendable {
             }
             texts.append(text)
         }
-        guard !texts.isEmpty, texts.count <= 2048 else { throw Fault(.invalidRequest, "'input' must hold 1 to 2048 texts.", param: "input") }
+        guard !texts.isEmpty, texts.count <= 2048 else {
+            throw Fault(.invalidRequest, "'input' must hold 1 to 2048 texts.", param: "input")
+        }
         return texts
     }
 
@@ -317,49 +327,57 @@ struct EmbeddedAnswer: Sendable {
         }
         var events: [ByteBuffer] = []
         for type in ["response.created", "response.in_progress"] {
-            events.append(event(type) { json in
-                json.key("response")
-                writeResponse(&json, status: "in_progress", isEmpty: true)
-            })
+            events.append(
+                event(type) { json in
+                    json.key("response")
+                    writeResponse(&json, status: "in_progress", isEmpty: true)
+                })
         }
-        events.append(event("response.output_item.added") { json in
-            json.key("output_index")
-            json.int(0)
-            json.key("item")
-            writeItem(&json, status: "in_progress", hasText: false)
-        })
-        events.append(event("response.content_part.added") { json in
-            place(&json)
-            json.key("part")
-            writePart(&json, "")
-        })
-        for (index, sentence) in sentences.enumerated() {
-            events.append(event("response.output_text.delta") { json in
+        events.append(
+            event("response.output_item.added") { json in
+                json.key("output_index")
+                json.int(0)
+                json.key("item")
+                writeItem(&json, status: "in_progress", hasText: false)
+            })
+        events.append(
+            event("response.content_part.added") { json in
                 place(&json)
-                json.key("delta")
-                json.string(index == 0 ? sentence : " " + sentence)
+                json.key("part")
+                writePart(&json, "")
             })
+        for (index, sentence) in sentences.enumerated() {
+            events.append(
+                event("response.output_text.delta") { json in
+                    place(&json)
+                    json.key("delta")
+                    json.string(index == 0 ? sentence : " " + sentence)
+                })
         }
-        events.append(event("response.output_text.done") { json in
-            place(&json)
-            json.key("text")
-            json.string(text)
-        })
-        events.append(event("response.content_part.done") { json in
-            place(&json)
-            json.key("part")
-            writePart(&json, text)
-        })
-        events.append(event("response.output_item.done") { json in
-            json.key("output_index")
-            json.int(0)
-            json.key("item")
-            writeItem(&json, status: "completed", hasText: true)
-        })
-        events.append(event("response.completed") { json in
-            json.key("response")
-            writeResponse(&json, status: "completed")
-        })
+        events.append(
+            event("response.output_text.done") { json in
+                place(&json)
+                json.key("text")
+                json.string(text)
+            })
+        events.append(
+            event("response.content_part.done") { json in
+                place(&json)
+                json.key("part")
+                writePart(&json, text)
+            })
+        events.append(
+            event("response.output_item.done") { json in
+                json.key("output_index")
+                json.int(0)
+                json.key("item")
+                writeItem(&json, status: "completed", hasText: true)
+            })
+        events.append(
+            event("response.completed") { json in
+                json.key("response")
+                writeResponse(&json, status: "completed")
+            })
         return events
     }
 

@@ -126,7 +126,9 @@ extension Exchange {
         }
         guard let found = snapshot.deployments[DeploymentID(name)] else { throw Fault.deploymentNotFound }
         guard principal.mayUse(found.id) else {
-            throw Fault.lacks(operation.dataAction, for: "\(head.method.rawValue) /openai/deployments/{deployment-id}/\(operation.path.joined(separator: "/"))")
+            throw Fault.lacks(
+                operation.dataAction,
+                for: "\(head.method.rawValue) /openai/deployments/{deployment-id}/\(operation.path.joined(separator: "/"))")
         }
         deployment = found
         summary.deployment = found.id
@@ -155,7 +157,9 @@ extension Exchange {
                 if case .json(let shape) = operation.body { shape } else { Shapes.anyRequest }
             let reading = BodyReading(of: document, as: shape, direction: .prompt)
             if let key = reading.ambiguousKey {
-                throw Fault(.invalidRequest, "'\(key)' is written in other letters than the API's: upstreams read such keys differently.", param: key)
+                throw Fault(
+                    .invalidRequest, "'\(key)' is written in other letters than the API's: upstreams read such keys differently.",
+                    param: key)
             }
             slots = reading.slots
             references = reading.references
@@ -243,10 +247,13 @@ extension Exchange {
         _ references: [BodyReference], of principal: Principal, then proceed: @escaping ([Ownership]) throws -> Void
     ) {
         guard !references.isEmpty else { return continuing { try proceed([]) } }
-        runtime.parts.ownership.owner(of: references.map(\.id), for: principal, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+        runtime.parts.ownership.owner(of: references.map(\.id), for: principal, on: eventLoop).assumeIsolated().whenComplete {
+            [self] result in
             continuing {
                 let found: [Ownership?]
-                do { found = try result.get() } catch { throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error) }
+                do { found = try result.get() } catch {
+                    throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error)
+                }
                 let owned = found.compactMap { $0 }.filter { $0.belongs(to: principal) }
                 guard owned.count == references.count else { throw Fault.resourceNotFound }
                 try proceed(owned)
@@ -300,7 +307,8 @@ extension Exchange {
         for filter in policy.unavailableFilters.sorted() where policy.settings(for: DetectorID(filter)).onFailure == .closed {
             throw Fault(
                 .guardUnavailable,
-                "The policy '\(policy.id)' demands the content filter '\(filter)', which neither this gateway nor the upstream of this deployment runs.")
+                "The policy '\(policy.id)' demands the content filter '\(filter)', which neither this gateway nor the upstream of this deployment runs."
+            )
         }
     }
 
@@ -324,7 +332,8 @@ extension Exchange {
             .assumeIsolated().whenComplete { [self] result in
                 continuing {
                     do {
-                        context = GuardEngine.Context(policy: policy, blocklists: BlocklistDetector(try result.get()), mint: pseudonyms?.mint)
+                        context = GuardEngine.Context(
+                            policy: policy, blocklists: BlocklistDetector(try result.get()), mint: pseudonyms?.mint)
                     } catch {
                         throw Fault(.guardUnavailable, "A blocklist that the policy '\(policy.id)' names is not available.", cause: error)
                     }
@@ -335,7 +344,9 @@ extension Exchange {
 
     /// Which conversation this is: the previous response's, a configured header's, or the same beginning by the same caller.
     private func conversation(of principal: Principal) -> String {
-        if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) { return "response:\(previous)" }
+        if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) {
+            return "response:\(previous)"
+        }
         if let name = snapshot.configuration.conversationHeader, let value = head.headers.first(name: name) { return "header:\(value)" }
         var prefix = ByteBuffer()
         if let document, let messages = document.member("messages", of: 0) {
@@ -361,7 +372,9 @@ extension Exchange {
         // A canary in the system prompt must not come back in the answer.
         let canaries = slots.filter { $0.passage.origin == .system }.flatMap { $0.passage.withBytes { Canary.tokens(in: $0) } }
         if !canaries.isEmpty { self.context?.extraDetectors.append(CanaryDetector(tokens: canaries)) }
-        promptCodePoints = slots.reduce(0) { $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count)) }
+        promptCodePoints = slots.reduce(0) {
+            $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count))
+        }
         let size = slots.reduce(0) { $0 + $1.passage.count }
         if isSilent || size <= snapshot.configuration.inlineInspectionBytes {
             let outcome = isSilent ? BodyInspector.Outcome() : inspector.inspect(slots)
@@ -375,7 +388,9 @@ extension Exchange {
         }
     }
 
-    private func afterBoth(_ intent: EventLoopFuture<AuditReceipt>, _ outcome: BodyInspector.Outcome, _ proceed: @escaping () throws -> Void) {
+    private func afterBoth(
+        _ intent: EventLoopFuture<AuditReceipt>, _ outcome: BodyInspector.Outcome, _ proceed: @escaping () throws -> Void
+    ) {
         promptVerdict = outcome.verdict
         promptFindings = outcome.findings.values.flatMap { $0 }
         promptEdits = outcome.edits
@@ -408,6 +423,7 @@ extension TextSlot {
     /// A text outside of the body: it can be blocked, not rewritten.
     static func query(_ text: String) -> TextSlot {
         let passage = Passage(text, origin: .user)
-        return TextSlot(kind: .key, passage: passage, text: DecodedText.plain(passage.text), outer: nil, choice: nil, channel: nil, isOutside: true)
+        return TextSlot(
+            kind: .key, passage: passage, text: DecodedText.plain(passage.text), outer: nil, choice: nil, channel: nil, isOutside: true)
     }
 }

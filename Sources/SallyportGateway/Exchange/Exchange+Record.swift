@@ -57,7 +57,10 @@ extension Exchange {
         outcome.upstreamMicros = upstream / 1000
         outcome.overheadMicros = max(0, total - upstream) / 1000
         summary.guards = outcome.guards.map {
-            ($0.detector, $0.action.rawValue, $0.categories.reduce(0) { $0 + $1.count }, UInt64($0.latencyMicros ?? 0) * 1000, $0.verdict == .failed)
+            (
+                $0.detector, $0.action.rawValue, $0.categories.reduce(0) { $0 + $1.count }, UInt64($0.latencyMicros ?? 0) * 1000,
+                $0.verdict == .failed
+            )
         }
         summary.harmful = harmful()
         let began = now

@@ -6,13 +6,16 @@ import SallyportWire
 extension Exchange {
     func decideService(_ upstream: UpstreamDescriptor) throws {
         guard let principal, principal.roles.contains(.modelUser) else {
-            throw Fault.lacks("Microsoft.CognitiveServices/accounts/*/action", for: "\(head.method.rawValue) \(path.map { "/" + $0.segments.joined(separator: "/") } ?? "")")
+            throw Fault.lacks(
+                "Microsoft.CognitiveServices/accounts/*/action",
+                for: "\(head.method.rawValue) \(path.map { "/" + $0.segments.joined(separator: "/") } ?? "")")
         }
         let isText = body.readableBytes == 0 || (head.headers.first(name: "content-type")?.lowercased().contains("json") ?? true)
         let operation = Operation(.service, "*", "", body: body.readableBytes == 0 ? .none : .any, answer: .json(Shapes.anyAnswer))
         policy = try snapshot.policy(floor: upstream.policy, selected: head.headers.first(name: "x-policy-id"), by: principal)
         guard isText || policy.action(onUninspectable: .binary) == .record else {
-            throw Fault(.uninspectable, "The request holds content that cannot be inspected (binary), which the policy '\(policy.id)' refuses.")
+            throw Fault(
+                .uninspectable, "The request holds content that cannot be inspected (binary), which the policy '\(policy.id)' refuses.")
         }
         targets = [DeploymentTarget(upstream: upstream.id, model: "")]
         try decideUnnamed(operation, for: principal, isText: isText)

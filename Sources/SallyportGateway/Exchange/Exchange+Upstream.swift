@@ -17,7 +17,8 @@ extension Exchange {
         let client = runtime.parts.client
         let choice = TargetSelector.next(
             in: targets, tried: tried,
-            health: { [snapshot] id in snapshot.upstreams[id]?.kind == .embedded ? UpstreamHealth(.available) : client.health(of: id) }, random: &random)
+            health: { [snapshot] id in snapshot.upstreams[id]?.kind == .embedded ? UpstreamHealth(.available) : client.health(of: id) },
+            random: &random)
         guard let choice else {
             let health = targets.first.map { client.health(of: $0.upstream) }
             throw Fault(

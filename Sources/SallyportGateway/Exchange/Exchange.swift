@@ -71,7 +71,9 @@ final class Exchange {
     var current: Attempt?
     var retriedSame = 0
 
-    init(_ runtime: GatewayRuntime, head: HTTPRequestHead, source: SocketAddress?, responder: any ExchangeResponder, eventLoop: any EventLoop) {
+    init(
+        _ runtime: GatewayRuntime, head: HTTPRequestHead, source: SocketAddress?, responder: any ExchangeResponder, eventLoop: any EventLoop
+    ) {
         self.runtime = runtime
         snapshot = runtime.snapshot
         self.head = head
@@ -111,7 +113,9 @@ final class Exchange {
         if head.uri.hasPrefix("/language/") { dialect = .language }
         let path: CanonicalPath
         do { path = try CanonicalPath(parsing: head.uri) } catch {
-            throw Fault(.invalidRequest, "The request target is not a plain path: it must be in origin form, without '//', dot segments or encoded slashes.")
+            throw Fault(
+                .invalidRequest,
+                "The request target is not a plain path: it must be in origin form, without '//', dot segments or encoded slashes.")
         }
         self.path = path
         let now = runtime.parts.clock().seconds
@@ -149,7 +153,9 @@ final class Exchange {
     }
 
     var maximumBody: Int {
-        if case .openAI(let operation, _, _, _)? = target, case .multipart = operation.body { return snapshot.configuration.maximumUploadBytes }
+        if case .openAI(let operation, _, _, _)? = target, case .multipart = operation.body {
+            return snapshot.configuration.maximumUploadBytes
+        }
         return snapshot.configuration.maximumBodyBytes
     }
 
@@ -265,7 +271,8 @@ final class Exchange {
         if let fault = error as? Fault {
             if let cause = fault.cause {
                 runtime.parts.logger.warning(
-                    "exchange failed", metadata: ["exchange.id": "\(id)", "fault.code": "\(fault.code.rawValue)", "error.type": "\(type(of: cause))"])
+                    "exchange failed",
+                    metadata: ["exchange.id": "\(id)", "fault.code": "\(fault.code.rawValue)", "error.type": "\(type(of: cause))"])
             }
             return fault
         }
@@ -282,7 +289,8 @@ final class Exchange {
         case .protocolViolation: return Fault(.upstreamInvalid, "The upstream's answer could not be understood.", cause: failure)
         case .reset where failure.bytesSent:
             return Fault(.upstreamInvalid, "The upstream ended the connection before its answer was complete.", cause: failure)
-        default: return Fault(.upstreamUnavailable, "The upstream of this deployment is not available.", retryAfter: .seconds(2), cause: failure)
+        default:
+            return Fault(.upstreamUnavailable, "The upstream of this deployment is not available.", retryAfter: .seconds(2), cause: failure)
         }
     }
 

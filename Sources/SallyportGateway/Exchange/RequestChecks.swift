@@ -5,7 +5,8 @@ import SallyportWire
 enum RequestChecks {
     /// Query parameters that are numbers, ids and enum values of the API itself.
     static let plainQuery: Set<String> = [
-        "api-version", "limit", "after", "before", "order", "purpose", "stream", "include", "include[]", "starting_after", "filter", "deployment",
+        "api-version", "limit", "after", "before", "order", "purpose", "stream", "include", "include[]", "starting_after", "filter",
+        "deployment",
     ]
 
     static func check(_ document: JSONDocument, for operation: Operation.Name) throws {
@@ -70,7 +71,8 @@ enum TokenEstimate {
         let prompt = tokens(bytes: bodyBytes)
         guard let document, operation != .embeddings else { return (prompt, 0) }
         let allowed =
-            document.member("max_completion_tokens", of: 0).flatMap(document.integer) ?? document.member("max_tokens", of: 0).flatMap(document.integer)
+            document.member("max_completion_tokens", of: 0).flatMap(document.integer) ?? document.member("max_tokens", of: 0).flatMap(
+                document.integer)
             ?? document.member("max_output_tokens", of: 0).flatMap(document.integer) ?? 16
         let answers = max(
             document.member("n", of: 0).flatMap(document.integer) ?? 1, document.member("best_of", of: 0).flatMap(document.integer) ?? 1)

@@ -77,7 +77,8 @@ struct StreamGate {
         self.configuration = configuration
         self.inspector = inspector
         parser = SSEParser(maximumEventBytes: configuration.maximumEventBytes)
-        isSilent = inspector.context.policy.isSilent(for: .completion) && inspector.context.extraDetectors.isEmpty && configuration.restore == nil
+        isSilent =
+            inspector.context.policy.isSilent(for: .completion) && inspector.context.extraDetectors.isEmpty && configuration.restore == nil
     }
 
     /// Text waits for its sentence to end.
@@ -145,7 +146,9 @@ struct StreamGate {
         noteUsage(document)
         var held = HeldEvent(event: event)
         held.document = document
-        let type = configuration.dialect == .responses ? document.member("type", of: 0).flatMap(document.string) ?? event.name.map { String(buffer: $0) } ?? "" : ""
+        let type =
+            configuration.dialect == .responses
+            ? document.member("type", of: 0).flatMap(document.string) ?? event.name.map { String(buffer: $0) } ?? "" : ""
         if configuration.dialect == .responses { try prepareResponsesEvent(type, document, &held) }
         if isTerminated { return }
         annotateFirst(document, &held, type)
@@ -171,7 +174,9 @@ struct StreamGate {
         if let offset = event.dataOffset, let before = event.raw.getSlice(at: event.raw.readerIndex, length: offset) {
             words = before
             let end = offset + length
-            if let after = event.raw.getSlice(at: event.raw.readerIndex + end, length: event.raw.readableBytes - end) { words.writeImmutableBuffer(after) }
+            if let after = event.raw.getSlice(at: event.raw.readerIndex + end, length: event.raw.readableBytes - end) {
+                words.writeImmutableBuffer(after)
+            }
         } else if event.data != nil {
             return
         }
@@ -181,7 +186,8 @@ struct StreamGate {
         }
         let text = DecodedText.plain(words)
         let slot = TextSlot(
-            kind: .key, passage: Passage(words, origin: .completion, isASCII: text.isASCII), text: text, outer: nil, choice: nil, channel: nil,
+            kind: .key, passage: Passage(words, origin: .completion, isASCII: text.isASCII), text: text, outer: nil, choice: nil,
+            channel: nil,
             isOutside: true)
         let outcome = inspector.inspect([slot])
         verdict.merge(outcome.verdict)
@@ -247,7 +253,8 @@ struct StreamGate {
         let isWhole = channel.field == "arguments"
         // Another text of this choice begins: the ones before it have ended.
         if holds[channel].map({ $0.held == 0 }) ?? true {
-            for other in holds.keys where other.index == channel.index && other != channel && other.field != "arguments" && holds[other]?.held ?? 0 > 0 {
+            for other in holds.keys
+            where other.index == channel.index && other != channel && other.field != "arguments" && holds[other]?.held ?? 0 > 0 {
                 try evaluate(other, isFinal: true, isForced: false)
                 if isTerminated { return }
             }
@@ -326,7 +333,9 @@ struct StreamGate {
     private mutating func restore(_ channel: ChannelKey, _ range: Range<Int>) {
         guard let restore = configuration.restore, channel.origin != .completionToolCall, !range.isEmpty else { return }
         var text = ByteBuffer()
-        for held in queue[head...] { for piece in held.pieces where piece.channel == channel { text.writeImmutableBuffer(piece.slot.passage.text) } }
+        for held in queue[head...] {
+            for piece in held.pieces where piece.channel == channel { text.writeImmutableBuffer(piece.slot.passage.text) }
+        }
         guard let start = queue[head...].lazy.flatMap(\.pieces).first(where: { $0.channel == channel })?.range.lowerBound else { return }
         for edit in restore(Passage(text, origin: channel.origin, isASCII: false)) {
             let absolute = edit.range.lowerBound + start..<edit.range.upperBound + start
@@ -342,13 +351,17 @@ struct StreamGate {
         var out: [ByteBuffer] = []
         while head < queue.count {
             let held = queue[head]
-            if !held.isDropped && !isAsynchronous && !held.pieces.allSatisfy({ $0.range.upperBound <= (holds[$0.channel]?.cleared ?? 0) }) { break }
+            if !held.isDropped && !isAsynchronous && !held.pieces.allSatisfy({ $0.range.upperBound <= (holds[$0.channel]?.cleared ?? 0) }) {
+                break
+            }
             head += 1
             if held.isDropped { continue }
             var edits = held.edits
             if let document = held.document {
                 for (choice, results) in held.annotations {
-                    if let node = choiceNode(choice, of: document) { AnswerEditor.annotate("content_filter_results", results, in: node, of: document, &edits) }
+                    if let node = choiceNode(choice, of: document) {
+                        AnswerEditor.annotate("content_filter_results", results, in: node, of: document, &edits)
+                    }
                 }
             }
             let bytes = held.own ?? StreamGate.bytes(of: held.event, edits: edits)
@@ -394,7 +407,8 @@ struct StreamGate {
         finishReason = "content_filter"
         // What was cleared before the offence may still go; the rest of this choice never does.
         for index in head..<queue.count
-        where queue[index].pieces.contains(where: { $0.channel.index == choice && $0.range.upperBound > (holds[$0.channel]?.cleared ?? 0) }) {
+        where queue[index].pieces.contains(where: { $0.channel.index == choice && $0.range.upperBound > (holds[$0.channel]?.cleared ?? 0) })
+        {
             queue[index].isDropped = true
         }
         let results = Annotations.results(findings[choice] ?? findings[-1] ?? [], policy: policy, direction: .completion)
@@ -404,7 +418,9 @@ struct StreamGate {
             if blockedChoices.count >= configuration.choices {
                 isTerminated = true
                 // Whatever else is held belongs to nobody any more.
-                for index in head..<queue.count where queue[index].own == nil && !queue[index].pieces.isEmpty { queue[index].isDropped = queue[index].isDropped || !isClear(queue[index]) }
+                for index in head..<queue.count where queue[index].own == nil && !queue[index].pieces.isEmpty {
+                    queue[index].isDropped = queue[index].isDropped || !isClear(queue[index])
+                }
                 var done = own(ByteBuffer(string: "data: [DONE]\n\n"))
                 done.isLast = true
                 queue.append(done)
@@ -483,10 +499,12 @@ struct StreamGate {
             var edits = JSONEdits()
             AnswerEditor.blockResponse(0, of: inner, &edits)
             AnswerEditor.annotateResponse(
-                AnswerEditor.contentFilters(prompt: configuration.promptResults, completion: results, isBlocked: true), in: 0, of: inner, &edits)
+                AnswerEditor.contentFilters(prompt: configuration.promptResults, completion: results, isBlocked: true), in: 0, of: inner,
+                &edits)
             json.raw(edits.apply(to: inner.bytes))
         } else {
-            json.raw("{\"object\":\"response\",\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"},\"output\":[]}")
+            json.raw(
+                "{\"object\":\"response\",\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"},\"output\":[]}")
         }
         json.endObject()
         return StreamGate.event(json.buffer, named: "response.incomplete")
@@ -496,7 +514,10 @@ struct StreamGate {
 
     /// What our own events repeat of the upstream's (ids, names): only from events that were read and found fit to pass.
     private mutating func noteTemplate(_ document: JSONDocument) {
-        if template == nil || (configuration.dialect != .responses && document.member("id", of: 0).map { document.nodes[$0].end > document.nodes[$0].start } == true && createdID == nil) {
+        if template == nil
+            || (configuration.dialect != .responses
+                && document.member("id", of: 0).map { document.nodes[$0].end > document.nodes[$0].start } == true && createdID == nil)
+        {
             template = document
         }
         if createdID == nil {
@@ -514,7 +535,8 @@ struct StreamGate {
             guard type == "response.created" || isEnd else { return }
             let completion = isEnd ? Annotations.results(findings.values.flatMap { $0 }, policy: policy, direction: .completion) : nil
             AnswerEditor.annotateResponse(
-                AnswerEditor.contentFilters(prompt: results, completion: completion, isBlocked: wasBlocked), in: response, of: document, &held.edits)
+                AnswerEditor.contentFilters(prompt: results, completion: completion, isBlocked: wasBlocked), in: response, of: document,
+                &held.edits)
             return
         }
         guard isFirst else { return }
@@ -522,7 +544,8 @@ struct StreamGate {
         if document.member("prompt_filter_results", of: 0) != nil {
             AnswerEditor.annotatePrompt(results, of: document, &held.edits)
         } else {
-            var data = ByteBuffer(string: "{\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",\"prompt_filter_results\":")
+            var data = ByteBuffer(
+                string: "{\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",\"prompt_filter_results\":")
             data.writeImmutableBuffer(AnswerEditor.promptResults(results))
             data.writeStaticString("}")
             queue.append(own(StreamGate.event(data)))
@@ -534,9 +557,11 @@ struct StreamGate {
         guard policy.annotates, configuration.dialect != .responses else { return }
         for index in head..<queue.count where queue[index].annotations[channel.index] == nil {
             guard let document = queue[index].document,
-                queue[index].pieces.contains(where: { $0.channel == channel && $0.range.overlaps(range) }), choiceNode(channel.index, of: document) != nil
+                queue[index].pieces.contains(where: { $0.channel == channel && $0.range.overlaps(range) }),
+                choiceNode(channel.index, of: document) != nil
             else { continue }
-            queue[index].annotations[channel.index] = Annotations.results(findings[channel.index] ?? [], policy: policy, direction: .completion)
+            queue[index].annotations[channel.index] = Annotations.results(
+                findings[channel.index] ?? [], policy: policy, direction: .completion)
             return
         }
     }
@@ -574,7 +599,9 @@ struct StreamGate {
         guard configuration.dialect != .responses, let choices = document.member("choices", of: 0) else { return }
         var reason: String?
         document.forEachElement(of: choices) { _, value in
-            if let node = document.member("finish_reason", of: value), document.nodes[node].kind == .string { reason = document.string(node) }
+            if let node = document.member("finish_reason", of: value), document.nodes[node].kind == .string {
+                reason = document.string(node)
+            }
             if let delta = document.member("delta", of: value), let content = document.member("content", of: delta) {
                 completionBytes += document.nodes[content].end - document.nodes[content].start
             }
@@ -655,7 +682,9 @@ struct StreamGate {
 
     private func responsesChannel(_ channel: ChannelKey, _ document: JSONDocument) -> ChannelKey {
         let item = document.member("output_index", of: 0).flatMap(document.integer) ?? 0
-        let part = document.member("content_index", of: 0).flatMap(document.integer) ?? document.member("summary_index", of: 0).flatMap(document.integer) ?? 0
+        let part =
+            document.member("content_index", of: 0).flatMap(document.integer) ?? document.member("summary_index", of: 0).flatMap(
+                document.integer) ?? 0
         return ChannelKey(index: item, part: part, field: channel.field, origin: channel.origin)
     }
 

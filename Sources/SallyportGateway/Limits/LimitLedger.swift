@@ -40,7 +40,9 @@ package final class LimitLedger: Sendable {
 
     /// Why a call may not go on now.
     package struct Refusal: Error, Sendable {
-        package enum Kind: String, Sendable { case requestsPerMinute, tokensPerMinute, tokensPerDay, tokensPerMonth, costPerDay, costPerMonth }
+        package enum Kind: String, Sendable {
+            case requestsPerMinute, tokensPerMinute, tokensPerDay, tokensPerMonth, costPerDay, costPerMonth
+        }
         package let kind: Kind
         package let scope: String
         package let retryAfter: Duration
@@ -88,7 +90,9 @@ package final class LimitLedger: Sendable {
         let result: Result<Reservation, Refusal> = state.withLockedValue { state in
             state.turn(to: date)
             for scope in scopes {
-                if let refusal = state.refusal(scope, tokens: tokens, cost: costMicros, minute: minute, untilMinute, now, date) { return .failure(refusal) }
+                if let refusal = state.refusal(scope, tokens: tokens, cost: costMicros, minute: minute, untilMinute, now, date) {
+                    return .failure(refusal)
+                }
             }
             var status = Status()
             for scope in scopes {
@@ -99,7 +103,8 @@ package final class LimitLedger: Sendable {
             status.resetSeconds = Int(60 - now % 60)
             return .success(
                 Reservation(
-                    scopes: scopes, tokens: tokens, costMicros: costMicros, minute: minute, day: date.day, month: date.month, status: status))
+                    scopes: scopes, tokens: tokens, costMicros: costMicros, minute: minute, day: date.day, month: date.month, status: status
+                ))
         }
         return try result.get()
     }
@@ -201,9 +206,15 @@ extension LimitLedger.State {
         if let limit = limits.requestsPerMinute, (used?.requests ?? 0) + 1 > limit { return over(.requestsPerMinute, untilMinute) }
         if let limit = limits.tokensPerMinute, (used?.tokens ?? 0) + tokens > limit { return over(.tokensPerMinute, untilMinute) }
         if let limit = limits.tokensPerDay, (days[scope.name]?.tokens ?? 0) + tokens > limit { return over(.tokensPerDay, untilDay) }
-        if let limit = limits.tokensPerMonth, (months[scope.name]?.tokens ?? 0) + tokens > limit { return over(.tokensPerMonth, untilMonth) }
-        if let limit = limits.costPerDayMicros, (days[scope.name]?.costMicros ?? 0) > limit - min(cost, limit) { return over(.costPerDay, untilDay) }
-        if let limit = limits.costPerMonthMicros, (months[scope.name]?.costMicros ?? 0) > limit - min(cost, limit) { return over(.costPerMonth, untilMonth) }
+        if let limit = limits.tokensPerMonth, (months[scope.name]?.tokens ?? 0) + tokens > limit {
+            return over(.tokensPerMonth, untilMonth)
+        }
+        if let limit = limits.costPerDayMicros, (days[scope.name]?.costMicros ?? 0) > limit - min(cost, limit) {
+            return over(.costPerDay, untilDay)
+        }
+        if let limit = limits.costPerMonthMicros, (months[scope.name]?.costMicros ?? 0) > limit - min(cost, limit) {
+            return over(.costPerMonth, untilMonth)
+        }
         return nil
     }
 

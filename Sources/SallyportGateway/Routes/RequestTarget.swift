@@ -42,7 +42,9 @@ enum RequestTarget {
         default: break
         }
         let spelled = "/" + segments.joined(separator: "/")
-        for service in services where service.paths.contains(where: { spelled == $0 || spelled.hasPrefix($0 + "/") }) { return .service(service) }
+        for service in services where service.paths.contains(where: { spelled == $0 || spelled.hasPrefix($0 + "/") }) {
+            return .service(service)
+        }
         return .unknown(isMethod: false)
     }
 
@@ -68,7 +70,8 @@ enum RequestTarget {
             return .unknown(isMethod: !RouteTable.allows(path: rest).isEmpty)
         }
         let versions = path.query.filter { $0.name == "api-version" }
-        guard versions.count <= 1, versions.first.map({ ["v1", "preview", "latest"].contains($0.value) || RouteTable.apiVersions.contains($0.value) }) ?? true
+        guard versions.count <= 1,
+            versions.first.map({ ["v1", "preview", "latest"].contains($0.value) || RouteTable.apiVersions.contains($0.value) }) ?? true
         else { throw Fault(.unsupportedAPIVersion, "Resource not found") }
         return .openAI(operation, form: .v1, deployment: nil, ids: ids(operation, rest))
     }

@@ -12,12 +12,14 @@ enum RouteTable {
             .completions, "POST", "completions", deployment: true, body: .json(Shapes.completionsRequest),
             answer: .stream(.completions, Shapes.completionsAnswer)),
         Operation(
-            .embeddings, "POST", "embeddings", deployment: true, body: .json(Shapes.embeddingsRequest), answer: .json(Shapes.embeddingsAnswer)),
+            .embeddings, "POST", "embeddings", deployment: true, body: .json(Shapes.embeddingsRequest),
+            answer: .json(Shapes.embeddingsAnswer)),
     ]
 
     private static let responses = [
         Operation(
-            .responsesCreate, "POST", "responses", body: .json(Shapes.responsesRequest), answer: .stream(.responses, Shapes.responsesAnswer),
+            .responsesCreate, "POST", "responses", body: .json(Shapes.responsesRequest),
+            answer: .stream(.responses, Shapes.responsesAnswer),
             creates: .response),
         Operation(.responsesGet, "GET", "responses/*", answer: .stream(.responses, Shapes.responsesAnswer), resource: .response),
         Operation(.responsesDelete, "DELETE", "responses/*", resource: .response),
@@ -39,7 +41,8 @@ enum RouteTable {
             .transcriptions, "POST", "audio/transcriptions", deployment: true, body: .multipart,
             answer: .transcript(Shapes.transcriptionAnswer)),
         Operation(
-            .translations, "POST", "audio/translations", deployment: true, body: .multipart, answer: .transcript(Shapes.transcriptionAnswer)),
+            .translations, "POST", "audio/translations", deployment: true, body: .multipart, answer: .transcript(Shapes.transcriptionAnswer)
+        ),
         Operation(.speech, "POST", "audio/speech", deployment: true, body: .json(Shapes.speechRequest), answer: .generatedAudio),
     ]
 
@@ -97,9 +100,11 @@ enum RouteTable {
 
     /// The api-versions of the classic form (learn.microsoft.com, API lifecycle); an unknown one is 404 as in the service.
     static let apiVersions: Set<String> = [
-        "2022-12-01", "2023-03-15-preview", "2023-05-15", "2023-06-01-preview", "2023-07-01-preview", "2023-08-01-preview", "2023-09-01-preview",
+        "2022-12-01", "2023-03-15-preview", "2023-05-15", "2023-06-01-preview", "2023-07-01-preview", "2023-08-01-preview",
+        "2023-09-01-preview",
         "2023-10-01-preview", "2023-12-01-preview", "2024-02-01", "2024-02-15-preview", "2024-03-01-preview", "2024-04-01-preview",
-        "2024-05-01-preview", "2024-06-01", "2024-07-01-preview", "2024-08-01-preview", "2024-09-01-preview", "2024-10-01-preview", "2024-10-21",
+        "2024-05-01-preview", "2024-06-01", "2024-07-01-preview", "2024-08-01-preview", "2024-09-01-preview", "2024-10-01-preview",
+        "2024-10-21",
         "2024-12-01-preview", "2025-01-01-preview", "2025-02-01-preview", "2025-03-01-preview", "2025-04-01-preview",
     ]
 

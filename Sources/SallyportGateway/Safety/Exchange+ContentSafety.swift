@@ -29,7 +29,9 @@ extension Exchange {
         if segments == ["text:analyze"], head.method == .POST { return try analyzeText(principal) }
         guard segments.count >= 2, segments[0] == "text", segments[1] == "blocklists" else { throw Fault.resourceNotFound }
         guard principal.roles.contains(.safetyOperator) else {
-            throw Fault.lacks("Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/write", for: "\(head.method.rawValue) /contentsafety/text/blocklists")
+            throw Fault.lacks(
+                "Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/write",
+                for: "\(head.method.rawValue) /contentsafety/text/blocklists")
         }
         summary.operation = "ContentSafety_Blocklists"
         let operations = runtime.parts.blocklistOperations
@@ -111,7 +113,8 @@ extension Exchange {
             guard method == "GET" else { throw Fault(.methodNotAllowed, "This path does not answer to \(method).") }
             return {
                 let found = try operations.lists(of: tenant, page: page)
-                return Answer(body: SafetyJSON.page(found, next: { "\(origin)\(base)?api-version=\(version)&\($0)" }) { SafetyJSON.write($0, &$1) })
+                return Answer(
+                    body: SafetyJSON.page(found, next: { "\(origin)\(base)?api-version=\(version)&\($0)" }) { SafetyJSON.write($0, &$1) })
             }
         }
         let (name, action) = Exchange.split(rest[0])
@@ -122,7 +125,9 @@ extension Exchange {
             return {
                 let found = try operations.items(of: name, tenant: tenant, page: page)
                 return Answer(
-                    body: SafetyJSON.page(found, next: { "\(origin)\(base)/\(PercentEncoding.segment(name))/blocklistItems?api-version=\(version)&\($0)" }) {
+                    body: SafetyJSON.page(
+                        found, next: { "\(origin)\(base)/\(PercentEncoding.segment(name))/blocklistItems?api-version=\(version)&\($0)" }
+                    ) {
                         SafetyJSON.write($0, &$1)
                     })
             }
@@ -132,7 +137,9 @@ extension Exchange {
         return { Answer(body: SafetyJSON.one(try operations.item(id, of: name, tenant: tenant)) { SafetyJSON.write($0, &$1) }) }
     }
 
-    private func listWork(_ method: String, _ name: String, _ operations: BlocklistOperations, _ tenant: TenantID) throws -> @Sendable () throws -> Answer {
+    private func listWork(_ method: String, _ name: String, _ operations: BlocklistOperations, _ tenant: TenantID) throws
+        -> @Sendable () throws -> Answer
+    {
         switch method {
         case "GET": return { Answer(body: SafetyJSON.one(try operations.list(name, of: tenant)) { SafetyJSON.write($0, &$1) }) }
         case "DELETE":
@@ -155,7 +162,9 @@ extension Exchange {
         }
     }
 
-    private func itemsWork(_ action: String, _ name: String, _ operations: BlocklistOperations, _ tenant: TenantID) throws -> @Sendable () throws -> Answer {
+    private func itemsWork(_ action: String, _ name: String, _ operations: BlocklistOperations, _ tenant: TenantID) throws
+        -> @Sendable () throws -> Answer
+    {
         let document = try object()
         switch action {
         case "addOrUpdateBlocklistItems":
@@ -163,15 +172,21 @@ extension Exchange {
             let array = try list("blocklistItems", of: document)
             try document.forEachElement(of: array) { position, item in
                 let field = "blocklistItems[\(position)]"
-                guard document.nodes[item].kind == .object else { throw Fault(.invalidRequest, "'\(field)' must be an object.", param: field) }
-                guard let text = document.member("text", of: item) else { throw Fault(.invalidRequest, "'\(field).text' is required.", param: field) }
+                guard document.nodes[item].kind == .object else {
+                    throw Fault(.invalidRequest, "'\(field)' must be an object.", param: field)
+                }
+                guard let text = document.member("text", of: item) else {
+                    throw Fault(.invalidRequest, "'\(field).text' is required.", param: field)
+                }
                 var description: String?
                 if let node = document.member("description", of: item), document.nodes[node].kind != .null {
                     description = try string(node, "\(field).description", of: document)
                 }
                 var isRegex = false
                 if let node = document.member("isRegex", of: item), document.nodes[node].kind != .null {
-                    guard let value = document.bool(node) else { throw Fault(.invalidRequest, "'\(field).isRegex' must be a boolean.", param: field) }
+                    guard let value = document.bool(node) else {
+                        throw Fault(.invalidRequest, "'\(field).isRegex' must be a boolean.", param: field)
+                    }
                     isRegex = value
                 }
                 items.append(.init(text: try string(text, "\(field).text", of: document), description: description, isRegex: isRegex))
@@ -213,22 +228,31 @@ extension Exchange {
     private func analyzeText(_ principal: Principal) throws {
         summary.operation = "ContentSafety_AnalyzeText"
         guard !principal.roles.isDisjoint(with: [.modelUser, .safetyOperator]) else {
-            throw Fault.lacks("Microsoft.CognitiveServices/accounts/ContentSafety/text:analyze/action", for: "POST /contentsafety/text:analyze")
+            throw Fault.lacks(
+                "Microsoft.CognitiveServices/accounts/ContentSafety/text:analyze/action", for: "POST /contentsafety/text:analyze")
         }
         let document = try object()
-        guard let textNode = document.member("text", of: 0) else { throw Fault(.invalidRequest, "The field 'text' is required.", param: "text") }
+        guard let textNode = document.member("text", of: 0) else {
+            throw Fault(.invalidRequest, "The field 'text' is required.", param: "text")
+        }
         let text = document.text(textNode)
-        guard document.nodes[textNode].kind == .string else { throw Fault(.invalidRequest, "The field 'text' must be a string.", param: "text") }
+        guard document.nodes[textNode].kind == .string else {
+            throw Fault(.invalidRequest, "The field 'text' must be a string.", param: "text")
+        }
         let passage = Passage(text.bytes, origin: .user, isASCII: text.isASCII)
         guard passage.codePoints(in: 0..<passage.count) <= 10_000 else {
             throw Fault(.invalidRequest, "The field 'text' is longer than 10000 characters.", param: "text")
         }
         var names: [String] = []
         if let array = document.member("blocklistNames", of: 0), document.nodes[array].kind != .null {
-            try document.forEachElement(of: try list("blocklistNames", of: document)) { names.append(try string($1, "blocklistNames[\($0)]", of: document)) }
+            try document.forEachElement(of: try list("blocklistNames", of: document)) {
+                names.append(try string($1, "blocklistNames[\($0)]", of: document))
+            }
         }
         var wantsCategories = true
-        if let array = document.member("categories", of: 0), document.nodes[array].kind == .array, document.nodes[array].next == array + 1 { wantsCategories = false }
+        if let array = document.member("categories", of: 0), document.nodes[array].kind == .array, document.nodes[array].next == array + 1 {
+            wantsCategories = false
+        }
         let halts = document.member("haltOnBlocklistHit", of: 0).flatMap(document.bool) ?? false
         let (library, tenant, wanted, asksHarm) = (runtime.parts.blocklists, principal.tenant, names, wantsCategories)
         runtime.parts.pool.runIfActive(eventLoop: eventLoop) {

@@ -37,9 +37,12 @@ extension Exchange {
         let showsStatistics = path?.queryValue("showStats") == "true"
         do {
             let document = try JSONDocument(parsing: body)
-            guard document.nodes[0].kind == .object else { throw Refusal(inner: "InvalidRequestBodyFormat", message: "The request body must be a JSON object.", target: nil) }
+            guard document.nodes[0].kind == .object else {
+                throw Refusal(inner: "InvalidRequestBodyFormat", message: "The request body must be a JSON object.", target: nil)
+            }
             guard let kind = document.member("kind", of: 0).flatMap(document.string), kind == "PiiEntityRecognition" else {
-                throw Refusal(inner: "InvalidParameterValue", message: "Only the kind 'PiiEntityRecognition' is served here.", target: "kind")
+                throw Refusal(
+                    inner: "InvalidParameterValue", message: "Only the kind 'PiiEntityRecognition' is served here.", target: "kind")
             }
             let documents = try Exchange.documents(in: document)
             let analysis = runtime.parts.personalData
@@ -52,7 +55,9 @@ extension Exchange {
             }.assumeIsolated().whenComplete { [self] result in
                 continuing {
                     let body: ByteBuffer
-                    do { body = try result.get() } catch { throw Fault(.guardUnavailable, "The analysis could not be completed. Please retry.", cause: error) }
+                    do { body = try result.get() } catch {
+                        throw Fault(.guardUnavailable, "The analysis could not be completed. Please retry.", cause: error)
+                    }
                     answerStatus = 200
                     summary.status = 200
                     finish(body, type: "application/json")
@@ -94,7 +99,8 @@ extension Exchange {
     // MARK: Reading
 
     private static func documents(in body: JSONDocument) throws -> [Document] {
-        guard let input = body.member("analysisInput", of: 0), let list = body.member("documents", of: input), body.nodes[list].kind == .array,
+        guard let input = body.member("analysisInput", of: 0), let list = body.member("documents", of: input),
+            body.nodes[list].kind == .array,
             body.nodes[list].next > list + 1
         else { throw Refusal(inner: "MissingInputDocuments", message: "Missing input documents.", target: "analysisInput.documents") }
         var documents: [Document] = []
@@ -104,14 +110,18 @@ extension Exchange {
             guard let id = body.member("id", of: value).flatMap(body.string), !id.isEmpty else {
                 throw Refusal(inner: "InvalidDocument", message: "A document's 'id' is missing or empty.", target: target)
             }
-            guard ids.insert(id).inserted else { throw Refusal(inner: "InvalidDocument", message: "Two documents have the same 'id'.", target: target) }
+            guard ids.insert(id).inserted else {
+                throw Refusal(inner: "InvalidDocument", message: "Two documents have the same 'id'.", target: target)
+            }
             guard let text = body.member("text", of: value), body.nodes[text].kind == .string, let string = body.string(text) else {
                 throw Refusal(inner: "InvalidDocument", message: "A document's 'text' is missing.", target: target)
             }
             documents.append(Document(id: id, text: string, language: body.member("language", of: value).flatMap(body.string)))
         }
         guard documents.count <= maximumDocuments else {
-            throw Refusal(inner: "InvalidDocumentBatch", message: "Batch request contains too many records. Max \(maximumDocuments) records are permitted.", target: nil)
+            throw Refusal(
+                inner: "InvalidDocumentBatch",
+                message: "Batch request contains too many records. Max \(maximumDocuments) records are permitted.", target: nil)
         }
         return documents
     }
@@ -122,11 +132,15 @@ extension Exchange {
         func text(_ name: StaticString, of object: Int) -> String? { body.member(name, of: object).flatMap(body.string) }
         func texts(_ name: StaticString, of object: Int) -> [String] {
             var found: [String] = []
-            if let list = body.member(name, of: object) { body.forEachElement(of: list) { _, value in if let text = body.string(value) { found.append(text) } } }
+            if let list = body.member(name, of: object) {
+                body.forEachElement(of: list) { _, value in if let text = body.string(value) { found.append(text) } }
+            }
             return found
         }
         if let model = text("modelVersion", of: node), model != "latest", model != personalDataModel {
-            throw Refusal(inner: "ModelVersionIncorrect", message: "Only the model version 'latest' is served here.", target: "parameters.modelVersion")
+            throw Refusal(
+                inner: "ModelVersionIncorrect", message: "Only the model version 'latest' is served here.",
+                target: "parameters.modelVersion")
         }
         parameters.domain = text("domain", of: node) ?? parameters.domain
         parameters.stringIndexType = text("stringIndexType", of: node) ?? parameters.stringIndexType
@@ -137,20 +151,29 @@ extension Exchange {
             PersonalDataParameters.RedactionPolicy(
                 policyKind: text("policyKind", of: value) ?? "characterMask", redactionCharacter: text("redactionCharacter", of: value),
                 unmaskLength: max(0, min(10_000, body.member("unmaskLength", of: value).flatMap(body.integer) ?? 0)),
-                unmaskFromEnd: body.member("unmaskFromEnd", of: value).flatMap(body.bool) ?? true, entityTypes: texts("entityTypes", of: value),
+                unmaskFromEnd: body.member("unmaskFromEnd", of: value).flatMap(body.bool) ?? true,
+                entityTypes: texts("entityTypes", of: value),
                 isDefault: body.member("isDefault", of: value).flatMap(body.bool) ?? false)
         }
-        if let value = body.member("redactionPolicy", of: node), body.nodes[value].kind == .object { parameters.redactionPolicies.append(policy(value)) }
-        if let list = body.member("redactionPolicies", of: node) { body.forEachElement(of: list) { _, value in parameters.redactionPolicies.append(policy(value)) } }
+        if let value = body.member("redactionPolicy", of: node), body.nodes[value].kind == .object {
+            parameters.redactionPolicies.append(policy(value))
+        }
+        if let list = body.member("redactionPolicies", of: node) {
+            body.forEachElement(of: list) { _, value in parameters.redactionPolicies.append(policy(value)) }
+        }
         if let value = body.member("valueExclusionPolicy", of: node) {
             parameters.valueExclusionPolicy = .init(
-                caseSensitive: body.member("caseSensitive", of: value).flatMap(body.bool) ?? true, excludedValues: texts("excludedValues", of: value))
+                caseSensitive: body.member("caseSensitive", of: value).flatMap(body.bool) ?? true,
+                excludedValues: texts("excludedValues", of: value))
         }
         if let value = body.member("confidenceScoreThreshold", of: node) {
-            var threshold = PersonalDataParameters.ConfidenceScoreThreshold(default: body.member("default", of: value).flatMap(body.double) ?? 0)
+            var threshold = PersonalDataParameters.ConfidenceScoreThreshold(
+                default: body.member("default", of: value).flatMap(body.double) ?? 0)
             if let list = body.member("overrides", of: value) {
                 body.forEachElement(of: list) { _, entry in
-                    guard let entity = text("entity", of: entry), let score = body.member("value", of: entry).flatMap(body.double) else { return }
+                    guard let entity = text("entity", of: entry), let score = body.member("value", of: entry).flatMap(body.double) else {
+                        return
+                    }
                     threshold.overrides.append(.init(entity: entity, value: score, language: text("language", of: entry)))
                 }
             }
@@ -161,7 +184,9 @@ extension Exchange {
                 guard let type = text("entityType", of: entry) else { return }
                 var words: [String] = []
                 if let synonyms = body.member("synonyms", of: entry) {
-                    body.forEachElement(of: synonyms) { _, value in if let word = body.string(value) ?? text("synonym", of: value) { words.append(word) } }
+                    body.forEachElement(of: synonyms) { _, value in
+                        if let word = body.string(value) ?? text("synonym", of: value) { words.append(word) }
+                    }
                 }
                 parameters.entitySynonyms.append(.init(entityType: type, synonyms: words))
             }

@@ -117,7 +117,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
         var size = head.uri.utf8.count
         for (name, value) in head.headers { size += name.utf8.count + value.utf8.count + 4 }
         if size > runtime.snapshot.configuration.maximumHeaderBytes {
-            return exchange.refuse(Fault(.headersTooLarge, "The request's header fields are larger than is accepted here."), bodyIsUnread: true)
+            return exchange.refuse(
+                Fault(.headersTooLarge, "The request's header fields are larger than is accepted here."), bodyIsUnread: true)
         }
         // RFC 9112, section 3.2: exactly one Host, or nobody knows whom the request is for.
         if head.headers[canonicalForm: "host"].count != 1, head.version.minor >= 1 {
@@ -184,7 +185,9 @@ extension DataPlaneHandler: ExchangeResponder {
         guard let context else { return }
         var headers = headers
         if !keepsAlive { headers.replaceOrAdd(name: "connection", value: "close") }
-        context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers))), promise: nil)
+        context.write(
+            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers))),
+            promise: nil)
     }
 
     func writeBody(_ bytes: ByteBuffer) { context?.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil) }

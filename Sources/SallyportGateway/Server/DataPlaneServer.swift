@@ -88,7 +88,9 @@ private final class MetricsHandler: ChannelInboundHandler {
             var headers = HTTPHeaders()
             headers.add(name: "content-type", value: isFound ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain")
             headers.add(name: "content-length", value: "\(body.readableBytes)")
-            context.write(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: isFound ? .ok : .notFound, headers: headers))), promise: nil)
+            context.write(
+                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: isFound ? .ok : .notFound, headers: headers))),
+                promise: nil)
             context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         }

@@ -38,9 +38,11 @@ package final class GatewaySnapshot: Sendable {
     /// The policy of calls without a deployment (files, batches, vector stores): what they make can be used with any deployment that the
     /// caller may use there, so it must satisfy the policies of all of them.
     func resourcePolicy(selected: String?, for principal: Principal, at upstream: UpstreamID?) throws -> GuardPolicy {
-        let floors = Set(deployments.values.filter { deployment in
-            principal.mayUse(deployment.id) && deployment.targets.contains { $0.upstream == upstream }
-        }.map(\.policy)).sorted()
+        let floors = Set(
+            deployments.values.filter { deployment in
+                principal.mayUse(deployment.id) && deployment.targets.contains { $0.upstream == upstream }
+            }.map(\.policy)
+        ).sorted()
         var combined = try policy(floor: floors.first ?? "Default", selected: selected, by: principal)
         for floor in floors.dropFirst() { combined = combined.tightened(by: try policy(floor: floor, selected: nil, by: principal)) }
         return combined

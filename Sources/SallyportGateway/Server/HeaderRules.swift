@@ -4,7 +4,8 @@ import SallyportCore
 /// Which header fields pass, each way. What is not listed stays here: credentials, cookies, identity and routing headers above all.
 enum HeaderRules {
     private static let upstreamward: Set<String> = [
-        "content-type", "accept", "openai-beta", "aoai-evals", "aoai-copy-ft-checkpoints", "x-ms-client-request-id", "user-agent", "if-match",
+        "content-type", "accept", "openai-beta", "aoai-evals", "aoai-copy-ft-checkpoints", "x-ms-client-request-id", "user-agent",
+        "if-match",
         "if-none-match", "prefer", "operation-id",
     ]
     private static let callerward: Set<String> = [
@@ -79,7 +80,9 @@ struct TraceContext: Sendable {
     private static func parse(_ header: String) -> (String, String, UInt8)? {
         let bytes = Array(header.utf8)
         guard bytes.count >= 55, bytes[2] == 0x2D, bytes[35] == 0x2D, bytes[52] == 0x2D, bytes[0...1] != [0x66, 0x66],
-            (bytes[0...1] + bytes[3..<35] + bytes[36..<52] + bytes[53..<55]).allSatisfy({ ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66) }),
+            (bytes[0...1] + bytes[3..<35] + bytes[36..<52] + bytes[53..<55]).allSatisfy({
+                ($0 >= 0x30 && $0 <= 0x39) || ($0 >= 0x61 && $0 <= 0x66)
+            }),
             bytes[3..<35].contains(where: { $0 != 0x30 }), bytes[36..<52].contains(where: { $0 != 0x30 })
         else { return nil }
         let text = { (range: Range<Int>) in String(decoding: bytes[range], as: UTF8.self) }

@@ -43,7 +43,9 @@ package final class OwnershipLedger: Sendable {
     /// The ids of one kind that the caller may see.
     func ids(of kind: OwnedResource, for principal: Principal, on eventLoop: any EventLoop) -> EventLoopFuture<Set<String>> {
         pool.runIfActive(eventLoop: eventLoop) { [store] in
-            Set(try store.ownerships(of: kind, tenant: principal.tenant, project: principal.project).filter { $0.belongs(to: principal) }.map(\.id))
+            Set(
+                try store.ownerships(of: kind, tenant: principal.tenant, project: principal.project).filter { $0.belongs(to: principal) }
+                    .map(\.id))
         }
     }
 

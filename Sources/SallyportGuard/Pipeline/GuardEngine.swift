@@ -173,7 +173,8 @@ package struct GuardEngine: Sendable {
         let start = NIODeadline.now()
         do {
             for finding in try detector.findings(in: layer.passage, hits: hits) {
-                decide(finding.moved(to: layer.map.original(finding.range)), in: layer.kind, layer.passage, context.policy, &verdict, &decided)
+                decide(
+                    finding.moved(to: layer.map.original(finding.range)), in: layer.kind, layer.passage, context.policy, &verdict, &decided)
             }
         } catch {
             fail(detector.id, .failed, context.policy, &verdict)

@@ -23,7 +23,9 @@ enum Replacement {
                 next += 1
             }
             let clamped = range.clamped(to: 0..<passage.count)
-            if !clamped.isEmpty { edits.append(TextEdit(range: clamped, replacement: bytes(for: leader, over: clamped, in: passage, mint: mint))) }
+            if !clamped.isEmpty {
+                edits.append(TextEdit(range: clamped, replacement: bytes(for: leader, over: clamped, in: passage, mint: mint)))
+            }
             index = next
         }
         return edits

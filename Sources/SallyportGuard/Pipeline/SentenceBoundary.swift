@@ -40,7 +40,8 @@ enum SentenceBoundary {
             index -= 1
             let byte = bytes[index]
             if byte == 0x20 || byte == 0x0A || byte == 0x09 { return true }
-            if isDigit(byte) || byte == 0x40 || byte == 0x3A || byte == 0x2F || byte == 0x5F || byte == 0x3D || byte == 0x2D || byte == 0x2E {
+            if isDigit(byte) || byte == 0x40 || byte == 0x3A || byte == 0x2F || byte == 0x5F || byte == 0x3D || byte == 0x2D || byte == 0x2E
+            {
                 return false
             }
         }

@@ -71,7 +71,9 @@ package struct StreamHold: Sendable {
             }
         }
         // Nothing from the offending sentence on may go.
-        let offences = verdict.findings.filter { $0.action == .block && $0.mode == .enforce && absolute($0.finding.range).upperBound > cleared }
+        let offences = verdict.findings.filter {
+            $0.action == .block && $0.mode == .enforce && absolute($0.finding.range).upperBound > cleared
+        }
         if let first = offences.map({ absolute($0.finding.range).lowerBound }).min() { cut = sentenceStart(before: min(first, cut)) }
         var release = Release(cleared: cut, action: verdict.action)
         release.findings = verdict.findings.filter {

@@ -14,7 +14,9 @@ extension GuardPolicy {
             Rule(.output, names: exfiltration, direction: .completion, minimumConfidence: 0.75, action: .redact),
             Rule(.output, names: ["canary"], direction: .completion, minimumConfidence: 0.5, action: .block),
             Rule(.output, direction: .completion, minimumConfidence: 0.5, action: .annotate),
-            Rule(.invisible, names: ["tag-characters", "variation-selectors"], direction: .completion, minimumConfidence: 0.5, action: .redact),
+            Rule(
+                .invisible, names: ["tag-characters", "variation-selectors"], direction: .completion, minimumConfidence: 0.5,
+                action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
         ],
         uninspectable: generatedMedia)
@@ -32,7 +34,8 @@ extension GuardPolicy {
             Rule(.invisible, names: ["tag-characters", "variation-selectors"], direction: .prompt, minimumConfidence: 0.5, action: .block),
             Rule(.invisible, names: ["bidi-control"], direction: .prompt, minimumConfidence: 0.75, action: .block),
             Rule(
-                .invisible, names: ["tag-characters", "variation-selectors", "zero-width", "bidi-control", "filler"], direction: .completion,
+                .invisible, names: ["tag-characters", "variation-selectors", "zero-width", "bidi-control", "filler"],
+                direction: .completion,
                 minimumConfidence: 0.75, action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
         ],
@@ -43,12 +46,18 @@ extension GuardPolicy {
     /// Numbers whose loss does direct harm, as Azure AI Language spells their categories.
     private static let highRisk: Set<String> = [
         "CreditCardNumber", "EUDebitCardNumber", "InternationalBankingAccountNumber", "ABARoutingNumber", "USSocialSecurityNumber",
-        "USIndividualTaxpayerIdentification", "UKNationalHealthNumber", "UKNationalInsuranceNumber", "PLNationalID", "DETaxIdentificationNumber",
-        "FRSocialSecurityNumber", "ESDNI", "ITFiscalCode", "NLCitizensServiceNumber", "BENationalNumber", "SENationalID", "NOIdentityNumber",
+        "USIndividualTaxpayerIdentification", "UKNationalHealthNumber", "UKNationalInsuranceNumber", "PLNationalID",
+        "DETaxIdentificationNumber",
+        "FRSocialSecurityNumber", "ESDNI", "ITFiscalCode", "NLCitizensServiceNumber", "BENationalNumber", "SENationalID",
+        "NOIdentityNumber",
         "FINationalID", "DKPersonalIdentificationNumber", "BRCPFNumber", "CNResidentIdentityCardNumber", "INUniqueIdentificationNumber",
-        "KRResidentRegistrationNumber", "TRNationalIdentificationNumber", "CASocialInsuranceNumber", "AUTaxFileNumber", "ZAIdentificationNumber",
-        "HRPersonalIdentificationNumber", "ROPersonalNumericalCode", "BGUniformCivilNumber", "CHSocialSecurityNumber", "PTTaxIdentificationNumber",
+        "KRResidentRegistrationNumber", "TRNationalIdentificationNumber", "CASocialInsuranceNumber", "AUTaxFileNumber",
+        "ZAIdentificationNumber",
+        "HRPersonalIdentificationNumber", "ROPersonalNumericalCode", "BGUniformCivilNumber", "CHSocialSecurityNumber",
+        "PTTaxIdentificationNumber",
     ]
 
-    private static let exfiltration: Set<String> = ["exfiltration-link", "exfiltration-image", "dangerous-scheme", "lookalike-host", "url-credentials"]
+    private static let exfiltration: Set<String> = [
+        "exfiltration-link", "exfiltration-image", "dangerous-scheme", "lookalike-host", "url-credentials",
+    ]
 }

@@ -108,7 +108,8 @@ package struct GuardPolicy: Sendable, Hashable {
 
     /// No rule and no blocklist looks at texts that travel this way.
     package func isSilent(for direction: Direction) -> Bool {
-        !rules.contains { ($0.direction ?? direction) == direction && $0.action > .allow } && !blocklists.contains { $0.direction == direction }
+        !rules.contains { ($0.direction ?? direction) == direction && $0.action > .allow }
+            && !blocklists.contains { $0.direction == direction }
     }
 
     /// The strictest action that any rule gives to the finding; `.allow` when none speaks of it.

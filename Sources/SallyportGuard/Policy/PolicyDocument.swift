@@ -32,7 +32,9 @@ package enum PolicyDocument {
 
     private static func isName(_ name: String) -> Bool {
         (1...64).contains(name.utf8.count)
-            && name.utf8.allSatisfy { ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || [0x2E, 0x5F, 0x2D].contains($0) }
+            && name.utf8.allSatisfy {
+                ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || [0x2E, 0x5F, 0x2D].contains($0)
+            }
     }
 
     // MARK: Azure's part
@@ -187,7 +189,9 @@ package enum PolicyDocument {
             return string
         }
         func bool() throws -> Bool {
-            guard let number = value as? NSNumber, CFBooleanLike(number) else { throw Mistake(place: place, reason: "is not true or false") }
+            guard let number = value as? NSNumber, CFBooleanLike(number) else {
+                throw Mistake(place: place, reason: "is not true or false")
+            }
             return number.boolValue
         }
         func integer(in range: ClosedRange<Int>) throws -> Int {

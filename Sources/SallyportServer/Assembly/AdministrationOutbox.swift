@@ -15,7 +15,8 @@ package struct AdministrationOutbox: Sendable {
 
     /// Puts an act on record. Durable when it returns.
     package func record(_ operation: String, target: String, details: [(name: String, value: String)] = []) throws {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         var record = AuditRecord(.adminAct, id: UUID().uuidString.lowercased())
         record.tenant = .default
         record.principal = PrincipalID("os-user:\(NSUserName())")

@@ -17,5 +17,7 @@ final class DocumentAnswers: EmbeddedAnswering {
         try current.withLockedValue { $0 }.answer(to: question, upstream: upstream)
     }
 
-    func embedding(of text: String, dimensions: Int?) -> [Float] { current.withLockedValue { $0 }.embedding(of: text, dimensions: dimensions) }
+    func embedding(of text: String, dimensions: Int?) -> [Float] {
+        current.withLockedValue { $0 }.embedding(of: text, dimensions: dimensions)
+    }
 }

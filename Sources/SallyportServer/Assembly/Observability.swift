@@ -13,17 +13,22 @@ enum Observability {
         let (origin, _) = split(tracing.endpoint)
         let url = try EndpointURL(parsing: origin)
         return UpstreamConfiguration(
-            id: collector, kind: .openAI, endpoint: url, timeouts: UpstreamTimeouts(connect: .seconds(2), firstByte: .seconds(5), idle: .seconds(5), total: .seconds(10)),
+            id: collector, kind: .openAI, endpoint: url,
+            timeouts: UpstreamTimeouts(connect: .seconds(2), firstByte: .seconds(5), idle: .seconds(5), total: .seconds(10)),
             egress: EgressPolicy(allowPrivate: true))
     }
 
     /// `http://host:4318/v1/traces` as origin and target: the target is sent as it was written.
     private static func split(_ endpoint: String) -> (origin: String, target: String) {
-        guard let scheme = endpoint.range(of: "://"), let slash = endpoint[scheme.upperBound...].firstIndex(of: "/") else { return (endpoint, "/v1/traces") }
+        guard let scheme = endpoint.range(of: "://"), let slash = endpoint[scheme.upperBound...].firstIndex(of: "/") else {
+            return (endpoint, "/v1/traces")
+        }
         return (String(endpoint[..<slash]), String(endpoint[slash...]))
     }
 
-    static func sender(_ tracing: ServerPlan.Tracing, _ egress: EgressClient, group: any EventLoopGroup) -> @Sendable (ByteBuffer) -> EventLoopFuture<Void> {
+    static func sender(_ tracing: ServerPlan.Tracing, _ egress: EgressClient, group: any EventLoopGroup)
+        -> @Sendable (ByteBuffer) -> EventLoopFuture<Void>
+    {
         let target = split(tracing.endpoint).target
         return { batch in
             let eventLoop = group.next()

@@ -21,7 +21,8 @@ enum PolicyLibrary {
             func revision() throws -> Int64 { 0 }
         }
         let store: any PolicyStore =
-            FileManager.default.fileExists(atPath: database) ? SQLPolicyStore(try SQLiteDatabase(.file(database), configuration: .init(isReadOnly: true))) : Nothing()
+            FileManager.default.fileExists(atPath: database)
+            ? SQLPolicyStore(try SQLiteDatabase(.file(database), configuration: .init(isReadOnly: true))) : Nothing()
         return Set(try load(directory: directory, store: store).map(\.id) + GuardPolicy.builtIn.map(\.id))
     }
 

@@ -105,7 +105,8 @@ package final class ServerProcess: Sendable {
                 serviceName: $0.serviceName, serviceVersion: ServerPlan.version, upstreamKinds: kinds,
                 send: Observability.sender($0, egress, group: group))
         }
-        let metrics = GatewayMetrics(deployments: plan.deployments.map(\.id), region: plan.gateway.region, version: ServerPlan.version) { exposition in
+        let metrics = GatewayMetrics(deployments: plan.deployments.map(\.id), region: plan.gateway.region, version: ServerPlan.version) {
+            exposition in
             Observability.audit(audit, into: &exposition)
             Observability.upstreams(egress, upstreams, into: &exposition)
             traces?.write(to: &exposition)
@@ -114,12 +115,16 @@ package final class ServerProcess: Sendable {
             .init(
                 client: egress, authenticator: directory, audit: audit, limits: limits,
                 ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
-                compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects, observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
+                compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects,
+                observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
                 answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
                 refusals: refusals, exposition: { metrics.exposition() }), snapshot: snapshot)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
-        start.details = [(name: "pid", value: "\(ProcessInfo.processInfo.processIdentifier)"), (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)")]
+        start.details = [
+            (name: "pid", value: "\(ProcessInfo.processInfo.processIdentifier)"),
+            (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)"),
+        ]
         _ = try await audit.append(start.encoded())
         let server = try await DataPlaneServer.start(host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group)
         var metricsServer: MetricsServer?
@@ -129,7 +134,8 @@ package final class ServerProcess: Sendable {
         return ServerProcess(
             port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
-            egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists, compiler: compiler,
+            egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists,
+            compiler: compiler,
             engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, traces: traces)
     }
 
@@ -208,7 +214,9 @@ package final class ServerProcess: Sendable {
             }
         }
         await chore("policies") {
-            if try stores.policies.revision() != state.withLockedValue({ $0.policyRevision }) { try await reload(state.withLockedValue { $0.plan }) }
+            if try stores.policies.revision() != state.withLockedValue({ $0.policyRevision }) {
+                try await reload(state.withLockedValue { $0.plan })
+            }
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await chore("outbox") { _ = try await outbox.drain(into: audit) }

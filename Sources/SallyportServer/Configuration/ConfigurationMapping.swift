@@ -20,14 +20,18 @@ struct ConfigurationMapping {
     mutating func plan() -> ServerPlan {
         let upstreams = (tree.names["upstreams"] ?? []).map { upstream($0.name, line: $0.line, column: $0.column) }
         let known = Set((tree.names["upstreams"] ?? []).map(\.name))
-        let deployments = (tree.names["deployments"] ?? []).compactMap { deployment($0.name, line: $0.line, column: $0.column, known: known) }
+        let deployments = (tree.names["deployments"] ?? []).compactMap {
+            deployment($0.name, line: $0.line, column: $0.column, known: known)
+        }
         if let chosen = text("server.resourceUpstream"), !known.contains(chosen) {
             tree.report("the upstream '\(chosen)' is not configured", at: "server.resourceUpstream")
         }
         var limits: [String: LimitSet] = [:]
         for entry in tree.names["limits"] ?? [] {
             if !["key:", "user:", "team:", "deployment:"].contains(where: { entry.name.hasPrefix($0) && entry.name.count > $0.count }) {
-                tree.report("'limits.\(entry.name)' must be key:ID, user:ID, team:NAME or deployment:NAME, or * for the name", line: entry.line, column: entry.column)
+                tree.report(
+                    "'limits.\(entry.name)' must be key:ID, user:ID, team:NAME or deployment:NAME, or * for the name", line: entry.line,
+                    column: entry.column)
             }
             limits[entry.name] = limitSet("limits.\(entry.name)")
         }
@@ -131,7 +135,8 @@ struct ConfigurationMapping {
         }
         var upstream = Upstream(
             descriptor: UpstreamDescriptor(
-                id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21", paths: tree.values["\(base).paths"]?.texts ?? [],
+                id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21",
+                paths: tree.values["\(base).paths"]?.texts ?? [],
                 policy: PolicyID(text("\(base).policy") ?? "Default")))
         if kind == .embedded {
             if let folder = text("\(base).documents") {
@@ -155,7 +160,8 @@ struct ConfigurationMapping {
             }
             return upstream
         }
-        let unset = tree.values.filter { $0.key.hasPrefix(base + ".") }.compactMap { entry in entry.value.unset.map { (entry.key, $0) } }.min { $0 < $1 }
+        let unset = tree.values.filter { $0.key.hasPrefix(base + ".") }.compactMap { entry in entry.value.unset.map { (entry.key, $0) } }
+            .min { $0 < $1 }
         var reason: String?
         if let (key, variable) = unset {
             reason = "the variable \(variable) of '\(key)' is not set"
@@ -167,7 +173,8 @@ struct ConfigurationMapping {
             return upstream
         }
         upstream.egress = UpstreamConfiguration(
-            id: id, kind: kind, endpoint: url, credential: credential(base, kind), timeouts: timeouts(base), pool: pool(base), tls: tls(base),
+            id: id, kind: kind, endpoint: url, credential: credential(base, kind), timeouts: timeouts(base), pool: pool(base),
+            tls: tls(base),
             http: httpVersion(base), egress: egressPolicy(base), breaker: breaker(base), probe: probe(base), unavailableReason: reason)
         return upstream
     }
@@ -193,16 +200,21 @@ struct ConfigurationMapping {
             }
         }
         guard tree.values.keys.contains(where: { $0.hasPrefix("\(base).entra.") }) else { return .none }
-        guard let tenant = text("\(base).entra.tenant"), let client = text("\(base).entra.clientId"), let secret = text("\(base).entra.clientSecret") else {
+        guard let tenant = text("\(base).entra.tenant"), let client = text("\(base).entra.clientId"),
+            let secret = text("\(base).entra.clientSecret")
+        else {
             let isUnset = ["tenant", "clientId", "clientSecret"].contains { tree.values["\(base).entra.\($0)"]?.unset != nil }
             if !isUnset { tree.report("needs tenant, clientId and clientSecret", under: "\(base).entra") }
             return .none
         }
-        guard let authority = try? EndpointURL(parsing: text("\(base).entra.authority") ?? "https://login.microsoftonline.com") else { return .none }
+        guard let authority = try? EndpointURL(parsing: text("\(base).entra.authority") ?? "https://login.microsoftonline.com") else {
+            return .none
+        }
         return .entra(
             EntraCredential(
                 authority: authority, tenant: tenant, clientID: client, clientSecret: Redacted(secret),
-                scope: text("\(base).entra.scope") ?? "https://cognitiveservices.azure.com/.default", egress: egressPolicy(base), tls: tls(base)))
+                scope: text("\(base).entra.scope") ?? "https://cognitiveservices.azure.com/.default", egress: egressPolicy(base),
+                tls: tls(base)))
     }
 
     private func timeouts(_ base: String) -> UpstreamTimeouts {
@@ -286,7 +298,9 @@ struct ConfigurationMapping {
         return Deployment(
             id: DeploymentID(name), project: ProjectID(text("\(base).project") ?? "default"), targets: targets,
             policy: PolicyID(text("\(base).policy") ?? "Default"), limits: limitSet("\(base).limits"),
-            price: Price(promptMicrosPer1K: micros("\(base).price.promptPer1K") ?? 0, completionMicrosPer1K: micros("\(base).price.completionPer1K") ?? 0))
+            price: Price(
+                promptMicrosPer1K: micros("\(base).price.promptPer1K") ?? 0,
+                completionMicrosPer1K: micros("\(base).price.completionPer1K") ?? 0))
     }
 
     private mutating func reportUnknown(_ upstream: String, at path: String, _ known: Set<String>) {

@@ -18,7 +18,8 @@ package enum ConfigurationReference {
 
             """
         for key in ConfigurationKey.all {
-            let standard = key.standard.isEmpty ? "–" : key.standard.contains(" ") || key.standard.contains("`") ? key.standard : "`\(key.standard)`"
+            let standard =
+                key.standard.isEmpty ? "–" : key.standard.contains(" ") || key.standard.contains("`") ? key.standard : "`\(key.standard)`"
             page += "| `\(key.path)` | \(key.kindName.replacing("|", with: "\\|")) | \(standard) | \(key.meaning) |\n"
         }
         return page + """

@@ -35,7 +35,8 @@ package struct ServerConfiguration: Sendable {
         var plan = mapping.plan()
         plan.warnings += warnings
         guard mapping.tree.mistakes.isEmpty else {
-            throw ConfigurationMistakes(mistakes: mapping.tree.mistakes.sorted { ($0.line, $0.column, $0.message) < ($1.line, $1.column, $1.message) })
+            throw ConfigurationMistakes(
+                mistakes: mapping.tree.mistakes.sorted { ($0.line, $0.column, $0.message) < ($1.line, $1.column, $1.message) })
         }
         return ServerConfiguration(
             plan: plan, logLevel: mapping.text("log.level") ?? "notice", logFormat: mapping.text("log.format") ?? "json")
