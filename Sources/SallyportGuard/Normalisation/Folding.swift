@@ -190,11 +190,14 @@ struct Folding {
         // Marks on plain letters: the word was not looked at yet.
         if offset >= wordEnd { _ = study(source.start(before: offset) ?? offset) }
         if stripsAccents {
+            var stripped = 0
             while end < source.count {
                 let (value, length) = source.scalar(at: end)
                 guard case .mark = trie.entry(value) else { break }
                 end += length
+                stripped += 1
             }
+            if stripped >= 4 { notes.add(.combiningFlood, offset..<end) }
             isLoud = true
             builder.remove(offset..<end)
             return end
