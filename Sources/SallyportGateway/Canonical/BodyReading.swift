@@ -220,7 +220,7 @@ struct BodyReading {
 
     private mutating func token(_ node: Int) {
         let text = document.text(node)
-        guard text.bytes.readableBytes > 0 else { return }
+        guard text.bytes.readableBytes > 0, !isKnownWord(node) else { return }
         let isToken = text.isASCII && text.bytes.readableBytes <= BodyReading.longestToken && BodyReading.isSpelledLikeToken(text.bytes)
         slots.append(
             TextSlot(
@@ -256,6 +256,18 @@ struct BodyReading {
                     passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII), text: text, outer: outer,
                     choice: choice, channel: nil))
         }
+    }
+
+    /// Values of the API's own enumerations, which stand in every body: no list of words is about them.
+    private static let knownWords: [StaticString] = [
+        "safe", "stop", "user", "assistant", "system", "tool", "function", "text", "low", "medium", "high", "length", "message",
+        "completed",
+        "chat.completion", "chat.completion.chunk", "text_completion", "list", "embedding", "response", "output_text", "in_progress",
+    ]
+
+    private func isKnownWord(_ node: Int) -> Bool {
+        let length = document.nodes[node].end - document.nodes[node].start
+        return BodyReading.knownWords.contains { $0.utf8CodeUnitCount == length && document.equals(node, $0) }
     }
 
     /// The base64 alphabet throughout.

@@ -52,7 +52,20 @@ enum Shapes {
     /// On Your Data is a feature of its own; until a deployment offers it, a search that we cannot see is a hosted tool.
     private static let dataSource = TextShape.object([("type", .toolType)])
 
-    private static let filterResults = TextShape.text(.metadata)
+    private static let filterResult = TextShape.object(
+        [("filtered", .token), ("severity", .token), ("detected", .token)], others: .text(.completion))
+    private static let filterCategories = TextShape.object(
+        [
+            ("hate", filterResult), ("self_harm", filterResult), ("sexual", filterResult), ("violence", filterResult),
+            ("jailbreak", filterResult), ("indirect_attack", filterResult), ("profanity", filterResult),
+            ("protected_material_text", filterResult), ("protected_material_code", filterResult),
+        ], others: .text(.completion))
+    private static let filterResults = TextShape.object(
+        [
+            ("prompt_index", .token), ("content_filter_results", filterCategories), ("hate", filterResult), ("self_harm", filterResult),
+            ("sexual", filterResult), ("violence", filterResult), ("protected_material_text", filterResult),
+            ("protected_material_code", filterResult),
+        ], others: .text(.completion))
     private static let tokenLogprobs = TextShape.object(
         [
             ("bytes", .numbers), ("token", .text(.completion)),

@@ -9,11 +9,21 @@ package struct GuardEngine: Sendable {
     package struct Context: Sendable {
         package var policy: GuardPolicy
         /// The lists that the policy names, compiled; nil when it names none.
-        package var blocklists: (any Detector)?
+        package var blocklists: (any Detector)? {
+            didSet { readings = Context.readings(blocklists, extraDetectors) }
+        }
         /// Makes a pseudonym for a value within the caller's conversation; nil: redact instead.
         package var mint: (@Sendable (_ value: String, _ category: Finding.Category) -> [UInt8]?)?
         /// Per-exchange detectors, such as one for this conversation's canary.
-        package var extraDetectors: [any Detector]
+        package var extraDetectors: [any Detector] {
+            didSet { readings = Context.readings(blocklists, extraDetectors) }
+        }
+        /// What these want to see, gathered once: it is asked for with every text.
+        fileprivate private(set) var readings: Set<TextLayer.Kind>
+
+        private static func readings(_ blocklists: (any Detector)?, _ extra: [any Detector]) -> Set<TextLayer.Kind> {
+            extra.reduce(blocklists?.layers ?? []) { $0.union($1.layers) }
+        }
 
         package init(
             policy: GuardPolicy, blocklists: (any Detector)? = nil, extraDetectors: [any Detector] = [],
@@ -23,6 +33,7 @@ package struct GuardEngine: Sendable {
             self.blocklists = blocklists
             self.extraDetectors = extraDetectors
             self.mint = mint
+            readings = Context.readings(blocklists, extraDetectors)
         }
     }
 
@@ -37,6 +48,7 @@ package struct GuardEngine: Sendable {
     private let hasPatterns: [Bool]
     private let kinds: Set<TextLayer.Kind>
     private let normaliserID: DetectorID = "normaliser"
+    private static let plain: Set<TextLayer.Kind> = [.original]
 
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
     package init(detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser) throws {
@@ -107,11 +119,11 @@ package struct GuardEngine: Sendable {
         verdict.bytesInspected += passage.count
         guard passage.count > 0 else { return }
         let policy = context.policy
-        var wanted: Set<TextLayer.Kind> = [.original]
+        var wanted = GuardEngine.plain
         if !asItStands {
-            wanted.formUnion(kinds)
-            if let blocklists = context.blocklists { wanted.formUnion(blocklists.layers) }
-            for extra in context.extraDetectors { wanted.formUnion(extra.layers) }
+            wanted =
+                context.readings.count == TextLayer.Kind.allCases.count
+                ? context.readings : context.readings.isEmpty ? kinds : kinds.union(context.readings)
         }
 
         let normalised = normaliser.layers(of: passage, wanting: wanted)
@@ -170,7 +182,9 @@ package struct GuardEngine: Sendable {
     ) {
         let settings = context.policy.settings(for: detector.id)
         guard settings.isEnabled else { return }
-        let start = NIODeadline.now()
+        // Reading the clock costs more than reading a few words.
+        let isTimed = layer.passage.count >= 512 || !hits.isEmpty
+        let start = isTimed ? NIODeadline.now() : .uptimeNanoseconds(0)
         do {
             for finding in try detector.findings(in: layer.passage, hits: hits) {
                 decide(
@@ -179,6 +193,7 @@ package struct GuardEngine: Sendable {
         } catch {
             fail(detector.id, .failed, context.policy, &verdict)
         }
+        guard isTimed else { return }
         let spent = NIODeadline.now() - start
         verdict.reports[detector.id, default: GuardReport(detector.id)].nanoseconds += UInt64(max(0, spent.nanoseconds))
         let allowance = settings.timeBudget.nanoseconds * Int64(1 + layer.passage.count / 4096)
