@@ -31,11 +31,13 @@ enum FileReading {
         if line.hasPrefix("{", at: 0) || line.hasPrefix("[", at: 0), let row = try? JSONDocument(parsing: line) {
             return row.nodes.indices.compactMap { node in
                 let kind = row.nodes[node].kind
-                guard kind == .string || kind == .key else { return nil }
+                guard kind == .string || kind == .key || kind == .number else { return nil }
                 let text = row.text(node)
-                guard text.bytes.readableBytes > 0 else { return nil }
+                // A long number can be a card's; a short one is a count.
+                guard text.bytes.readableBytes >= (kind == .number ? 11 : 1) else { return nil }
                 return TextSlot(
-                    kind: kind == .key ? .key : .prose, passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII),
+                    kind: kind == .key ? .key : kind == .number ? .number : .prose,
+                    passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII),
                     text: row.text(node), outer: DecodedText.plain(line, at: start), choice: nil, channel: nil, isRow: true)
             }
         }

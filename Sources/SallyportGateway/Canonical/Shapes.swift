@@ -24,7 +24,7 @@ enum Shapes {
         ], others: .text(.assistant))
     private static let message = TextShape.object(
         [
-            ("role", .token), ("content", .array(contentPart)), ("name", .token), ("tool_call_id", .token),
+            ("role", .token), ("content", .array(contentPart)), ("name", .text(.assistant)), ("tool_call_id", .token),
             ("tool_calls", .array(toolCall)),
             ("function_call", .object([("name", .token), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
             ("refusal", .text(.assistant)), ("audio", .object([("id", .opaque(.audio))])),

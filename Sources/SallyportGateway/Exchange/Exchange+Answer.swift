@@ -52,6 +52,7 @@ extension Exchange {
                 .uninspectable,
                 "The answer holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
         }
+        uninspected.insert(kind)
     }
 
     // MARK: JSON

@@ -280,6 +280,7 @@ extension Exchange {
                 .uninspectable,
                 "The request holds content that cannot be inspected (\(kind.rawValue)), which the policy '\(policy.id)' refuses.")
         }
+        uninspected.formUnion(opaque)
     }
 
     /// Where this request may go: the deployment's targets, the owner's upstream, or the upstream for resources.

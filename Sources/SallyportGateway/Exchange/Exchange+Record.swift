@@ -44,6 +44,9 @@ extension Exchange {
             outcome.responseCommitment = runtime.parts.subjects.commitment(to: answerBody, by: principal)
         }
         outcome.verdict = verdict
+        if !uninspected.isEmpty {
+            outcome.details = [(name: "uninspected", value: uninspected.map(\.rawValue).sorted().joined(separator: ","))]
+        }
         outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)
         outcome.status = summary.status
         outcome.errorCode = summary.faultCode.map { FaultAnswer.code(of: $0, in: dialect) }

@@ -45,6 +45,8 @@ final class Exchange {
     /// Model names in the rows of an uploaded batch, as the upstream knows them.
     var uploadEdits = JSONEdits()
     var estimatedPromptTokens = 0
+    /// What passed unread because the policy says so: it goes on record.
+    var uninspected: Set<GuardPolicy.Uninspectable> = []
     var pseudonyms: ConversationPseudonyms?
     var reservation: LimitLedger.Reservation?
     var isStreamRequested = false
