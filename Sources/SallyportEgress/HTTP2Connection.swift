@@ -99,8 +99,18 @@ final class HTTP2Connection: ChannelInboundHandler, PooledConnection {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        if context.channel.isActive { startPings(context) }
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        startPings(context)
+        context.fireChannelActive()
+    }
+
+    /// Only once there is a peer: a slow connect must not look like a silent one.
+    private func startPings(_ context: ChannelHandlerContext) {
         let interval = TimeAmount(pool.endpoint.configuration.pool.pingInterval)
-        guard interval > .zero else { return }
+        guard interval > .zero, pingTask == nil else { return }
         let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
         pingTask = context.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in bound.value.ping() }
     }

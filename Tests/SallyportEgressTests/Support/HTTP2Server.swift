@@ -122,8 +122,9 @@ final class HTTP2Server: Sendable {
             default: break
             }
             guard ended else { return }
-            events.yield(.request(index))
             respond(Request(connection: index, fields: fields, neverIndexed: neverIndexed, body: body, stream: context.channel))
+            // After the closure: who sees the event may rely on what it did.
+            events.yield(.request(index))
         }
 
         func channelInactive(context: ChannelHandlerContext) { events.yield(.streamClosed(index)) }

@@ -94,8 +94,9 @@ final class ScriptedServer: Sendable {
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             gathered += String(buffer: unwrapInboundIn(data))
             while let whole = takeRequest() {
-                events.yield(.request(index, whole))
                 respond(Request(connection: index, number: number, text: whole, channel: context.channel))
+                // After the closure: who sees the event may rely on what it did.
+                events.yield(.request(index, whole))
                 number += 1
             }
         }
