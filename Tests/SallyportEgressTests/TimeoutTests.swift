@@ -40,9 +40,9 @@ import Testing
     }
 
     @Test func endsWhenTheAnswerTakesTooLongThoughItMoves() async throws {
-        let outcome = try await outcome(request: .post { $0.totalTimeout = .milliseconds(300) }) { request in
+        let outcome = try await outcome(request: .post { $0.totalTimeout = .milliseconds(800) }) { request in
             request.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-            for index in 0..<100 {
+            for index in 0..<400 {
                 request.channel.eventLoop.scheduleTask(in: .milliseconds(10 * Int64(index))) { request.write("1\r\nx\r\n") }
             }
         }
