@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
         .target(
             name: "SallyportEgress",
-            dependencies: ["SallyportCore", nio, posix, http1, http2, tls, concurrency, log], swiftSettings: strict),
+            dependencies: ["SallyportCore", nio, posix, http1, http2, tls, concurrency, log, crypto], swiftSettings: strict),
         // Surfaces.
         .target(
             name: "SallyportGateway",
