@@ -155,19 +155,6 @@ package final class SubjectKeyring: Sendable {
     func commitment(to body: ByteBuffer, by principal: Principal) -> String? {
         guard let key = key(of: principal.id.rawValue, tenant: principal.tenant) else { return nil }
         let code = body.withUnsafeReadableBytes { HMAC<SHA256>.authenticationCode(for: $0, using: key) }
-        return Hexadecimal.string(code)
-    }
-}
-
-enum Hexadecimal {
-    static func string(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var out: [UInt8] = []
-        out.reserveCapacity(64)
-        for byte in bytes {
-            out.append(digits[Int(byte >> 4)])
-            out.append(digits[Int(byte & 15)])
-        }
-        return String(decoding: out, as: UTF8.self)
+        return Hex.encode(code)
     }
 }
