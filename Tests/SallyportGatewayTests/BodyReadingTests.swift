@@ -149,6 +149,28 @@ struct BodyReadingTests {
         #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
     }
 
+    /// Names of tools and functions are the caller's and the model's words; a changed one would name another function.
+    @Test(arguments: [
+        (#"{"tools":[{"type":"function","function":{"name":"NAME"}}]}"#, "request"),
+        (#"{"tools":[{"type":"function","name":"NAME"}]}"#, "request"),
+        (#"{"functions":[{"name":"NAME"}]}"#, "request"),
+        (#"{"tool_choice":{"type":"function","function":{"name":"NAME"}}}"#, "request"),
+        (#"{"messages":[{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"NAME","arguments":"{}"}}]}]}"#, "request"),
+        (#"{"choices":[{"index":0,"message":{"tool_calls":[{"id":"c","function":{"name":"NAME","arguments":"{}"}}]}}]}"#, "answer"),
+    ]) func readsNamesOfFunctionsAsText(_ body: String, _ side: String) throws {
+        let encoded = Base64.encode(Array("zyxwombat is the word".utf8)).replacing("=", with: "")
+        for (action, name) in [(GuardAction.block, encoded), (.mask, encoded), (.mask, "get_zyxwombat"), (.redact, "z-y-x-w-o-m-b-a-t")] {
+            let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(action))
+            let document = try JSONDocument(parsing: ByteBuffer(string: body.replacing("NAME", with: name)))
+            let isRequest = side == "request"
+            let outcome = inspector.inspect(
+                BodyReading(
+                    of: document, as: isRequest ? Shapes.chatRequest : Shapes.chatAnswer, direction: isRequest ? .prompt : .completion
+                ).slots)
+            #expect(outcome.isBlocked, "\(name) in \(body)")
+        }
+    }
+
     @Test func findsAMarkerSplitOverTwoMessages() throws {
         let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.block))
         for body in [

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import SallyportCore
 import SallyportGuard
@@ -103,6 +104,69 @@ struct StreamGateTests {
         #expect(!gate.isTerminated)
     }
 
+    private func both(_ first: String, _ second: String) -> String {
+        #"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"\#(first)"},"finish_reason":null},{"index":1,"delta":{"content":"\#(second)"},"finish_reason":null}]}"#
+            + "\n\n"
+    }
+
+    @Test func takesOnlyTheOffendingChoiceOutOfAnEventOfSeveral() throws {
+        for offender in [0, 1] {
+            var gate = try gate(.block, choices: 2)
+            func event(_ good: String, _ bad: String) -> String { offender == 0 ? both(bad, good) : both(good, bad) }
+            let out = try run(
+                &gate,
+                event("Fine. ", "Well. ") + event("Still fine. ", "zyxwombat. ") + event("Going on", "never shown")
+                    + event(" to the end.", "nor this")
+                    + finish(1 - offender) + finish(offender) + done)
+            #expect(out.contains("Fine. ") && out.contains("Well. "))
+            #expect(out.contains("Still fine. ") && out.contains("Going on") && out.contains(" to the end."), "\(out)")
+            #expect(!out.contains("zyxwombat") && !out.contains("never shown") && !out.contains("nor this"))
+            #expect(out.contains(#""index":\#(offender),"finish_reason":"content_filter""#))
+            #expect(out.contains(finish(1 - offender)) && !out.contains(finish(offender)))
+            #expect(!gate.isTerminated)
+            var parser = SSEParser(maximumEventBytes: 1 << 20)
+            parser.append(ByteBuffer(string: out))
+            while let event = try parser.next() {
+                guard let data = event.data, !data.hasPrefix("[DONE]", at: 0) else { continue }
+                let document = try JSONDocument(parsing: data)
+                #expect(document.member("choices", of: 0) != nil)
+            }
+        }
+    }
+
+    @Test func goesOnWhenOnlyATextThatStandsAloneOffends() throws {
+        var gate = try gate(.block, choices: 3)
+        func event(_ name: String) -> String {
+            let choices = (0..<3).map {
+                #"{"index":\#($0),"delta":{"content":"t\#($0). "},"finish_reason":null,"extra":"\#($0 == 1 ? name : "")"}"#
+            }
+            return #"data: {"id":"c","choices":[\#(choices.joined(separator: " , "))]}"# + "\n\n"
+        }
+        var out = ""
+        for name in ["ok", "zyxwombat", "ok"] { out += text(try gate.receive(ByteBuffer(string: event(name)))) }
+        out += try run(&gate, done)
+        #expect(out.components(separatedBy: "t0.").count == 4 && out.components(separatedBy: "t2.").count == 4)
+        #expect(out.components(separatedBy: "t1.").count == 2)
+        #expect(
+            out.contains(
+                #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"t0. "},"finish_reason":null,"extra":""} , {"index":2,"#))
+    }
+
+    @Test func readsAFunctionsNameWhole() throws {
+        func call(_ member: String) -> String {
+            #"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{\#(member)}}]},"finish_reason":null}]}"#
+                + "\n\n"
+        }
+        for action in [GuardAction.block, .mask] {
+            var gate = try gate(action)
+            let out = try run(&gate, call(#""name":"get_zyxw""#) + call(#""name":"ombat""#) + call(#""arguments":"{}""#) + finish() + done)
+            #expect(gate.wasBlocked && !out.contains("zyxw") && !out.contains("ombat"))
+        }
+        var clean = try gate(.mask)
+        let stream = call(#""name":"get_weather","arguments":"""#) + call(#""arguments":"{}""#) + finish() + done
+        #expect(try run(&clean, stream) == stream)
+    }
+
     @Test func keepsToolArgumentsBackUntilTheyAreWhole() throws {
         func call(_ arguments: String) -> String {
             #"data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\#(arguments)"}}]},"finish_reason":null}]}"#
@@ -139,6 +203,32 @@ struct StreamGateTests {
         #expect(!gate.wasBlocked)
         _ = try gate.receive(ByteBuffer(string: delta("at indeed. ")))
         #expect(gate.wasBlocked)
+    }
+
+    @Test func letsReadTextGoWhenTheDelayIsOver() throws {
+        var gate = try gate(.block)
+        let words = String(repeating: "word ", count: 100)
+        #expect(text(try gate.receive(ByteBuffer(string: delta(words) + delta("more words that wait ")))).isEmpty)
+        #expect(gate.isHolding)
+        // Events go whole: the first ends before what must stay back.
+        #expect(text(try gate.delayElapsed()).isEmpty)
+        #expect(!gate.isHolding, "without new text another reading would find the same")
+        _ = try gate.receive(ByteBuffer(string: delta(String(repeating: "later ", count: 50))))
+        #expect(text(try gate.delayElapsed()) == delta(words) + delta("more words that wait "))
+        // What straddles the forced cut is still found.
+        _ = try gate.receive(ByteBuffer(string: delta(" zyxwomb")))
+        #expect(!text(try gate.delayElapsed()).contains("zyxw"))
+        _ = try gate.receive(ByteBuffer(string: delta("at.")))
+        _ = try gate.finish()
+        #expect(gate.wasBlocked)
+    }
+
+    @Test func countsAsynchronousOffsetsInCodePoints() throws {
+        var gate = try gate(.annotate, asynchronous: true, annotates: true)
+        let first = text(try gate.receive(ByteBuffer(string: delta("Zażółć gęślą jaźń. "))))
+        #expect(first.contains(#""check_offset":10,"start_offset":10,"end_offset":29}"#), "\(first)")
+        let second = text(try gate.receive(ByteBuffer(string: delta("猫が好き。"))))
+        #expect(second.contains(#""start_offset":29,"end_offset":34}"#), "\(second)")
     }
 
     @Test func evaluatesLongTextWithoutAnySentence() throws {

@@ -123,7 +123,7 @@ struct BodyInspector: Sendable {
         guard !result.findings.isEmpty else { return }
         let place = slot.choice ?? -1
         outcome.findings[place, default: []] += result.findings
-        // A member's name cannot be masked without changing what the body says.
+        // A member's or a function's name cannot be masked without changing what the body says.
         let isBlocked = result.action == .block || (slot.kind == .key && result.action.rewrites)
         if isBlocked {
             outcome.blocked.insert(place)

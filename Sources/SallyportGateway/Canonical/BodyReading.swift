@@ -54,6 +54,8 @@ struct BodyReading {
             if kind == .array { eachElement(node, element) } else { walk(node, element) }
         case .token:
             if kind == .string { token(node) } else { allText(node, unnamed) }
+        case .name(let origin):
+            if kind == .string { key(node, origin) } else { allText(node, origin) }
         case .json(let origin):
             if kind == .string { nested(node, origin) } else { allText(node, origin) }
         case .reference(let resource):
@@ -209,12 +211,12 @@ struct BodyReading {
                 choice: choice, channel: field.map { ChannelKey(index: index, part: part, field: $0, origin: origin) }))
     }
 
-    private mutating func key(_ node: Int) {
+    private mutating func key(_ node: Int, _ origin: PassageOrigin? = nil) {
         let text = document.text(node)
         guard text.bytes.readableBytes > 0 else { return }
         slots.append(
             TextSlot(
-                kind: .key, passage: Passage(text.bytes, origin: unnamed, isASCII: text.isASCII), text: text, outer: nil,
+                kind: .key, passage: Passage(text.bytes, origin: origin ?? unnamed, isASCII: text.isASCII), text: text, outer: nil,
                 choice: choice, channel: nil))
     }
 

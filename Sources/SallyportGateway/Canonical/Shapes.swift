@@ -4,16 +4,18 @@ import SallyportCore
 enum Shapes {
     // MARK: Chat completions
 
-    private static let functionDefinition = TextShape.object([("name", .token), ("strict", .token)], others: .text(.toolDefinition))
+    private static let functionDefinition = TextShape.object(
+        [("name", .name(.toolDefinition)), ("strict", .token)], others: .text(.toolDefinition))
     private static let tool = TextShape.object(
         [
-            ("type", .toolType), ("name", .token), ("function", functionDefinition), ("vector_store_ids", .array(.reference(.vectorStore))),
+            ("type", .toolType), ("name", .name(.toolDefinition)), ("function", functionDefinition),
+            ("vector_store_ids", .array(.reference(.vectorStore))),
             ("container", .object([("type", .token), ("file_ids", .array(.reference(.file)))])),
         ], others: .text(.toolDefinition))
     private static let toolCall = TextShape.object(
         [
             ("id", .token), ("type", .token), ("index", .token),
-            ("function", .object([("name", .token), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
+            ("function", .object([("name", .name(.toolCall)), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
         ], others: .text(.toolCall))
     private static let contentPart = TextShape.object(
         [
@@ -26,7 +28,7 @@ enum Shapes {
         [
             ("role", .token), ("content", .array(contentPart)), ("name", .text(.assistant)), ("tool_call_id", .token),
             ("tool_calls", .array(toolCall)),
-            ("function_call", .object([("name", .token), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
+            ("function_call", .object([("name", .name(.toolCall)), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
             ("refusal", .text(.assistant)), ("audio", .object([("id", .opaque(.audio))])),
         ], others: .text(.assistant), speaker: true)
 
@@ -40,10 +42,13 @@ enum Shapes {
         samplingMembers,
         and: [
             ("messages", .array(message)), ("stop", .text(.metadata)), ("user", .text(.metadata)),
-            ("response_format", .object([("type", .token), ("json_schema", .object([("name", .token)], others: .text(.toolDefinition)))])),
+            (
+                "response_format",
+                .object([("type", .token), ("json_schema", .object([("name", .name(.toolDefinition))], others: .text(.toolDefinition)))])
+            ),
             ("tools", .array(tool)),
-            ("tool_choice", .object([("type", .token), ("function", .object([("name", .token)]))], others: .token)),
-            ("functions", .array(functionDefinition)), ("function_call", .object([("name", .token)], others: .token)),
+            ("tool_choice", .object([("type", .token), ("function", .object([("name", .name(.toolDefinition))]))], others: .token)),
+            ("functions", .array(functionDefinition)), ("function_call", .object([("name", .name(.toolDefinition))], others: .token)),
             ("parallel_tool_calls", .token), ("reasoning_effort", .token), ("modalities", .array(.token)), ("service_tier", .token),
             ("audio", .object([("voice", .token), ("format", .token)])), ("store", .token), ("metadata", .text(.metadata)),
             ("prediction", .object([("type", .token), ("content", .array(contentPart))])), ("data_sources", .array(dataSource)),
@@ -87,13 +92,21 @@ enum Shapes {
     private static let answerToolCall = TextShape.object(
         [
             ("id", .token), ("type", .token), ("index", .token),
-            ("function", .object([("name", .token), ("arguments", .json(.completionToolCall))], others: .text(.completionToolCall))),
+            (
+                "function",
+                .object(
+                    [("name", .name(.completionToolCall)), ("arguments", .json(.completionToolCall))], others: .text(.completionToolCall))
+            ),
         ], others: .text(.completionToolCall))
     private static let answerMessage = TextShape.object(
         [
             ("role", .token), ("content", .text(.completion)), ("refusal", .text(.completion)), ("reasoning_content", .text(.reasoning)),
             ("tool_calls", .array(answerToolCall)),
-            ("function_call", .object([("name", .token), ("arguments", .json(.completionToolCall))], others: .text(.completionToolCall))),
+            (
+                "function_call",
+                .object(
+                    [("name", .name(.completionToolCall)), ("arguments", .json(.completionToolCall))], others: .text(.completionToolCall))
+            ),
             ("audio", .object([("id", .token), ("data", .opaque(.generatedAudio)), ("expires_at", .token)], others: .text(.completion))),
         ], others: .text(.completion))
     private static let envelope: [(StaticString, TextShape)] = [
@@ -114,7 +127,8 @@ enum Shapes {
     private static let deltaToolCall = TextShape.object(
         [("id", .token), ("type", .token), ("index", .token), ("function", deltaFunction)], others: .text(.completionToolCall))
     private static let deltaFunction = TextShape.object(
-        [("name", .token), ("arguments", .growing(.completionToolCall, "arguments"))], others: .text(.completionToolCall))
+        [("name", .growing(.completionToolCall, "name")), ("arguments", .growing(.completionToolCall, "arguments"))],
+        others: .text(.completionToolCall))
     private static let deltaAudio = TextShape.object(
         [
             ("id", .token), ("data", .opaque(.generatedAudio)), ("transcript", .growing(.completion, "transcript")), ("expires_at", .token),
@@ -179,7 +193,7 @@ enum Shapes {
         ], others: .text(.toolResult))
     private static let responsesItem = TextShape.object(
         [
-            ("type", .token), ("role", .token), ("id", .itemID), ("status", .token), ("call_id", .token), ("name", .token),
+            ("type", .token), ("role", .token), ("id", .itemID), ("status", .token), ("call_id", .token), ("name", .name(.toolCall)),
             ("content", .array(responsesPart)), ("arguments", .json(.toolCall)), ("output", .array(toolOutputPart)),
             ("summary", .text(.reasoning)),
             ("encrypted_content", .opaque(.encryptedContent)),
@@ -190,13 +204,14 @@ enum Shapes {
             ("input", .array(responsesItem)), ("instructions", .text(.system)), ("previous_response_id", .reference(.response)),
             ("store", .token),
             ("background", .token), ("max_output_tokens", .token), ("max_tool_calls", .token), ("tools", .array(tool)),
-            ("tool_choice", .object([("type", .token), ("name", .token)], others: .token)), ("parallel_tool_calls", .token),
+            ("tool_choice", .object([("type", .token), ("name", .name(.toolDefinition))], others: .token)), ("parallel_tool_calls", .token),
             ("reasoning", .object([("effort", .token), ("summary", .token), ("generate_summary", .token)])), ("include", .array(.token)),
             ("truncation", .token), ("metadata", .text(.metadata)), ("user", .text(.metadata)), ("prompt", .opaque(.storedPrompt)),
             (
                 "text",
                 .object([
-                    ("format", .object([("type", .token), ("name", .token)], others: .text(.toolDefinition))), ("verbosity", .token),
+                    ("format", .object([("type", .token), ("name", .name(.toolDefinition))], others: .text(.toolDefinition))),
+                    ("verbosity", .token),
                 ])
             ), ("service_tier", .token), ("conversation", .opaque(.storedPrompt)),
         ])
@@ -205,7 +220,8 @@ enum Shapes {
         [("type", .token), ("logprobs", .array(tokenLogprobs))], others: .text(.completion))
     private static let outputItem = TextShape.object(
         [
-            ("type", .token), ("role", .token), ("id", .token), ("status", .token), ("call_id", .token), ("name", .token),
+            ("type", .token), ("role", .token), ("id", .token), ("status", .token), ("call_id", .token),
+            ("name", .name(.completionToolCall)),
             ("content", .array(outputPart)), ("arguments", .json(.completionToolCall)), ("summary", .text(.reasoning)),
             ("encrypted_content", .numbers), ("result", .opaque(.generatedImage)),
         ], others: .text(.completion))
@@ -232,7 +248,8 @@ enum Shapes {
     }
     private static let eventMembers: [(StaticString, TextShape)] = [
         ("type", .token), ("sequence_number", .token), ("item_id", .token), ("output_index", .token), ("content_index", .token),
-        ("summary_index", .token), ("call_id", .token), ("name", .token), ("obfuscation", .token), ("logprobs", .array(tokenLogprobs)),
+        ("summary_index", .token), ("call_id", .token), ("name", .name(.completionToolCall)), ("obfuscation", .token),
+        ("logprobs", .array(tokenLogprobs)),
         ("response", responsesAnswer), ("item", outputItem), ("part", outputPart), ("arguments", .json(.completionToolCall)),
         ("partial_image_b64", .opaque(.generatedImage)), ("error", upstreamError), ("code", .token), ("param", .token),
     ]

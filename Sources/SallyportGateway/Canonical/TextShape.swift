@@ -10,6 +10,9 @@ indirect enum TextShape: Sendable {
     case text(PassageOrigin)
     /// An id, an enum value, a model's name: looked at by lists only, as long as it is spelled like one; else it is text.
     case token
+    /// The name of a tool or function: words like any other, but one that a guard would change is refused, since a changed name names
+    /// something else.
+    case name(PassageOrigin)
     /// A string that holds JSON of its own (tool arguments); its strings are text.
     case json(PassageOrigin)
     case fields(Members)

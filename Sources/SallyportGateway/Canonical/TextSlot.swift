@@ -61,6 +61,12 @@ struct ChannelKey: Hashable {
     let part: Int
     let field: String
     let origin: PassageOrigin
+
+    static let arguments = "arguments"
+    static let name = "name"
+
+    /// The text means nothing before it is whole: arguments are JSON, and half a name is another name.
+    var isWhole: Bool { field == ChannelKey.arguments || field == ChannelKey.name }
 }
 
 /// A place where a body refers to something.

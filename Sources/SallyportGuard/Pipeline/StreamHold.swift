@@ -27,16 +27,33 @@ package struct StreamHold: Sendable {
     /// Do not look for sentences: the text has no meaning before it is whole (tool arguments).
     private let isWhole: Bool
     private let maximumBytes: Int
+    /// What stays back when a limit forces a release without a sentence's end.
+    private let reserve: Int
+    /// How far a forced reading has come: without new text another one would find the same.
+    private var forcedEnd = 0
+    /// Code points before ``cleared``.
+    private(set) package var clearedCodePoints = 0
     /// An unbroken run (an encoded payload) is kept for decoding up to this length.
     private static let longestRun = 65_536
 
-    package init(origin: PassageOrigin, maximumBytes: Int, isWhole: Bool = false) {
+    /// Enough for everything that the built-in detectors look for and that may hold blanks (a spaced account number, an address).
+    package static let shortReserve = 256
+
+    /// - Parameter reserve: longer than whatever is looked for and may be cut at a blank.
+    package init(origin: PassageOrigin, maximumBytes: Int, isWhole: Bool = false, reserve: Int = GuardEngine.overlap) {
+        self.reserve = reserve
         self.origin = origin
         self.maximumBytes = maximumBytes
         self.isWhole = isWhole
     }
 
     package var held: Int { end - cleared }
+
+    /// Code points of the whole text so far.
+    package var codePoints: Int { clearedCodePoints + countCodePoints(cleared..<end) }
+
+    /// The declared delay would lead to something: there is text that no forced reading has seen.
+    package var awaitsForce: Bool { held > 0 && end > forcedEnd && !isWhole }
 
     package mutating func append(_ text: ByteBuffer, isASCII: Bool) {
         window.writeImmutableBuffer(text)
@@ -61,6 +78,7 @@ package struct StreamHold: Sendable {
         guard end > cleared else { return Release(cleared: end) }
         let verdict = inspect(Passage(window, origin: origin, isASCII: isASCII))
         evaluatedEnd = end
+        if isForced { forcedEnd = end }
         var cut = end
         if !isFinal { cut = min(end, provisionalCut(isForced: isForced)) }
         if !isFinal {
@@ -95,6 +113,7 @@ package struct StreamHold: Sendable {
                 release.edits.append(TextEdit(range: cleared..<min(range.upperBound, cut), replacement: []))
             }
         }
+        clearedCodePoints += countCodePoints(cleared..<cut)
         cleared = cut
         forget()
         return release
@@ -110,6 +129,13 @@ package struct StreamHold: Sendable {
         return cut.map { $0 + windowStart } ?? cleared
     }
 
+    private func countCodePoints(_ range: Range<Int>) -> Int {
+        if isASCII || range.isEmpty { return range.count }
+        return window.withUnsafeReadableBytes { bytes in
+            bytes[range.lowerBound - windowStart..<range.upperBound - windowStart].reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }
+        }
+    }
+
     private func absolute(_ range: Range<Int>) -> Range<Int> { range.lowerBound + windowStart..<range.upperBound + windowStart }
 
     private func provisionalCut(isForced: Bool) -> Int {
@@ -117,8 +143,8 @@ package struct StreamHold: Sendable {
         return window.withUnsafeReadableBytes { bytes in
             let from = cleared - windowStart
             if let cut = SentenceBoundary.lastCut(in: bytes, from: from) { return cut + windowStart }
-            guard isForced || held >= maximumBytes, held > GuardEngine.overlap else { return cleared }
-            let limit = bytes.count - GuardEngine.overlap
+            guard isForced || held >= maximumBytes, held > reserve else { return cleared }
+            let limit = bytes.count - reserve
             let cut = SentenceBoundary.forcedCut(in: bytes, from: from, limit: limit)
             if cut > from { return cut + windowStart }
             // One unbroken run: kept whole until it is too long to be kept.
