@@ -22,19 +22,23 @@ package struct Finding: Sendable, Hashable {
     package let confidence: Double
     /// A blocklist item's id, a link's host, a rule's name: never the text found.
     package let evidence: String?
+    /// Of a learned detector: the lowest of its stated false-positive rates on benign texts at which this is still reported.
+    package let falsePositiveRate: Double?
 
     package init(
-        _ detector: DetectorID, _ category: Category, at range: Range<Int>, confidence: Double = 1, evidence: String? = nil
+        _ detector: DetectorID, _ category: Category, at range: Range<Int>, confidence: Double = 1, evidence: String? = nil,
+        falsePositiveRate: Double? = nil
     ) {
         self.detector = detector
         self.category = category
         self.range = range
         self.confidence = (confidence * 1000).rounded() / 1000
         self.evidence = evidence
+        self.falsePositiveRate = falsePositiveRate
     }
 
     /// The same fact at another place: used when a decoded text's offsets are taken back to the original.
     package func moved(to range: Range<Int>) -> Finding {
-        Finding(detector, category, at: range, confidence: confidence, evidence: evidence)
+        Finding(detector, category, at: range, confidence: confidence, evidence: evidence, falsePositiveRate: falsePositiveRate)
     }
 }

@@ -6,7 +6,7 @@ import SallyportWire
 /// Reads all texts of one body through the guards and turns what the policy decided into edits of that body.
 struct BodyInspector: Sendable {
     let engine: GuardEngine
-    let context: GuardEngine.Context
+    var context: GuardEngine.Context
 
     /// What came of a body.
     struct Outcome: Sendable {
@@ -135,10 +135,11 @@ struct BodyInspector: Sendable {
 
 extension BodyInspector {
     /// The window of a text that is still growing. A whole one that holds JSON (tool arguments) is read string by string.
-    func inspectGrowing(_ passage: Passage, isWhole: Bool, verdict: inout Verdict) -> PassageVerdict {
+    /// - Parameter meaningFrom: learned guards have read what stands before this byte.
+    func inspectGrowing(_ passage: Passage, meaningFrom: Int, isWhole: Bool, verdict: inout Verdict) -> PassageVerdict {
         guard isWhole, let document = try? JSONDocument(parsing: passage.text),
             document.nodes[0].kind == .object || document.nodes[0].kind == .array
-        else { return engine.inspect(passage, in: context, verdict: &verdict) }
+        else { return engine.inspect(passage, meaningFrom: meaningFrom, in: context, verdict: &verdict) }
         var result = PassageVerdict()
         for slot in BodyReading(of: document, as: .text(passage.origin), direction: passage.origin.direction).slots {
             let own = engine.inspect(slot.passage, in: context, verdict: &verdict)

@@ -147,18 +147,9 @@ extension Exchange {
         if policy.isSilent(for: .completion) && context.extraDetectors.isEmpty {
             return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type)
         }
-        let inspector = BodyInspector(engine: snapshot.engine, context: context)
-        let size = reading.slots.reduce(0) { $0 + $1.passage.count }
-        if size <= snapshot.configuration.inlineInspectionBytes {
-            return conclude(document, inspector.inspect(reading.slots), operation, isError: isError, type: type, slots: reading.slots)
-        }
         let slots = reading.slots
-        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
-            continuing {
-                do { conclude(document, try result.get(), operation, isError: isError, type: type, slots: slots) } catch {
-                    throw Fault(.guardUnavailable, "The content guards are not available.", cause: error)
-                }
-            }
+        inspect(slots, in: context) { [self] result in
+            continuing { conclude(document, try result.get(), operation, isError: isError, type: type, slots: slots) }
         }
     }
 
@@ -251,13 +242,9 @@ extension Exchange {
             return finish(answerBody, type: type)
         }
         let slots = FileReading.slots(of: answerBody, at: 0, origin: .completion)
-        let inspector = BodyInspector(engine: snapshot.engine, context: context)
-        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
+        inspect(slots, in: context) { [self] result in
             continuing {
-                let outcome: BodyInspector.Outcome
-                do { outcome = try result.get() } catch {
-                    throw Fault(.guardUnavailable, "The content guards are not available.", cause: error)
-                }
+                let outcome = try result.get()
                 completionVerdict = outcome.verdict
                 completionFindings = outcome.findings.values.flatMap { $0 }
                 guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }

@@ -368,7 +368,6 @@ extension Exchange {
         guard let context else { return refuse(Fault(.internal, "No policy.")) }
         summary.upstream = targets.first?.upstream
         let intent = recordIntent()
-        let inspector = BodyInspector(engine: snapshot.engine, context: context)
         let isSilent = policy.isSilent(for: .prompt)
         // A canary in the system prompt must not come back in the answer.
         let canaries = slots.filter { $0.passage.origin == .system }.flatMap { $0.passage.withBytes { Canary.tokens(in: $0) } }
@@ -376,15 +375,12 @@ extension Exchange {
         promptCodePoints = slots.reduce(0) {
             $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count))
         }
-        let size = slots.reduce(0) { $0 + $1.passage.count }
-        if isSilent || size <= snapshot.configuration.inlineInspectionBytes {
-            let outcome = isSilent ? BodyInspector.Outcome() : inspector.inspect(slots)
-            return afterBoth(intent, outcome, proceed)
-        }
-        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { inspector.inspect(slots) }.assumeIsolated().whenComplete { [self] result in
+        if isSilent { return afterBoth(intent, BodyInspector.Outcome(), proceed) }
+        inspect(slots, in: context) { [self] result in
             switch result {
             case .success(let outcome): afterBoth(intent, outcome, proceed)
-            case .failure(let error): refuse(Fault(.guardUnavailable, "The content guards are not available.", cause: error))
+            // The intent is on its way: the outcome follows it.
+            case .failure(let error): intent.assumeIsolated().whenComplete { [self] _ in refuse(error) }
             }
         }
     }

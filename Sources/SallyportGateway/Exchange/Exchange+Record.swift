@@ -99,6 +99,7 @@ extension Exchange {
             if !report.counts.isEmpty { result.score = report.topScore }
             result.threshold = policy.threshold(of: report.detector)
             result.categories = report.counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+            result.modelHash = report.model
             result.latencyMicros = Int64(report.nanoseconds / 1000)
             result.mode = report.mode == .shadow ? .shadow : .enforce
             return result
@@ -130,6 +131,9 @@ extension GuardPolicy {
             case "secrets": .secret
             case "normaliser", "invisible": .invisible
             case "blocklist": nil
+            case "prompt-attack", "document-attack": .attack
+            case "names": .sensitive
+            case let name where name.hasPrefix("harm-"): .harm
             default: .output
             }
         return group.flatMap { group in rules.filter { $0.group == group && $0.action > .allow }.map(\.minimumConfidence).min() }

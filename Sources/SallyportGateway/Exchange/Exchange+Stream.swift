@@ -20,6 +20,7 @@ extension Exchange {
             dialect: dialect, choices: requestedChoices,
             promptResults: policy.annotates ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil,
             promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring)
+        readsStream = snapshot.engine.mayRead(.completion, under: policy)
         gate = StreamGate(configuration, inspector: BodyInspector(engine: snapshot.engine, context: context))
         phase = .answering
     }
@@ -38,13 +39,47 @@ extension Exchange {
         responder.flush()
     }
 
-    func streamDidReceive(_ chunk: ByteBuffer) { step { try $0.receive(chunk) } }
+    func streamDidReceive(_ chunk: ByteBuffer) { take(.chunk(chunk)) }
+    func streamDidFinish() { take(.end) }
+
+    /// What happens to a gate, in order.
+    enum StreamStep {
+        case chunk(ByteBuffer)
+        /// The declared delay is over.
+        case delay
+        /// The upstream's answer is complete.
+        case end
+    }
+
+    /// While the encoder reads for one step the next ones wait, and the upstream with them.
+    private func take(_ step: StreamStep) {
+        guard isReadingStream else { return perform(step, round: 1) }
+        waitingSteps.append(step)
+        if waitingSteps.count == 32 { call?.pauseReading() }
+    }
+
+    private func performWaiting() {
+        while !isReadingStream, !waitingSteps.isEmpty { perform(waitingSteps.removeFirst(), round: 1) }
+        if !isReadingStream { call?.resumeReading() }
+    }
 
     /// Takes the gate, lets it work, sends what it lets through, and looks at what became of it.
-    private func step(_ work: (inout StreamGate) throws -> [ByteBuffer]) {
+    private func perform(_ step: StreamStep, round: Int) {
         guard phase == .answering, var gate else { return }
+        let before = readsStream ? gate : nil
         self.gate = nil
-        let result = Result { try work(&gate) }
+        let result = Result {
+            switch step {
+            case .chunk(let chunk): try gate.receive(chunk)
+            case .delay: try gate.delayElapsed()
+            case .end: try gate.finish()
+            }
+        }
+        if let before, case .success = result, !gate.unread.isEmpty, !gate.isTerminated {
+            self.gate = before
+            return readStream(gate.unread, for: step, round: round)
+        }
+        gate.forgetReadings()
         self.gate = gate
         switch result {
         case .failure(let error):
@@ -53,6 +88,7 @@ extension Exchange {
             failStream(error)
         case .success(let out):
             write(out)
+            if case .end = step { return finishStream() }
             if gate.isTerminated {
                 // We ended it: nothing more is wanted of the upstream.
                 let call = call
@@ -63,6 +99,24 @@ extension Exchange {
             } else {
                 watchDelay()
             }
+        }
+    }
+
+    /// The step is done again, from the same gate, when what it missed was read.
+    private func readStream(_ texts: [ReadingRequest], for step: StreamStep, round: Int) {
+        guard round <= 8 else { return failStream(Fault(.guardUnavailable, "The content guards are not available.")) }
+        isReadingStream = true
+        readMeaning(of: texts) { [self] requests, result in
+            isReadingStream = false
+            guard phase == .answering else { return }
+            do { try Exchange.refuseUnreadable(result) } catch {
+                call?.cancel()
+                call = nil
+                return failStream(error)
+            }
+            gate?.learn(requests, result)
+            perform(step, round: round + 1)
+            performWaiting()
         }
     }
 
@@ -81,20 +135,7 @@ extension Exchange {
         guard let gate, gate.isHolding, delayTask == nil else { return }
         delayTask = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(gate.maximumDelay)) { [self] in
             delayTask = nil
-            step { try $0.delayElapsed() }
-        }
-    }
-
-    func streamDidFinish() {
-        guard phase == .answering, var gate else { return }
-        self.gate = nil
-        let result = Result { try gate.finish() }
-        self.gate = gate
-        switch result {
-        case .failure(let error): failStream(error)
-        case .success(let out):
-            write(out)
-            finishStream()
+            take(.delay)
         }
     }
 

@@ -66,6 +66,10 @@ final class Exchange {
     var answerHeaders = HeaderFields()
     var answerBody = ByteBuffer()
     var gate: StreamGate?
+    /// Learned guards read the stream: a step may have to wait for them, and the steps after it with it.
+    var readsStream = false
+    var isReadingStream = false
+    var waitingSteps: [StreamStep] = []
     var isHeadWritten = false
     var delayTask: Scheduled<Void>?
     var completionVerdict = Verdict()

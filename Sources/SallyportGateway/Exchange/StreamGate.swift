@@ -38,7 +38,7 @@ struct StreamGate {
     var createdID: String?
 
     let configuration: Configuration
-    let inspector: BodyInspector
+    var inspector: BodyInspector
     var parser: SSEParser
     var queue: [HeldEvent] = []
     var head = 0

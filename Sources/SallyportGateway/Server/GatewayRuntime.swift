@@ -21,6 +21,8 @@ package final class GatewayRuntime: Sendable {
         package var personalData: PersonalDataAnalysis
         package var subjects: SubjectKeyring
         package var pseudonyms = PseudonymVault()
+        /// The shared encoder; nil when the engine has no learned guards.
+        package var meaning: MeaningReader?
         package var observer: any ExchangeObserver
         package var answerer: (any EmbeddedAnswering)?
         package var pool: NIOThreadPool

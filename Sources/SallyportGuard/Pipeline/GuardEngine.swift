@@ -18,6 +18,8 @@ package struct GuardEngine: Sendable {
         package var extraDetectors: [any Detector] {
             didSet { readings = Context.readings(blocklists, extraDetectors) }
         }
+        /// What the shared encoder has read so far.
+        package var learned = LearnedReadings()
         /// What these want to see, gathered once: it is asked for with every text.
         fileprivate private(set) var readings: Set<TextLayer.Kind>
 
@@ -48,11 +50,15 @@ package struct GuardEngine: Sendable {
     private let hasPatterns: [Bool]
     private let kinds: Set<TextLayer.Kind>
     private let normaliserID: DetectorID = "normaliser"
+    private let learned: LearnedGuards?
     private static let plain: Set<TextLayer.Kind> = [.original]
 
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
-    package init(detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser) throws {
+    package init(
+        detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser, learned: LearnedGuards? = nil
+    ) throws {
         self.detectors = detectors
+        self.learned = learned
         self.normaliser = normaliser
         var patterns: [Pattern] = []
         var owners: [(detector: Int, pattern: Int)] = []
@@ -70,12 +76,21 @@ package struct GuardEngine: Sendable {
 
     package var detectorIDs: [DetectorID] { detectors.map(\.id) + [normaliserID] }
 
+    /// Whether texts that travel this way may have to be read by the encoder.
+    package func mayRead(_ direction: Direction, under policy: GuardPolicy) -> Bool {
+        guard let learned else { return false }
+        return PassageOrigin.allCases.contains { $0.direction == direction && !learned.wanted(for: $0, under: policy).isEmpty }
+    }
+
     // MARK: One text
 
     /// Reads one text in all its readings and applies the policy.
-    package func inspect(_ passage: Passage, in context: Context, verdict: inout Verdict) -> PassageVerdict {
+    /// - Parameter meaningFrom: learned guards need not read what comes before this byte: they did when it was new.
+    package func inspect(
+        _ passage: Passage, meaningFrom: Int = 0, in context: Context, verdict: inout Verdict
+    ) -> PassageVerdict {
         var decided: [DecidedFinding] = []
-        collect(passage, in: context, verdict: &verdict, into: &decided)
+        collect(passage, meaningFrom: meaningFrom, in: context, verdict: &verdict, into: &decided)
         return settle(decided, of: passage, in: context, verdict: &verdict)
     }
 
@@ -113,8 +128,10 @@ package struct GuardEngine: Sendable {
 
     // MARK: Collecting
 
+    /// - Parameter meaningFrom: where learned guards begin to read; nil: not at all.
     private func collect(
-        _ passage: Passage, asItStands: Bool = false, in context: Context, verdict: inout Verdict, into decided: inout [DecidedFinding]
+        _ passage: Passage, asItStands: Bool = false, meaningFrom: Int? = nil, in context: Context, verdict: inout Verdict,
+        into decided: inout [DecidedFinding]
     ) {
         verdict.bytesInspected += passage.count
         guard passage.count > 0 else { return }
@@ -125,6 +142,8 @@ package struct GuardEngine: Sendable {
                 context.readings.count == TextLayer.Kind.allCases.count
                 ? context.readings : context.readings.isEmpty ? kinds : kinds.union(context.readings)
         }
+        let readers = meaningFrom == nil ? [] : learned?.wanted(for: passage.origin, under: policy) ?? []
+        if !readers.isEmpty { wanted.formUnion(GuardEngine.meaningful) }
 
         let normalised = normaliser.layers(of: passage, wanting: wanted)
         verdict.layersInspected += normalised.layers.count
@@ -136,6 +155,54 @@ package struct GuardEngine: Sendable {
             run(blocklists, on: normalised.reading(blocklists.layers), context, &verdict, &decided)
         }
         for extra in context.extraDetectors { run(extra, on: normalised.reading(extra.layers), context, &verdict, &decided) }
+        if let meaningFrom, !readers.isEmpty { read(normalised, from: meaningFrom, by: readers, context, &verdict, &decided) }
+    }
+
+    // MARK: Meaning
+
+    /// The readings of a text whose meaning is looked at: what a model would understand of it.
+    private static let meaningful: Set<TextLayer.Kind> = [
+        .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
+    ]
+
+    private func read(
+        _ normalised: NormalisedText, from start: Int, by readers: [any LearnedDetector], _ context: Context, _ verdict: inout Verdict,
+        _ decided: inout [DecidedFinding]
+    ) {
+        let needsTokens = readers.contains { $0.needsTokens }
+        // The folded reading says all that the original says, but for the exact letters of names.
+        let layers =
+            normalised.reading(GuardEngine.meaningful).filter { isMeant($0, in: normalised) }
+            + (needsTokens && normalised.layers.contains { $0.kind == .folded } ? normalised.layers.prefix(1) : [])
+        for layer in layers {
+            let isOriginal = layer.kind == .original
+            let offset = isOriginal ? min(start, layer.passage.count) : 0
+            guard
+                let text = layer.passage.text.getSlice(
+                    at: layer.passage.text.readerIndex + offset, length: layer.passage.count - offset), text.readableBytes > 1
+            else { continue }
+            let request = ReadingRequest(text, wantsTokens: needsTokens, mayBeCleared: !needsTokens)
+            switch context.learned[request] {
+            case nil: verdict.unread.append(request)
+            case .failed: for reader in readers { fail(reader.id, .failed, context.policy, &verdict) }
+            case .read(let reading):
+                for reader in readers {
+                    verdict.reports[reader.id, default: GuardReport(reader.id)].model = learned?.description.digest
+                    for finding in reader.findings(in: reading, of: layer.passage) {
+                        let range = finding.range.lowerBound + offset..<finding.range.upperBound + offset
+                        decide(
+                            finding.moved(to: layer.map.original(range)), in: layer.kind, layer.passage, context.policy, &verdict, &decided)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Every text can be read backwards or through rot13; few say more that way.
+    private func isMeant(_ layer: TextLayer, in normalised: NormalisedText) -> Bool {
+        guard layer.kind == .rot13 || layer.kind == .reversed, let original = normalised.layers.first else { return true }
+        let words = CommonWords.count(in: layer.passage)
+        return words >= 2 && words > CommonWords.count(in: original.passage)
     }
 
     /// The one scan for all detectors that share the pattern database.

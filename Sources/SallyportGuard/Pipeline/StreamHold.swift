@@ -74,9 +74,12 @@ package struct StreamHold: Sendable {
     /// - Parameters:
     ///   - isFinal: the text is complete: all of it is released or changed.
     ///   - isForced: the declared delay is over.
-    package mutating func evaluate(isFinal: Bool, isForced: Bool = false, inspect: (Passage) -> PassageVerdict) -> Release {
+    ///   - inspect: reads the window; its meaning need only be read from the given byte on, a little before what has not gone yet.
+    package mutating func evaluate(
+        isFinal: Bool, isForced: Bool = false, inspect: (_ window: Passage, _ meaningFrom: Int) -> PassageVerdict
+    ) -> Release {
         guard end > cleared else { return Release(cleared: end) }
-        let verdict = inspect(Passage(window, origin: origin, isASCII: isASCII))
+        let verdict = inspect(Passage(window, origin: origin, isASCII: isASCII), meaningStart)
         evaluatedEnd = end
         if isForced { forcedEnd = end }
         var cut = end
@@ -117,6 +120,19 @@ package struct StreamHold: Sendable {
         cleared = cut
         forget()
         return release
+    }
+
+    /// How much of what has gone is read again, so that what follows is understood.
+    private static let meaningOverlap = 160
+
+    private var meaningStart: Int {
+        let start = cleared - windowStart - StreamHold.meaningOverlap
+        guard start > 0 else { return 0 }
+        return window.withUnsafeReadableBytes { bytes in
+            // From a word's beginning, if one is near.
+            let near = bytes[start..<min(start + 40, bytes.count)].firstIndex { $0 == 0x20 || $0 == 0x0A }
+            return near ?? characterStart(bytes, start)
+        }
     }
 
     /// The last safe cut at or before an offset, never before what has gone.

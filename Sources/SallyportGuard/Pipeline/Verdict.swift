@@ -49,6 +49,8 @@ package struct GuardReport: Sendable {
     package var counts: [String: Int] = [:]
     package var topScore = 0.0
     package var nanoseconds: UInt64 = 0
+    /// Digest of the model that spoke; nil for a detector without one.
+    package var model: String?
     package init(_ detector: DetectorID) { self.detector = detector }
 
     package mutating func add(_ decided: DecidedFinding) {
@@ -68,6 +70,8 @@ package struct Verdict: Sendable {
     package var reports: [DetectorID: GuardReport] = [:]
     package var bytesInspected = 0
     package var layersInspected = 0
+    /// Texts that learned guards want read and that the inspection had no reading of: the verdict stands only when there are none.
+    package var unread: [ReadingRequest] = []
 
     package init() {}
 
@@ -76,6 +80,7 @@ package struct Verdict: Sendable {
         isComplete = isComplete && other.isComplete
         bytesInspected += other.bytesInspected
         layersInspected += other.layersInspected
+        unread += other.unread
         for (id, theirs) in other.reports {
             guard var ours = reports[id] else {
                 reports[id] = theirs
@@ -84,6 +89,7 @@ package struct Verdict: Sendable {
             if theirs.outcome != .completed { ours.outcome = theirs.outcome }
             ours.action = max(ours.action, theirs.action)
             ours.mode = theirs.mode
+            ours.model = ours.model ?? theirs.model
             ours.topScore = max(ours.topScore, theirs.topScore)
             ours.nanoseconds += theirs.nanoseconds
             for (name, count) in theirs.counts { ours.counts[name, default: 0] += count }

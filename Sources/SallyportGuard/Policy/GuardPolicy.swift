@@ -13,26 +13,40 @@ package struct GuardPolicy: Sendable, Hashable {
         package var direction: Direction?
         package var origins: Set<PassageOrigin>?
         package var minimumConfidence: Double
+        /// For learned detectors, instead of a confidence: as sensitive as this share of benign texts reported allows.
+        package var falsePositiveRate: Double?
         package var action: GuardAction
 
         package init(
             _ group: Finding.Category.Group, names: Set<String>? = nil, direction: Direction? = nil, origins: Set<PassageOrigin>? = nil,
-            minimumConfidence: Double = 0.75, action: GuardAction
+            minimumConfidence: Double = 0.75, falsePositiveRate: Double? = nil, action: GuardAction
         ) {
             self.group = group
             self.names = names
             self.direction = direction
             self.origins = origins
             self.minimumConfidence = minimumConfidence
+            self.falsePositiveRate = falsePositiveRate
             self.action = action
         }
 
         func applies(to finding: Finding, in origin: PassageOrigin) -> Bool {
             finding.category.group == group
-                && finding.confidence >= minimumConfidence
+                && isMet(by: finding)
                 && (direction.map { $0 == origin.direction } ?? true)
                 && (origins?.contains(origin) ?? true)
                 && (names?.contains(finding.category.name) ?? true)
+        }
+
+        private func isMet(by finding: Finding) -> Bool {
+            guard let falsePositiveRate, let stated = finding.falsePositiveRate else { return finding.confidence >= minimumConfidence }
+            return stated <= falsePositiveRate
+        }
+
+        /// Whether findings of this kind in texts of this origin could lead to anything.
+        func mayApply(_ group: Finding.Category.Group, _ name: String, in origin: PassageOrigin) -> Bool {
+            self.group == group && action > .allow && (direction.map { $0 == origin.direction } ?? true)
+                && (origins?.contains(origin) ?? true) && (names?.contains(name) ?? true)
         }
     }
 

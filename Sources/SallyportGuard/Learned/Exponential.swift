@@ -1,0 +1,12 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// The C library's exponential, under one name on every system.
+enum Exponential {
+    static func of(_ value: Double) -> Double { exp(value) }
+}
