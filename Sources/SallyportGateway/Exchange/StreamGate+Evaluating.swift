@@ -28,8 +28,8 @@ extension StreamGate {
         var hold = unread
         var part = Verdict()
         let (before, codePoints) = (hold.cleared, hold.clearedCodePoints)
-        let release = hold.evaluate(isFinal: isFinal, isForced: isForced) { passage in
-            inspector.inspectGrowing(passage, isWhole: channel.field == "arguments", verdict: &part)
+        let release = hold.evaluate(isFinal: isFinal, isForced: isForced) { passage, meaningFrom in
+            inspector.inspectGrowing(passage, meaningFrom: meaningFrom, isWhole: channel.field == "arguments", verdict: &part)
         }
         holds[channel] = hold
         verdict.merge(part)
