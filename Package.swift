@@ -4,6 +4,7 @@ import PackageDescription
 let strict: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let embedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let posix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let http1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let http2 = Target.Dependency.product(name: "NIOHTTP2", package: "swift-nio-http2")
@@ -73,7 +74,8 @@ let package = Package(
         // Tests mirror Sources; SallyportTesting is theirs. One release build serves the binary and all of them.
         .testTarget(name: "SallyportWireTests", dependencies: ["SallyportWire", nio], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(
-            name: "SallyportGuardTests", dependencies: ["SallyportCore", "SallyportPatterns", "SallyportGuard", nio, crypto, concurrency],
+            name: "SallyportGuardTests",
+            dependencies: ["SallyportCore", "SallyportPatterns", "SallyportGuard", "SallyportTesting", nio, embedded, crypto, concurrency],
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "SallyportPatternsTests", dependencies: ["SallyportCore", "SallyportPatterns", concurrency], swiftSettings: strict),
@@ -92,7 +94,9 @@ let package = Package(
             dependencies: ["SallyportEgress", "SallyportCore", nio, posix, http1, http2, tls, concurrency, log], swiftSettings: strict),
         .testTarget(
             name: "SallyportGatewayTests",
-            dependencies: ["SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", nio],
+            dependencies: [
+                "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio,
+            ],
             swiftSettings: strict),
         .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportServer"], swiftSettings: strict),
     ]
