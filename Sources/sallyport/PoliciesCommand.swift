@@ -14,7 +14,7 @@ struct PoliciesCommand: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            for policy in GuardPolicy.builtIn { print("\(policy.id)  built in") }
+            for policy in GuardPolicy.builtIn(learned: true) { print("\(policy.id)  built in") }
             for policy in try SQLPolicyStore(store.database()).policies(of: .default) { print("\(policy.name)  version \(policy.version)") }
         }
     }

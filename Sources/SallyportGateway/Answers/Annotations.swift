@@ -11,6 +11,18 @@ enum Annotations {
         var json = JSONWriter(capacity: 256)
         json.beginObject()
         let groups = groups(of: policy, direction)
+        if groups.contains(.harm) { harms(findings, policy: policy, direction, &json) }
+        for (name, key) in [("jailbreak", "jailbreak"), ("indirect_attack", "indirect_attack")] as [(String, StaticString)]
+        where groups.contains(.attack) && policy.looks(for: .init(.attack, name), direction) {
+            let found = findings.filter { $0.finding.category == .init(.attack, name) }
+            json.key(key)
+            json.beginObject()
+            json.key("filtered")
+            json.bool(found.contains(where: isFiltered))
+            json.key("detected")
+            json.bool(!found.isEmpty)
+            json.endObject()
+        }
         if groups.contains(.blocklist) {
             json.key("custom_blocklists")
             json.beginObject()
@@ -46,6 +58,27 @@ enum Annotations {
         }
         json.endObject()
         return json.buffer
+    }
+
+    /// Azure's four harm categories: the highest severity found, as a word.
+    private static func harms(_ findings: [DecidedFinding], policy: GuardPolicy, _ direction: Direction, _ json: inout JSONWriter) {
+        let names =
+            [("hate", "hate"), ("self_harm", "self_harm"), ("sexual", "sexual"), ("violence", "violence")] as [(String, StaticString)]
+        for (name, key) in names where policy.looks(for: .init(.harm, name), direction) {
+            let found = findings.filter { $0.finding.category == .init(.harm, name) }
+            json.key(key)
+            json.beginObject()
+            json.key("filtered")
+            json.bool(found.contains(where: isFiltered))
+            json.key("severity")
+            switch Int(((found.map(\.finding.confidence).max() ?? 0) * 7).rounded()) {
+            case ..<2: json.string("safe")
+            case 2...3: json.string("low")
+            case 4...5: json.string("medium")
+            default: json.string("high")
+            }
+            json.endObject()
+        }
     }
 
     private static func personalData(_ findings: [DecidedFinding], _ json: inout JSONWriter) {

@@ -302,10 +302,11 @@ extension Exchange {
 
     /// Filters that the policy wants and nobody here can run: refused, unless every target runs them itself or the policy fails open.
     private func checkFilters() throws {
-        guard !policy.unavailableFilters.isEmpty else { return }
+        let missing = snapshot.engine.missingFilters(of: policy)
+        guard !missing.isEmpty else { return }
         let isDelegated = targets.allSatisfy { snapshot.upstreams[$0.upstream]?.kind == .azureOpenAI }
         guard !isDelegated else { return }
-        for filter in policy.unavailableFilters.sorted() where policy.settings(for: DetectorID(filter)).onFailure == .closed {
+        for filter in missing.sorted() where policy.settings(for: DetectorID(filter)).onFailure == .closed {
             throw Fault(
                 .guardUnavailable,
                 "The policy '\(policy.id)' demands the content filter '\(filter)', which neither this gateway nor the upstream of this deployment runs."

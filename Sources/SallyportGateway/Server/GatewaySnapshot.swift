@@ -22,7 +22,7 @@ package final class GatewaySnapshot: Sendable {
         self.configuration = configuration
         self.deployments = Dictionary(deployments.map { ($0.id, $0) }) { first, _ in first }
         self.upstreams = Dictionary(upstreams.map { ($0.id, $0) }) { first, _ in first }
-        self.policies = Dictionary((GuardPolicy.builtIn + policies).map { ($0.id, $0) }) { _, last in last }
+        self.policies = Dictionary((GuardPolicy.builtIn(learned: engine.isLearned) + policies).map { ($0.id, $0) }) { _, last in last }
         self.engine = engine
         self.limits = limits
         self.generation = generation

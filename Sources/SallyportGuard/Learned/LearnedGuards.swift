@@ -4,6 +4,8 @@ import SallyportCore
 package struct LearnedGuards: Sendable {
     package let description: EncoderDescription
     package let detectors: [any LearnedDetector]
+    /// All that they can report.
+    let serves: Set<Finding.Category>
 
     package init(_ description: EncoderDescription) {
         self.description = description
@@ -12,6 +14,7 @@ package struct LearnedGuards: Sendable {
             + HarmDetector.Harm.allCases.map { HarmDetector($0, description) }
             + [NamesDetector(description)]
         detectors = all.compactMap { $0 }
+        serves = Set(detectors.flatMap(\.categories))
     }
 
     /// Which of them the policy wants to read a text of this origin.

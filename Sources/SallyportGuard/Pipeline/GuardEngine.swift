@@ -50,7 +50,7 @@ package struct GuardEngine: Sendable {
     private let hasPatterns: [Bool]
     private let kinds: Set<TextLayer.Kind>
     private let normaliserID: DetectorID = "normaliser"
-    private let learned: LearnedGuards?
+    let learned: LearnedGuards?
     private static let plain: Set<TextLayer.Kind> = [.original]
 
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
@@ -75,12 +75,6 @@ package struct GuardEngine: Sendable {
     }
 
     package var detectorIDs: [DetectorID] { detectors.map(\.id) + [normaliserID] }
-
-    /// Whether texts that travel this way may have to be read by the encoder.
-    package func mayRead(_ direction: Direction, under policy: GuardPolicy) -> Bool {
-        guard let learned else { return false }
-        return PassageOrigin.allCases.contains { $0.direction == direction && !learned.wanted(for: $0, under: policy).isEmpty }
-    }
 
     // MARK: One text
 

@@ -18,7 +18,10 @@ extension GuardPolicy {
                 .invisible, names: ["tag-characters", "variation-selectors"], direction: .completion, minimumConfidence: 0.5,
                 action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
-        ],
+            // Azure's default: harm at Medium, both ways; attacks in prompts. Attacks in documents are shown, not blocked.
+            Rule(.attack, names: ["jailbreak"], direction: .prompt, falsePositiveRate: 0.01, action: .block),
+            Rule(.attack, names: ["indirect_attack"], direction: .prompt, falsePositiveRate: 0.01, action: .annotate),
+        ] + Rule.harm(harms, .prompt, from: 4, action: .block) + Rule.harm(harms, .completion, from: 4, action: .block),
         uninspectable: generatedMedia)
 
     /// Nothing doubtful passes: secrets in a prompt are refused, every identifier is pseudonymised on its way out, active content is removed.
@@ -38,10 +41,21 @@ extension GuardPolicy {
                 direction: .completion,
                 minimumConfidence: 0.75, action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
-        ],
+            Rule(.attack, names: ["jailbreak", "indirect_attack"], direction: .prompt, falsePositiveRate: 0.01, action: .block),
+        ] + Rule.harm(harms, .prompt, from: 2, action: .block) + Rule.harm(harms, .completion, from: 2, action: .block),
         uninspectable: [:])
 
-    package static let builtIn: [GuardPolicy] = [.default, .strict]
+    /// The policies that every deployment can name.
+    /// - Parameter learned: without learned guards, which an operator can switch off, their rules are left out.
+    package static func builtIn(learned: Bool) -> [GuardPolicy] {
+        [GuardPolicy.default, .strict].map { policy in
+            var policy = policy
+            if !learned { policy.rules.removeAll { $0.group == .attack || $0.group == .harm } }
+            return policy
+        }
+    }
+
+    private static let harms = Set(HarmDetector.Harm.allCases.map(\.rawValue))
 
     /// Numbers whose loss does direct harm, as Azure AI Language spells their categories.
     private static let highRisk: Set<String> = [

@@ -43,6 +43,17 @@ package struct GuardPolicy: Sendable, Hashable {
             return stated <= falsePositiveRate
         }
 
+        /// A severity as a finding's confidence, with room for rounding.
+        package static func confidence(ofSeverity severity: Int) -> Double { (Double(severity) - 0.25) / 7 }
+
+        /// Harm from a severity on leads to the action; milder harm is annotated.
+        package static func harm(_ names: Set<String>, _ direction: Direction, from severity: Int, action: GuardAction) -> [Rule] {
+            [
+                Rule(.harm, names: names, direction: direction, minimumConfidence: confidence(ofSeverity: severity), action: action),
+                Rule(.harm, names: names, direction: direction, minimumConfidence: confidence(ofSeverity: 1), action: .annotate),
+            ]
+        }
+
         /// Whether findings of this kind in texts of this origin could lead to anything.
         func mayApply(_ group: Finding.Category.Group, _ name: String, in origin: PassageOrigin) -> Bool {
             self.group == group && action > .allow && (direction.map { $0 == origin.direction } ?? true)
@@ -124,6 +135,13 @@ package struct GuardPolicy: Sendable, Hashable {
     package func isSilent(for direction: Direction) -> Bool {
         !rules.contains { ($0.direction ?? direction) == direction && $0.action > .allow }
             && !blocklists.contains { $0.direction == direction }
+    }
+
+    /// Whether any rule speaks of such findings in texts that travel this way.
+    package func looks(for category: Finding.Category, _ direction: Direction) -> Bool {
+        PassageOrigin.allCases.contains { origin in
+            origin.direction == direction && rules.contains { $0.mayApply(category.group, category.name, in: origin) }
+        }
     }
 
     /// The strictest action that any rule gives to the finding; `.allow` when none speaks of it.

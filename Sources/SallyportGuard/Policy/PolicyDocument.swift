@@ -56,11 +56,8 @@ package enum PolicyDocument {
             let isBlocking = try filter["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true
             guard isEnabled else { continue }
             let bare = name.lowercased().filter { !" _-".contains($0) }
-            if bare == "personallyidentifiableinformation" || bare == "pii" {
-                policy.rules.append(.init(.sensitive, direction: direction, action: isBlocking ? .block : .annotate))
-            } else {
-                policy.unavailableFilters.insert(bare)
-            }
+            let threshold = try filter["severityThreshold"].map { try severity(Node($0, at: "\(place).severityThreshold")) }
+            policy.rules += rules(forFilter: bare, direction, threshold: threshold ?? 4, isBlocking: isBlocking, in: &policy)
         }
         for (index, entry) in try list(properties["customBlocklists"], at: "properties.customBlocklists").enumerated() {
             let place = "properties.customBlocklists[\(index)]"
@@ -70,6 +67,35 @@ package enum PolicyDocument {
                     name: try member("blocklistName", of: use, at: place).string(),
                     direction: try direction(member("source", of: use, at: place)),
                     isBlocking: try use["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true))
+        }
+    }
+
+    /// Azure's filters by their bare names. One that nobody here can run is noted as unavailable.
+    private static func rules(
+        forFilter name: String, _ direction: Direction, threshold: Int, isBlocking: Bool, in policy: inout GuardPolicy
+    ) -> [GuardPolicy.Rule] {
+        let action = isBlocking ? GuardAction.block : .annotate
+        switch name {
+        case "personallyidentifiableinformation", "pii": return [.init(.sensitive, direction: direction, action: action)]
+        case "hate", "sexual", "violence", "selfharm":
+            return GuardPolicy.Rule.harm([name == "selfharm" ? "self_harm" : name], direction, from: threshold, action: action)
+        case "jailbreak": return [.init(.attack, names: ["jailbreak"], direction: direction, falsePositiveRate: 0.01, action: action)]
+        case "indirectattack":
+            return [.init(.attack, names: ["indirect_attack"], direction: direction, falsePositiveRate: 0.01, action: action)]
+        default:
+            policy.unavailableFilters.insert(name)
+            return []
+        }
+    }
+
+    /// Low filters severities 2 and above, Medium 4, High 6 (Azure OpenAI, content filter configurability).
+    private static func severity(_ node: Node) throws -> Int {
+        let text = try node.string()
+        switch text.lowercased() {
+        case "low": return 2
+        case "medium": return 4
+        case "high": return 6
+        default: throw Mistake(place: node.place, reason: "'\(text)' is not Low, Medium or High")
         }
     }
 
@@ -122,6 +148,8 @@ package enum PolicyDocument {
             case "source": rule.direction = try direction(node)
             case "origins": rule.origins = Set(try node.array().map { try Node($0, at: node.place).oneOf() })
             case "minimumConfidence": rule.minimumConfidence = try node.fraction()
+            case "minimumSeverity": rule.minimumConfidence = GuardPolicy.Rule.confidence(ofSeverity: try node.integer(in: 1...7))
+            case "falsePositiveRate": rule.falsePositiveRate = try node.fraction()
             default: throw Mistake(place: node.place, reason: "is not known here")
             }
         }

@@ -23,7 +23,7 @@ enum PolicyLibrary {
         let store: any PolicyStore =
             FileManager.default.fileExists(atPath: database)
             ? SQLPolicyStore(try SQLiteDatabase(.file(database), configuration: .init(isReadOnly: true))) : Nothing()
-        return Set(try load(directory: directory, store: store).map(\.id) + GuardPolicy.builtIn.map(\.id))
+        return Set(try load(directory: directory, store: store).map(\.id) + GuardPolicy.builtIn(learned: true).map(\.id))
     }
 
     static func load(directory: String?, store: any PolicyStore, tenant: TenantID = .default) throws -> [GuardPolicy] {

@@ -181,7 +181,7 @@ package final class ServerProcess: Sendable {
 
     /// Every policy that a deployment names must exist: a typing error must not become a weaker policy.
     private static func checkPolicies(of plan: ServerPlan, among policies: [GuardPolicy]) throws {
-        let known = Set(policies.map(\.id) + GuardPolicy.builtIn.map(\.id))
+        let known = Set(policies.map(\.id) + GuardPolicy.builtIn(learned: true).map(\.id))
         for upstream in plan.upstreams where !known.contains(upstream.policy) {
             throw PolicyLibrary.Mistake(file: "upstreams.\(upstream.id)", reason: "the policy '\(upstream.policy)' does not exist")
         }
