@@ -1,0 +1,184 @@
+"""Fits each head's calibration and thresholds and writes the manifest's `heads`.
+
+    calibrate.py --models MODELS --data FOLDER --out FIELDS.json --version 2026.11.1
+
+Order: (1) the correction for many windows and (2) the thresholds come from benign traffic alone (benign.dev plus held-out authored hard negatives);
+(3) attacks and harms are read only for the slope of the probabilities, which moves no row across a threshold.
+"""
+import argparse
+import json
+import pathlib
+import random
+
+import numpy as np
+
+import data
+from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
+from scoring import Model, Scorer, corrected, probability
+
+RATES = (0.001, 0.01, 0.05)
+
+
+def platt(logits, labels):
+    """p = sigmoid(a * logit + b), both classes weighing the same, slope kept positive."""
+    logits, labels = np.asarray(logits, float), np.asarray(labels, float)
+    if labels.sum() < 8 or (1 - labels).sum() < 8:
+        return {"a": 1.0, "b": 0.0}
+    weight = np.where(labels > 0, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
+    a, b = 1.0, 0.0
+    prior = 0.002  # keeps the slope finite when the classes separate
+    for _ in range(200):
+        p = 1 / (1 + np.exp(-np.clip(a * logits + b, -30, 30)))
+        g = weight * (p - labels)
+        ga, gb = (g * logits).sum() + prior * (a - 1), g.sum() + prior * b
+        w = weight * p * (1 - p)
+        haa, hab, hbb = (w * logits * logits).sum() + prior, (w * logits).sum(), w.sum() + prior
+        d = haa * hbb - hab * hab
+        da, db = (hbb * ga - hab * gb) / d, (haa * gb - hab * ga) / d
+        a, b = a - max(-1, min(1, da)), b - max(-1, min(1, db))
+    return {"a": round(float(max(a, 0.05)), 5), "b": round(float(b), 5)}
+
+
+def threshold(scores, rate):
+    """The smallest value that at most `rate` of the benign scores reach."""
+    scores = np.sort(np.asarray(scores, float))
+    allowed = int(np.floor(rate * len(scores)))
+    return float(np.nextafter(scores[len(scores) - 1 - allowed], 2))
+
+
+def window_penalty(scorer, texts, columns, rng):
+    """How fast the top of the benign scores rises with the logarithm of the number of windows, per column."""
+    made, sizes = [], []
+    for goal in (1, 2, 4, 8, 16, 32):
+        for _ in range(120 if goal <= 8 else 50):
+            parts, length = [], 0
+            while length < goal * 430:
+                part = rng.choice(texts)
+                parts.append(part)
+                length += len(part)
+            made.append("\n\n".join(parts)[: max(430 * goal, 300)])
+            sizes.append(goal)
+    best, count = scorer.texts(made)
+    found = {}
+    x, y = [], {c: [] for c in columns}
+    for goal in sorted(set(sizes)):
+        pick = np.array([s == goal for s in sizes])
+        x.append(np.log(np.maximum(count[pick], 1)).mean())
+        for c in columns:
+            y[c].append(np.quantile(best[pick, COLUMN[c]], 0.9))
+    x = np.array(x)
+    for c in columns:
+        slope = np.polyfit(x, np.array(y[c]), 1)[0]
+        found[c] = round(float(min(1.5, max(0.0, slope))), 4)
+    return found
+
+
+def benign_rows(folder):
+    """Benign traffic for thresholds: benign.dev and held-out authored hard negatives."""
+    rows = data.read_rows(folder, "benign", "dev")
+    authored = [{"text": r["text"], "kind": "prompt/authored", "source": "authored"} for r in data.authored_rows("prompt_attack", "dev") if not r["label"]]
+    documents = [{"text": r["text"], "kind": "document/authored", "source": "authored"} for r in data.authored_rows("document_attack", "dev") if not r["label"]]
+    return [r for r in rows if r["kind"].startswith("prompt/")] + authored, [r for r in rows if r["kind"].startswith("document/")] + documents
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--models", required=True, type=pathlib.Path)
+    p.add_argument("--data", required=True, type=pathlib.Path)
+    p.add_argument("--out", required=True, type=pathlib.Path)
+    p.add_argument("--name", default="sallyport-guard")
+    p.add_argument("--version", required=True)
+    a = p.parse_args()
+    scorer = Scorer(Model(a.models / "guard"))
+    rng = random.Random(5)
+    prompts, documents = benign_rows(a.data)
+    single = ["prompt_attack", "document_attack", *SUBKINDS, *(f"{h}_{s}" for h in HARMS for s in SEVERITIES)]
+    texts = [r["text"] for r in prompts + documents]
+    penalty = window_penalty(scorer, texts, single, rng)
+    benign, benign_count = scorer.texts(texts)
+    is_prompt = np.arange(len(texts)) < len(prompts)
+    calm = np.array([r["source"] not in ("hh_rlhf_first_turn", "harmfulqa") for r in prompts + documents])
+    heads = {}
+
+    def rates(column, pick, calibration):
+        own = corrected(benign[pick, COLUMN[column]], benign_count[pick], penalty[column])
+        own = probability(own, calibration)
+        return {f"fpr_{r}": round(threshold(own, r), 6) for r in RATES}, int(pick.sum())
+
+    # Prompt attack
+    rows = [r for r in data.read_rows(a.data, "prompt_attack", "dev")] + data.authored_rows("prompt_attack", "dev")
+    best, count = scorer.texts([r["text"] for r in rows])
+    labels = np.array([r["label"] for r in rows])
+    own = corrected(best[:, COLUMN["prompt_attack"]], count, penalty["prompt_attack"])
+    calibration = platt(own, labels)
+    thresholds, used = rates("prompt_attack", is_prompt, calibration)
+    heads["prompt_attack"] = {"column": "prompt_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["prompt_attack"], "benign_rows": used}
+    for kind in SUBKINDS:
+        own_rows = [i for i, r in enumerate(rows) if "subtypes" in r or r["label"] == 0]
+        own_labels = np.array([int(kind.removeprefix("attack_") in rows[i].get("subtypes", [])) for i in own_rows])
+        own_logits = corrected(best[own_rows, COLUMN[kind]], count[own_rows], penalty[kind])
+        own_calibration = platt(own_logits, own_labels)
+        own_thresholds, used = rates(kind, is_prompt, own_calibration)
+        heads[kind] = {"column": kind, "kind": "sigmoid", "calibration": own_calibration, "thresholds": own_thresholds, "window_penalty": penalty[kind], "benign_rows": used}
+    # Document attack
+    rows = data.read_rows(a.data, "document_attack", "dev") + data.authored_rows("document_attack", "dev")
+    best, count = scorer.texts([r["text"] for r in rows])
+    own = corrected(best[:, COLUMN["document_attack"]], count, penalty["document_attack"])
+    calibration = platt(own, [r["label"] for r in rows])
+    thresholds, used = rates("document_attack", ~is_prompt, calibration)
+    heads["document_attack"] = {"column": "document_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["document_attack"], "benign_rows": used}
+    heads["payload"] = {"column": "payload", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
+    # Harm
+    rows = data.read_rows(a.data, "harm", "dev")
+    authored = data.authored_rows("harm", "dev")
+    best, count = scorer.texts([r["text"] for r in rows + authored])
+    for harm in HARMS:
+        fits, own_thresholds = [], None
+        for s in SEVERITIES:
+            column = f"{harm}_{s}"
+            picked, labels = [], []
+            for i, r in enumerate(rows):
+                grade = (r["severity"] or {}).get(harm)
+                if s == 2 and r[harm] is not None and not (r[harm] == 0 and grade == 2):
+                    picked.append(i), labels.append(int(r[harm] == 1))
+                elif s > 2 and (grade is not None or r[harm] == 0):
+                    picked.append(i), labels.append(int(r[harm] == 1 and (grade or 0) >= s))
+            for i, r in enumerate(authored):
+                if r[harm] is not None:
+                    picked.append(len(rows) + i), labels.append(int(r[harm] >= s))
+            fit = platt(corrected(best[picked, COLUMN[column]], count[picked], penalty[column]), labels)
+            fits.append(fit)
+            if s == 2:
+                own_thresholds, used = rates(column, is_prompt & calm, fit)
+        heads[harm] = {
+            "columns": [f"{harm}_{s}" for s in SEVERITIES], "kind": "ordinal", "calibration": fits, "thresholds": own_thresholds, "threshold_column": f"{harm}_2",
+            "window_penalty": [penalty[f"{harm}_{s}"] for s in SEVERITIES], "benign_rows": used,
+        }
+    # Pairs
+    rows = data.read_rows(a.data, "groundedness", "dev") + [data.authored_groundedness(r) for r in data.authored_rows("groundedness", "dev")]
+    scores, labels = scorer.answers(rows), np.array([r["label"] for r in rows])
+    keep = np.array([r.get("source", "authored") not in data.FLAGGED for r in rows])
+    calibration = platt(scores[keep], labels[keep])
+    supported = probability(scores[keep & (labels == 0)], calibration)
+    heads["ungrounded"] = {
+        "column": "ungrounded", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(supported, r), 6) for r in RATES}},
+        "benign_rows": len(supported),
+    }
+    heads["unsupported"] = {"column": "unsupported", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
+    rows = data.authored_rows("task_adherence", "dev")
+    logits = scorer.pairs([(r["request"], r["tool_call"]) for r in rows])[:, COLUMN["off_task"]]
+    labels = np.array([r["label"] for r in rows])
+    calibration = platt(logits, labels)
+    serving = probability(logits[labels == 0], calibration)
+    heads["off_task"] = {
+        "column": "off_task", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(serving, r), 6) for r in RATES}},
+        "benign_rows": len(serving),
+    }
+    heads["names"] = {"columns": BIO, "kind": "bio"}
+    a.out.write_text(json.dumps({"name": a.name, "version": a.version, "heads": heads}, indent=1))
+    for name, head in heads.items():
+        print(name, json.dumps({k: v for k, v in head.items() if k in ("calibration", "thresholds", "window_penalty", "benign_rows")}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Runs the shipped IR over texts, with the gateway's windows, and turns windows into one score per text."""
+import json
+import math
+import pathlib
+
+import numpy as np
+import openvino as ov
+
+import data
+import tokens
+from columns import BIO, COLUMN, HARMS, PAIR_TEXT, SEVERITIES, STRIDE, WINDOW
+from reading import padded_length, windows
+
+INPUTS = ("input_ids", "attention_mask", "token_type_ids", "case_ids")
+CORRECTED_WINDOWS = 64  # the correction for many windows stops growing here: one sentence in a very long text must still be found
+
+
+class Model:
+    def __init__(self, folder, precision="f32", threads=1):
+        folder = pathlib.Path(folder)
+        core = ov.Core()
+        self.compiled = core.compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads})
+        manifest = folder / "manifest.json"
+        self.manifest = json.loads(manifest.read_text()) if manifest.exists() else {}
+        self.request = self.compiled.create_infer_request()
+
+    def rows(self, rows, batch_tokens=2048, want_tokens=False):
+        """`rows` are (ids, types, case); returns sequence logits [N,S] and, when wanted, the token logits of each row."""
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
+        sequence, token = [None] * len(rows), [None] * len(rows)
+        at = 0
+        while at < len(order):
+            length = padded_length(len(rows[order[at]][0]))
+            count = max(1, batch_tokens // length)
+            part = [i for i in order[at : at + count] if padded_length(len(rows[i][0])) == length]
+            at += len(part)
+            arrays = {n: np.zeros((len(part), length), np.int32) for n in INPUTS}
+            for k, i in enumerate(part):
+                ids, types, case = rows[i]
+                n = len(ids)
+                arrays["input_ids"][k, :n], arrays["token_type_ids"][k, :n], arrays["case_ids"][k, :n], arrays["attention_mask"][k, :n] = ids, types, case, 1
+            answer = self.request.infer(arrays)
+            s = answer[self.compiled.output("sequence")]
+            t = answer[self.compiled.output("tokens")] if want_tokens else None
+            for k, i in enumerate(part):
+                sequence[i] = s[k].copy()
+                if want_tokens:
+                    token[i] = t[k, : len(rows[i][0])].copy()
+        return np.array(sequence), token
+
+
+class Scorer:
+    def __init__(self, model: Model, encoder: tokens.Encoder | None = None):
+        self.model = model
+        self.encoder = encoder or tokens.Encoder()
+
+    def texts(self, texts, want_tokens=False):
+        """Per text: the highest logit of each column over its windows [N,S], the number of windows [N], and (wanted) token logits per content token."""
+        rows, owner, places = [], [], []
+        encoded = self.encoder.encode_all(list(texts))
+        for i, e in enumerate(encoded):
+            for start, end in windows(len(e), WINDOW, STRIDE):
+                rows.append(tokens.single(e.slice(start, end)))
+                owner.append(i)
+                places.append((start, end))
+        sequence, token = self.model.rows(rows, want_tokens=want_tokens)
+        owner = np.array(owner)
+        best = np.full((len(encoded), sequence.shape[1]), -1e9, np.float32)
+        np.maximum.at(best, owner, sequence)
+        count = np.bincount(owner, minlength=len(encoded))
+        if not want_tokens:
+            return best, count
+        joined = [np.full((len(e), token[0].shape[1]), -1e9, np.float32) for e in encoded]
+        for i, (start, end), t in zip(owner, places, token):
+            # where windows overlap, the one in which the token stands further from an edge decides
+            middle = (start + end) / 2
+            own = joined[i]
+            fresh = own[start:end, 0] <= -1e8
+            own[start:end][fresh] = t[1:-1][fresh]
+            nearer = ~fresh & (np.arange(start, end) >= middle - WINDOW / 2 + (WINDOW - STRIDE) / 2)
+            own[start:end][nearer] = t[1:-1][nearer]
+        return best, count, joined, encoded
+
+    def pairs(self, pairs):
+        """Raw logits [N,S] of (text, second text), one window."""
+        rows = []
+        for first, second in zip(self.encoder.encode_all([p[0] for p in pairs]), self.encoder.encode_all([p[1] for p in pairs])):
+            first = first.slice(0, PAIR_TEXT)
+            rows.append(tokens.pair(first, second.slice(0, tokens.pair_room(len(first)))))
+        return self.model.rows(rows)[0]
+
+    def answers(self, rows, looks=2):
+        """Per groundedness row: the highest over its claims of the lowest over the `looks` best windows of `ungrounded`."""
+        made, owner = [], []
+        column = COLUMN["ungrounded"]
+        claims = 0
+        for i, row in enumerate(rows):
+            source = self.encoder.encode("\n".join(row["sources"]))
+            for claim in data.claim_rows({**row, "spans": None, "label": 0}):
+                text = self.encoder.encode(claim["text"]).slice(0, PAIR_TEXT)
+                if not len(text):
+                    continue
+                for window in data.best_windows(text, source, claim["question"])[:looks]:
+                    made.append(tokens.pair(text, window))
+                    owner.append((i, claims))
+                claims += 1
+        logits = self.model.rows(made)[0][:, column]
+        lowest = {}
+        for key, value in zip(owner, logits):
+            lowest[key] = min(lowest.get(key, 1e9), value)
+        result = np.full(len(rows), -1e9, np.float32)
+        for (i, _), value in lowest.items():
+            result[i] = max(result[i], value)
+        return result
+
+
+def decode_names(encoded, logits, text):
+    """BIO over words (the first piece of a word decides) -> [(start, end, kind)]."""
+    bio = logits[:, 1 : 1 + len(BIO)]
+    found, current = [], None
+    previous = None
+    for i, word in enumerate(encoded.words):
+        if word == previous:
+            if current:
+                current[1] = encoded.offsets[i][1]
+            continue
+        previous = word
+        label = BIO[int(bio[i].argmax())]
+        if label == "O":
+            current = None
+            continue
+        kind = label[2:]
+        if current and label[0] == "I" and current[2] == kind:
+            current[1] = encoded.offsets[i][1]
+        else:
+            current = [*encoded.offsets[i], kind]
+            found.append(current)
+    return [tuple(f) for f in found]
+
+
+def corrected(logit, count, penalty):
+    return logit - penalty * np.log(np.minimum(np.maximum(count, 1), CORRECTED_WINDOWS))
+
+
+def probability(logit, calibration):
+    return 1.0 / (1.0 + np.exp(-np.clip(calibration["a"] * logit + calibration["b"], -40, 40)))
+
+
+def severity(p):
+    """0-7 from the calibrated P(>= 2), P(>= 4), P(>= 6): the scale runs through 2, 4 and 6 where each probability is one half."""
+    return np.clip(sum(2.0 * np.clip(x, 0, 1) for x in p), 0, 7)
