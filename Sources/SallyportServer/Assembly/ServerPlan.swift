@@ -1,3 +1,4 @@
+import Foundation
 import SallyportCore
 import SallyportEgress
 import SallyportGateway
@@ -30,6 +31,7 @@ package struct ServerPlan: Sendable {
     /// Folders of the embedded upstreams.
     package var documents: [UpstreamID: String]
     package var tracing: Tracing?
+    package var learned = Learned()
     package var warnings: [String]
 
     /// The product's version, as it is shown.
@@ -38,6 +40,17 @@ package struct ServerPlan: Sendable {
     /// The upstreams, and the collector of traces.
     func allEgress() throws -> [UpstreamConfiguration] {
         try egress + (tracing.map { [try Observability.collectorConfiguration($0)] } ?? [])
+    }
+
+    /// The learned detectors and what runs them.
+    package struct Learned: Sendable, Hashable {
+        package var isEnabled = true
+        /// nil: looked for in the usual places.
+        package var modelsDirectory: String?
+        package var library: String?
+        package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
+        package var maximumQueuedTokens = 400_000
+        package init() {}
     }
 
     package struct Tracing: Sendable, Hashable {

@@ -163,6 +163,20 @@ extension ConfigurationKey {
             .init("deployments.*.price.promptPer1K", .amount, "0", "For cost quotas: price of 1,000 prompt tokens."),
             .init("deployments.*.price.completionPer1K", .amount, "0", "Price of 1,000 completion tokens."),
             .init("policies.directory", .path, "", "Policy documents (*.json) in Azure's `raiPolicies` shape."),
+            .init(
+                "guards.learned", .flag, "true",
+                "Learned detectors: prompt and document attacks, harm severities, names. When false the built-in policies do without them, and requests under a policy that demands them are refused."
+            ),
+            .init(
+                "guards.modelsDirectory", .path, "",
+                "Where the models lie; without it `Models` in the working directory, beside the program, or in its source tree."),
+            .init(
+                "guards.inferenceLibrary", .path, "",
+                "The folder of `libopenvino_c`; without it beside the program, in `.deps` of its source tree, then wherever the system looks."),
+            .init("guards.inferenceThreads", .integer(1...64), "one per two cores", "Threads that run the encoder."),
+            .init(
+                "guards.maximumQueuedTokens", .integer(1024...100_000_000), "400000",
+                "Tokens that may wait for the encoder; a request that finds it full is answered 429, one that is longer alone 413."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
         ] + limitKeys("deployments.*.limits", "of the deployment")
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")

@@ -37,12 +37,14 @@ struct ConfigurationMapping {
         }
         let directory = text("data.directory") ?? "./var"
         checkPolicies(data: directory)
-        return ServerPlan(
+        var plan = ServerPlan(
             listen: text("server.listen").flatMap(ConfigurationValues.address) ?? .init(host: "127.0.0.1", port: 8080),
             metricsListen: metricsAddress(), threads: int("server.threads") ?? ProcessInfo.processInfo.activeProcessorCount,
             dataDirectory: directory, audit: audit(directory), gateway: gateway(), upstreams: upstreams.compactMap(\.descriptor),
             egress: upstreams.compactMap(\.egress), deployments: deployments, policiesDirectory: text("policies.directory"), limits: limits,
             documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: warnings)
+        plan.learned = learned()
+        return plan
     }
 
     /// A typing error in a policy's name must not be found by the first request.
@@ -99,6 +101,16 @@ struct ConfigurationMapping {
         gateway.resourceUpstream = text("server.resourceUpstream").map { UpstreamID($0) }
         gateway.maximumAttempts = int("retries.maximumAttempts") ?? gateway.maximumAttempts
         return gateway
+    }
+
+    private func learned() -> ServerPlan.Learned {
+        var learned = ServerPlan.Learned()
+        learned.isEnabled = text("guards.learned") != "false"
+        learned.modelsDirectory = text("guards.modelsDirectory")
+        learned.library = text("guards.inferenceLibrary")
+        learned.threads = int("guards.inferenceThreads") ?? learned.threads
+        learned.maximumQueuedTokens = int("guards.maximumQueuedTokens") ?? learned.maximumQueuedTokens
+        return learned
     }
 
     private func tracing() -> ServerPlan.Tracing? {
