@@ -134,15 +134,26 @@ package final class AuditLog: Sendable {
     package func append(_ record: ByteBuffer, on eventLoop: any EventLoop) -> EventLoopFuture<AuditReceipt> {
         if let fault = refusal(of: record) { return eventLoop.makeFailedFuture(fault) }
         let promise = eventLoop.makePromise(of: AuditReceipt.self)
-        if let fault = enqueue(record, { $0.add(promise, on: eventLoop, index: $1) }) { promise.fail(fault) }
+        do {
+            if try enqueue(record, { $0.add(promise, on: eventLoop, index: $1) }) { wakeWriter(after: eventLoop) }
+        } catch { promise.fail(error) }
         return promise.futureResult
+    }
+
+    /// Wakes the writer when the loop has done what it has in hand: what it appends until then joins the batch. Waking it at once cost a
+    /// change of threads and a commit for nearly every record.
+    private func wakeWriter(after eventLoop: any EventLoop) {
+        guard eventLoop.inEventLoop else { return queue.signal() }
+        eventLoop.execute { [queue] in queue.signal() }
     }
 
     /// The same for tasks.
     package func append(_ record: ByteBuffer) async throws -> AuditReceipt {
         if let fault = refusal(of: record) { throw fault }
         return try await withCheckedThrowingContinuation { continuation in
-            if let fault = enqueue(record, { $0.add(continuation, index: $1) }) { continuation.resume(throwing: fault) }
+            do {
+                if try enqueue(record, { $0.add(continuation, index: $1) }) { queue.signal() }
+            } catch { continuation.resume(throwing: error) }
         }
     }
 
@@ -153,8 +164,9 @@ package final class AuditLog: Sendable {
         return nil
     }
 
-    /// - Returns: why the record was not taken.
-    private func enqueue(_ record: ByteBuffer, _ wait: (inout AuditBatch, UInt64) -> Void) -> Fault? {
+    /// - Returns: whether the writer waits and must be woken.
+    /// - Throws: why the record was not taken.
+    private func enqueue(_ record: ByteBuffer, _ wait: (inout AuditBatch, UInt64) -> Void) throws(Fault) -> Bool {
         var wakes = false
         let reason = queue.withLock { queue -> String? in
             guard queue.acceptsRecords else {
@@ -171,8 +183,8 @@ package final class AuditLog: Sendable {
             queue.isWriterIdle = false
             return nil
         }
-        if wakes { queue.signal() }
-        return reason.map { Self.unavailable($0) }
+        if let reason { throw Self.unavailable(reason) }
+        return wakes
     }
 
     static func unavailable(_ message: String, cause: (any Error)? = nil) -> Fault {
