@@ -95,7 +95,7 @@ let package = Package(
         .testTarget(
             name: "SallyportGatewayTests",
             dependencies: [
-                "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio,
+                "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio, http1,
             ],
             swiftSettings: strict),
         .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportServer"], swiftSettings: strict),

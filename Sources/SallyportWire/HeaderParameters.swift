@@ -67,3 +67,18 @@ package struct HeaderParameters: Sendable, Equatable {
         }
     }
 }
+
+extension String {
+    /// Whether these lower-case ASCII letters stand in it, in either case. Foundation's search for a text costs microseconds.
+    package func mentions(_ word: StaticString) -> Bool {
+        var text = self
+        return text.withUTF8 { text in
+            let length = word.utf8CodeUnitCount
+            guard text.count >= length else { return false }
+            for start in 0...(text.count - length) where (0..<length).allSatisfy({ text[start + $0] | 0x20 == word.utf8Start[$0] }) {
+                return true
+            }
+            return false
+        }
+    }
+}

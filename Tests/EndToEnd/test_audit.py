@@ -110,7 +110,9 @@ def test_administrative_acts_are_recorded(make_gateway):
 
 def test_floods_of_refused_callers_do_not_fill_the_disk(make_gateway, mock):
     gateway = make_gateway()
-    before = len(gateway.records())
+    # Acts of the set-up may still be on their way into the log.
+    written = lambda: len(gateway.records(lambda r: r["type"] != "admin.act"))
+    before = written()
     with gateway.wire() as wire:
         for n in range(500):
             wire.send(request("POST", "/openai/v1/chat/completions", b"{}", [("api-key", f"wrong-{n}")]))
@@ -120,7 +122,7 @@ def test_floods_of_refused_callers_do_not_fill_the_disk(make_gateway, mock):
                 wire.close()
                 wire.__init__(gateway.address)
     refused = gateway.records(lambda r: r["type"] == "auth.refused")
-    assert 1 <= len(refused) <= 3 and len(gateway.records()) - before <= 4
+    assert 1 <= len(refused) <= 3 and written() - before <= 4
     assert "wrong-" not in json.dumps(refused)
     assert gateway.stop() == 0
     assert sum(r["count"] for r in gateway.records(lambda r: r["type"] == "auth.refused")) == 500

@@ -16,7 +16,7 @@ extension Exchange {
         if answerStatus >= 300 && answerStatus < 400 {
             throw Fault(.upstreamInvalid, "The upstream answered with a redirect, which is never followed.")
         }
-        let isJSON = type.contains("json")
+        let isJSON = type.mentions("json")
         if !isError, operation.answersInJSON, operation.name != .service, answerStatus != 204, !looksLikeJSON(answerBody) {
             throw Fault(.upstreamInvalid, "The upstream's answer is not what this operation answers with.")
         }

@@ -60,11 +60,12 @@ extension Exchange {
             guard body.readableBytes > 0 else { return }
             document = try parse(body)
         case .json, .any:
-            guard head.headers[canonicalForm: "content-type"].count <= 1 else {
+            let types = head.headers["content-type"]
+            guard types.isEmpty || types.count == 1 && !types[0].utf8.contains(UInt8(ascii: ",")) else {
                 throw Fault(.invalidRequest, "The request has more than one Content-Type.")
             }
-            if let type = head.headers.first(name: "content-type").flatMap({ HeaderParameters(parsing: $0) }),
-                !type.value.lowercased().contains("json") || !(["utf-8", "utf8", nil] as [String?]).contains(type["charset"]?.lowercased())
+            if let type = types.first.flatMap({ HeaderParameters(parsing: $0) }),
+                !type.value.mentions("json") || !(["utf-8", "utf8", nil] as [String?]).contains(type["charset"]?.lowercased())
             {
                 throw Fault(.invalidRequest, "This operation takes application/json in UTF-8.")
             }
@@ -190,6 +191,7 @@ extension Exchange {
     private func reserve(_ operation: Operation, for principal: Principal) throws {
         var scopes: [LimitLedger.Scope] = []
         func add(_ kind: String, _ name: String, _ own: LimitSet?) {
+            if own == nil && snapshot.limits.isEmpty { return }
             if let limits = own ?? snapshot.limits["\(kind):\(name)"] ?? snapshot.limits["\(kind):*"], !limits.isEmpty {
                 scopes.append(LimitLedger.Scope(name: "\(kind):\(name)", limits: limits))
             }

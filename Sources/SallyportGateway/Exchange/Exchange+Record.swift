@@ -11,7 +11,7 @@ extension Exchange {
         record.project = principal?.project
         record.principal = principal?.id
         record.key = principal?.key
-        record.sourceAddress = source?.ipAddress
+        record.sourceAddress = source.text
         record.operation = summary.operation
         record.deployment = deployment?.id
         record.upstream = summary.upstream

@@ -10,7 +10,7 @@ extension Exchange {
                 "Microsoft.CognitiveServices/accounts/*/action",
                 for: "\(head.method.rawValue) \(path.map { "/" + $0.segments.joined(separator: "/") } ?? "")")
         }
-        let isText = body.readableBytes == 0 || (head.headers.first(name: "content-type")?.lowercased().contains("json") ?? true)
+        let isText = body.readableBytes == 0 || (head.headers.first(name: "content-type")?.mentions("json") ?? true)
         let operation = Operation(.service, "*", "", body: body.readableBytes == 0 ? .none : .any, answer: .json(Shapes.anyAnswer))
         policy = try snapshot.policy(floor: upstream.policy, selected: head.headers.first(name: "x-policy-id"), by: principal)
         guard isText || policy.action(onUninspectable: .binary) == .record else {

@@ -53,7 +53,11 @@ extension Exchange {
 
     /// While the encoder reads for one step the next ones wait, and the upstream with them.
     private func take(_ step: StreamStep) {
-        guard isReadingStream else { return perform(step, round: 1) }
+        guard isReadingStream else {
+            // What a piece lets through is flushed when all that came with it in one read has been seen.
+            if case .chunk = step { return perform(step, round: 1, flushes: false) }
+            return perform(step, round: 1)
+        }
         waitingSteps.append(step)
         if waitingSteps.count == 32 { call?.pauseReading() }
     }
@@ -64,7 +68,7 @@ extension Exchange {
     }
 
     /// Takes the gate, lets it work, sends what it lets through, and looks at what became of it.
-    private func perform(_ step: StreamStep, round: Int) {
+    private func perform(_ step: StreamStep, round: Int, flushes: Bool = true) {
         guard phase == .answering, var gate else { return }
         let before = readsStream ? gate : nil
         self.gate = nil
@@ -87,7 +91,7 @@ extension Exchange {
             call = nil
             failStream(error)
         case .success(let out):
-            write(out)
+            write(out, flushes: flushes || gate.isTerminated)
             if case .end = step { return finishStream() }
             if gate.isTerminated {
                 // We ended it: nothing more is wanted of the upstream.
@@ -120,14 +124,13 @@ extension Exchange {
         }
     }
 
-    private func write(_ out: [ByteBuffer]) {
-        guard !out.isEmpty else { return }
-        if summary.firstByteAt == 0 { summary.firstByteAt = Exchange.nanoseconds() }
+    private func write(_ out: [ByteBuffer], flushes: Bool = true) {
+        if !out.isEmpty && summary.firstByteAt == 0 { summary.firstByteAt = Exchange.nanoseconds() }
         for bytes in out {
             summary.responseBytes += bytes.readableBytes
             responder.writeBody(bytes)
         }
-        responder.flush()
+        if flushes { responder.flush() }
     }
 
     /// Held text is evaluated when the declared delay is over, whether more has come or not.

@@ -77,23 +77,37 @@ extension Exchange {
         _ operation: Operation, form: RequestTarget.Form, ids: [String], for chosen: DeploymentTarget, at upstream: UpstreamDescriptor
     ) -> String {
         if upstream.kind == .azureAI { return head.uri }
-        var remaining = ids[...]
-        let path = operation.path.map { $0 == "*" ? PercentEncoding.segment(remaining.popFirst() ?? "") : $0 }.joined(separator: "/")
         var query = (self.path?.query ?? []).filter { $0.name != "api-version" }
-        var prefix = ""
+        var spelled = ""
+        spelled.reserveCapacity(128)
         if upstream.kind == .azureOpenAI {
             switch form {
             case .v1:
-                prefix = "/openai/v1"
+                spelled += "/openai/v1"
                 if let version = self.path?.queryValue("api-version") { query.append((name: "api-version", value: version)) }
             case .classic(let version):
-                prefix = "/openai"
-                if operation.isDeploymentScoped { prefix += "/deployments/\(PercentEncoding.segment(chosen.model))" }
+                spelled += "/openai"
+                if operation.isDeploymentScoped {
+                    spelled += "/deployments/"
+                    spelled += PercentEncoding.segment(chosen.model)
+                }
                 query.append((name: "api-version", value: version))
             }
         }
-        let spelled = query.map { "\(PercentEncoding.query($0.name))=\(PercentEncoding.query($0.value))" }.joined(separator: "&")
-        return "\(prefix)/\(path)\(spelled.isEmpty ? "" : "?\(spelled)")"
+        var remaining = ids[...]
+        for segment in operation.path {
+            spelled += "/"
+            spelled += segment == "*" ? PercentEncoding.segment(remaining.popFirst() ?? "") : segment
+        }
+        var separator = "?"
+        for (name, value) in query {
+            spelled += separator
+            spelled += PercentEncoding.query(name)
+            spelled += "="
+            spelled += PercentEncoding.query(value)
+            separator = "&"
+        }
+        return spelled
     }
 
     private func upstreamHeaders(_ operation: Operation) -> HeaderFields {
@@ -209,15 +223,24 @@ extension Operation {
 
 /// RFC 3986 percent-encoding of what goes into a target.
 enum PercentEncoding {
-    static func segment(_ text: String) -> String { encode(text, keeping: "-._~!$&'()*+,;=:@") }
-    static func query(_ text: String) -> String { encode(text, keeping: "-._~!$'()*,;:@/[]") }
+    static func segment(_ text: String) -> String { encode(text, keeping: segmentBytes) }
+    static func query(_ text: String) -> String { encode(text, keeping: queryBytes) }
 
-    private static func encode(_ text: String, keeping: String) -> String {
-        let kept = Set(keeping.utf8)
+    private static let segmentBytes = table("-._~!$&'()*+,;=:@")
+    private static let queryBytes = table("-._~!$'()*,;:@/[]")
+
+    private static func table(_ marks: String) -> [Bool] {
+        let marks = Set(marks.utf8)
+        return (0...255).map { (byte: UInt8) in
+            (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A) || (byte >= 0x30 && byte <= 0x39) || marks.contains(byte)
+        }
+    }
+
+    private static func encode(_ text: String, keeping: [Bool]) -> String {
+        if text.utf8.allSatisfy({ keeping[Int($0)] }) { return text }
         var out: [UInt8] = []
         for byte in text.utf8 {
-            let isAlphanumeric = (byte | 0x20 >= 0x61 && byte | 0x20 <= 0x7A) || (byte >= 0x30 && byte <= 0x39)
-            if isAlphanumeric || kept.contains(byte) {
+            if keeping[Int(byte)] {
                 out.append(byte)
             } else {
                 let digits = Array("0123456789ABCDEF".utf8)

@@ -18,7 +18,7 @@ final class Exchange {
     let responder: any ExchangeResponder
     let eventLoop: any EventLoop
     let head: HTTPRequestHead
-    let source: SocketAddress?
+    let source: Source
 
     var phase = Phase.head
     var summary = ExchangeSummary()
@@ -78,7 +78,8 @@ final class Exchange {
     var retriedSame = 0
 
     init(
-        _ runtime: GatewayRuntime, head: HTTPRequestHead, source: SocketAddress?, responder: any ExchangeResponder, eventLoop: any EventLoop
+        _ runtime: GatewayRuntime, head: HTTPRequestHead, source: Source, random: inout RandomWords, responder: any ExchangeResponder,
+        eventLoop: any EventLoop
     ) {
         self.runtime = runtime
         snapshot = runtime.snapshot
@@ -86,7 +87,6 @@ final class Exchange {
         self.source = source
         self.responder = responder
         self.eventLoop = eventLoop
-        var random = SystemRandomNumberGenerator()
         id = TraceContext.uuid(&random)
         trace = TraceContext(head.headers.first(name: "traceparent"), random: &random, sampling: runtime.parts.sampling)
         summary.startedAt = Exchange.nanoseconds()
@@ -148,7 +148,9 @@ final class Exchange {
         case .health, .ready: summary.operation = "Health"
         case .metrics: summary.operation = "Metrics"
         }
-        for encoding in head.headers[canonicalForm: "content-encoding"] where encoding.lowercased() != "identity" {
+        // Looking first: the canonical form is made of new strings.
+        let encodings = head.headers.contains(name: "content-encoding") ? head.headers[canonicalForm: "content-encoding"] : []
+        for encoding in encodings where encoding.lowercased() != "identity" {
             throw Fault(.invalidRequest, "Content-Encoding '\(encoding.prefix(16))' is not supported: send the body as it is.")
         }
         guard runtime.admit(snapshot.configuration) else {
@@ -269,7 +271,7 @@ final class Exchange {
     }
 
     private func noteRefusal(_ reason: RefusalAggregator.Reason) {
-        guard let record = runtime.parts.refusals.refuse(source, reason) else { return }
+        guard let record = runtime.parts.refusals.refuse(source.address, reason) else { return }
         _ = runtime.parts.audit.append(record.encoded(), on: eventLoop)
     }
 
@@ -380,6 +382,18 @@ final class Exchange {
 
     private static func bounded(_ value: String) -> String {
         value.utf8.count <= 128 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? value : "invalid"
+    }
+}
+
+/// Where a connection comes from; asked of the kernel once.
+struct Source {
+    let address: SocketAddress?
+    /// The address without its port, as records spell it.
+    let text: String?
+
+    init(_ address: SocketAddress?) {
+        self.address = address
+        text = address?.ipAddress
     }
 }
 

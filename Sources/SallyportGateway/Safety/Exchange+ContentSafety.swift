@@ -91,7 +91,7 @@ extension Exchange {
         record.tenant = principal?.tenant
         record.principal = principal?.id
         record.key = principal?.key
-        record.sourceAddress = source?.ipAddress
+        record.sourceAddress = source.text
         record.operation = act
         record.details = [(name: "path", value: path.map { $0.segments.joined(separator: "/") } ?? "")]
         return record

@@ -5,7 +5,7 @@ import SallyportCore
 /// One caller's connection: frames requests into exchanges, one at a time, and writes their answers in order.
 final class DataPlaneHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
+    typealias OutboundOut = ByteBuffer
 
     private let runtime: GatewayRuntime
     private var context: ChannelHandlerContext?
@@ -22,6 +22,9 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private var hasServed = false
     private var waitingSince = NIODeadline.now()
     private var ticker: Scheduled<Void>?
+    private var source: Source?
+    private var random = RandomWords()
+    private var framing = AnswerFraming()
     private static let maximumQueuedBytes = 262_144
     private static let maximumLinger: TimeAmount = .seconds(5)
 
@@ -111,23 +114,33 @@ final class DataPlaneHandler: ChannelInboundHandler {
         waitingSince = .now()
         hasServed = true
         if head.uri == "/healthz" || head.uri == "/readyz" { return answerHealth(head, context) }
-        let exchange = Exchange(runtime, head: head, source: context.remoteAddress, responder: self, eventLoop: context.eventLoop)
+        let source = self.source ?? Source(context.remoteAddress)
+        self.source = source
+        let exchange = Exchange(
+            runtime, head: head, source: source, random: &random, responder: self, eventLoop: context.eventLoop)
         self.exchange = exchange
         isReading = true
         var size = head.uri.utf8.count
-        for (name, value) in head.headers { size += name.utf8.count + value.utf8.count + 4 }
+        var hosts = 0
+        var expects = false
+        for (name, value) in head.headers {
+            size += name.utf8.count + value.utf8.count + 4
+            switch name.utf8.count {
+            case 4 where HeaderFields.sameName(name, "host"): hosts += value.utf8.contains(UInt8(ascii: ",")) ? 2 : 1
+            case 6 where HeaderFields.sameName(name, "expect"): expects = expects || HeaderFields.sameName(value, "100-continue")
+            default: break
+            }
+        }
         if size > runtime.snapshot.configuration.maximumHeaderBytes {
             return exchange.refuse(
                 Fault(.headersTooLarge, "The request's header fields are larger than is accepted here."), bodyIsUnread: true)
         }
         // RFC 9112, section 3.2: exactly one Host, or nobody knows whom the request is for.
-        if head.headers[canonicalForm: "host"].count != 1, head.version.minor >= 1 {
+        if hosts != 1, head.version.minor >= 1 {
             return exchange.refuse(Fault(.invalidRequest, "The request must have exactly one Host header field."), bodyIsUnread: true)
         }
         guard exchange.begin() else { return }
-        if isReading, head.headers[canonicalForm: "expect"].contains(where: { $0.lowercased() == "100-continue" }) {
-            context.writeAndFlush(wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: .continue))), promise: nil)
-        }
+        if isReading, expects { context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil) }
     }
 
     private func answerHealth(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
@@ -183,29 +196,29 @@ final class DataPlaneHandler: ChannelInboundHandler {
 extension DataPlaneHandler: ExchangeResponder {
     func writeHead(status: Int, headers: HTTPHeaders) {
         guard let context else { return }
-        var headers = headers
-        if !keepsAlive { headers.replaceOrAdd(name: "connection", value: "close") }
-        context.write(
-            wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: HTTPResponseStatus(statusCode: status), headers: headers))),
-            promise: nil)
+        framing.head(status: status, headers: headers, isLast: !keepsAlive, allocator: context.channel.allocator)
     }
 
-    func writeBody(_ bytes: ByteBuffer) { context?.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: nil) }
+    func writeBody(_ bytes: ByteBuffer) {
+        guard let context else { return }
+        framing.body(bytes, allocator: context.channel.allocator) { context.write(wrapOutboundOut($0), promise: nil) }
+    }
 
-    func flush() { context?.flush() }
+    func flush() {
+        guard let context else { return }
+        if framing.isEmpty { context.flush() } else { context.writeAndFlush(wrapOutboundOut(framing.take()), promise: nil) }
+    }
 
     func end() {
         guard let context else { return }
         exchange = nil
         waitingSince = .now()
-        if keepsAlive && !isReading {
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-            return takeQueue(context)
-        }
+        framing.end()
+        flush()
+        if keepsAlive && !isReading { return takeQueue(context) }
         // The rest of the request is read and thrown away for a while, since a reset would take the answer with it.
         isClosing = true
         isReading = false
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         context.close(mode: .output, promise: nil)
     }
 

@@ -135,7 +135,17 @@ package struct WallTime: Sendable {
 
 /// Secrets per subject, from memory: what is derived from them (commitments, pseudonyms) dies with the key.
 package final class SubjectKeyring: Sendable {
-    private let keys = NIOLockedValueBox<[String: SymmetricKey]>([:])
+    private struct Subject: Hashable {
+        let tenant: TenantID
+        let name: String
+    }
+    private struct Secret {
+        let key: SymmetricKey
+        /// A code that has taken in the key and no text yet: each commitment starts from a copy.
+        let code: HMAC<SHA256>
+    }
+
+    private let secrets = NIOLockedValueBox<[Subject: Secret]>([:])
     private let store: any SubjectKeyStore
 
     package init(store: any SubjectKeyStore) { self.store = store }
@@ -143,20 +153,24 @@ package final class SubjectKeyring: Sendable {
     /// Loads or makes the keys of these subjects. Blocks.
     package func prepare(_ subjects: [(subject: String, tenant: TenantID)]) throws {
         for entry in subjects {
-            let name = "\(entry.tenant)/\(entry.subject)"
-            if keys.withLockedValue({ $0[name] != nil }) { continue }
+            let subject = Subject(tenant: entry.tenant, name: entry.subject)
+            if secrets.withLockedValue({ $0[subject] != nil }) { continue }
             let key = SymmetricKey(data: try store.key(forSubject: entry.subject, tenant: entry.tenant))
-            keys.withLockedValue { $0[name] = key }
+            secrets.withLockedValue { $0[subject] = Secret(key: key, code: HMAC(key: key)) }
         }
     }
 
+    private func secret(of subject: String, tenant: TenantID) -> Secret? {
+        secrets.withLockedValue { $0[Subject(tenant: tenant, name: subject)] }
+    }
+
     /// nil for a subject that was not prepared.
-    package func key(of subject: String, tenant: TenantID) -> SymmetricKey? { keys.withLockedValue { $0["\(tenant)/\(subject)"] } }
+    package func key(of subject: String, tenant: TenantID) -> SymmetricKey? { secret(of: subject, tenant: tenant)?.key }
 
     /// HMAC-SHA-256 under the subject's key, in hex: says later whether a text was this one, and nothing to who has not the key.
     func commitment(to body: ByteBuffer, by principal: Principal) -> String? {
-        guard let key = key(of: principal.id.rawValue, tenant: principal.tenant) else { return nil }
-        let code = body.withUnsafeReadableBytes { HMAC<SHA256>.authenticationCode(for: $0, using: key) }
-        return Hex.encode(code)
+        guard var code = secret(of: principal.id.rawValue, tenant: principal.tenant)?.code else { return nil }
+        body.withUnsafeReadableBytes { code.update(data: $0) }
+        return code.finalize().withUnsafeBytes { Hex.encode($0) }
     }
 }

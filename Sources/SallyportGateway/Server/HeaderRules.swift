@@ -65,12 +65,12 @@ struct TraceContext: Sendable {
     let parentSpanID: String?
     let isSampled: Bool
 
-    init(_ header: String?, random: inout SystemRandomNumberGenerator, sampling: Double) {
+    init(_ header: String?, random: inout some RandomNumberGenerator, sampling: Double) {
         let own = TraceContext.hex(random.next())
         if let header, let (trace, parent, flags) = TraceContext.parse(header) {
             (traceID, spanID, parentSpanID, isSampled) = (trace, own, parent, flags & 1 == 1)
         } else {
-            (traceID, spanID, parentSpanID) = (TraceContext.hex(random.next()) + TraceContext.hex(random.next()), own, nil)
+            (traceID, spanID, parentSpanID) = (TraceContext.hex(random.next(), random.next()), own, nil)
             isSampled = sampling > 0 && Double.random(in: 0..<1, using: &random) < sampling
         }
     }
@@ -89,31 +89,34 @@ struct TraceContext: Sendable {
         return (text(3..<35), text(36..<52), UInt8(text(53..<55), radix: 16) ?? 0)
     }
 
-    static func hex(_ value: UInt64) -> String {
-        var value = value
-        return String(unsafeUninitializedCapacity: 16) { out in
-            for index in (0..<16).reversed() {
-                let digit = UInt8(value & 15)
-                out[index] = digit < 10 ? 0x30 + digit : 0x57 + digit
-                value >>= 4
+    /// Sixteen lower-case digits for each word.
+    private static func hex(_ words: UInt64...) -> String {
+        String(unsafeUninitializedCapacity: 16 * words.count) { out in
+            for (number, word) in words.enumerated() {
+                for digit in 0..<16 { out[16 * number + digit] = TraceContext.digit(word, digit) }
             }
-            return 16
+            return 16 * words.count
         }
     }
 
+    /// The hexadecimal digit at a place, from the left.
+    private static func digit(_ word: UInt64, _ place: Int) -> UInt8 {
+        let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * place)) & 15
+        return digit < 10 ? 0x30 + digit : 0x57 + digit
+    }
+
     /// A random UUID (RFC 9562, version 4).
-    static func uuid(_ random: inout SystemRandomNumberGenerator) -> String {
+    static func uuid(_ random: inout some RandomNumberGenerator) -> String {
         let high = random.next() & ~0xF000 | 0x4000
         let low = random.next() & ~(0xC000_0000_0000_0000 as UInt64) | 0x8000_0000_0000_0000
-        let digits = Array((hex(high) + hex(low)).utf8)
         return String(unsafeUninitializedCapacity: 36) { out in
             var position = 0
-            for (index, digit) in digits.enumerated() {
-                if index == 8 || index == 12 || index == 16 || index == 20 {
+            for place in 0..<32 {
+                if place == 8 || place == 12 || place == 16 || place == 20 {
                     out[position] = 0x2D
                     position += 1
                 }
-                out[position] = digit
+                out[position] = place < 16 ? digit(high, place) : digit(low, place - 16)
                 position += 1
             }
             return 36
