@@ -122,11 +122,12 @@ def worker(rank, args):
         model.load_state_dict(saved["model"], strict=False)
         optimiser.load_state_dict(saved["optimiser"])
         average, epoch, at, step = saved["average"], saved["epoch"], saved["at"], saved["step"]
+        if args.next_epoch:  # other sources than before
+            epoch, at = epoch + 1, 0
     total, decay = None, None
-    decay_file = out / "decay.json"
+    stop, control = None, out / "control.json"
     log = open(out / f"log-{rank}.txt", "a", encoding="utf-8")
     begun, seen, sums = time.time(), 0, {}
-    last_save = time.time()
 
     def save():
         if rank == 0:
@@ -149,10 +150,11 @@ def worker(rank, args):
             if rank == 0:
                 print(f"{len(examples)} examples, {sum(len(e.ids) for e in examples)} tokens, {len(own)} steps an epoch and worker", flush=True)
         while at < len(own) and (decay is None or step < sum(decay)):
-            if step % 10 == 0 and decay_file.exists():  # how long a shared machine takes is known only while it trains: the end may be set from outside
-                decay = json.loads(decay_file.read_text())
-                total = sum(decay)
-                if step >= total:
+            if step % 16 == 0 and control.exists():  # how long a shared machine takes is known only while it trains: the end may be set from outside
+                wish = json.loads(control.read_text())
+                decay, stop = wish.get("decay", decay), wish.get("stop")
+                total = sum(decay) if decay else stop
+                if decay and step >= total:
                     break
             for group in optimiser.param_groups:
                 group["lr"] = group["base"] * rate(step, args.warm, decay)
@@ -188,12 +190,11 @@ def worker(rank, args):
                 log.flush()
                 if rank == 0:
                     print(line, flush=True)
-            if time.time() - last_save > args.save_every:
+            if step % args.save_every == 0:  # the same step in every worker
                 save()
-                last_save = time.time()
-            if args.stop_at and time.time() > args.stop_at:
+            if step == stop:
                 break
-        if (decay is not None and step >= sum(decay)) or (args.stop_at and time.time() > args.stop_at):
+        if (decay is not None and step >= sum(decay)) or (stop is not None and step >= stop):
             break
         epoch, at = epoch + 1, 0
     save()
@@ -211,7 +212,7 @@ def main():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--tokens", type=int, default=2048)
     p.add_argument("--warm", type=int, default=100)
-    p.add_argument("--decay", type=float, default=0.3, help="share of the steps over which the rate falls to zero; 0: DIR/decay.json [first step, steps] says so later")
+    p.add_argument("--decay", type=float, default=0.3, help="share of the steps over which the rate falls to zero; 0: DIR/control.json {\"decay\": [first step, steps]} or {\"stop\": step} says so later")
     p.add_argument("--average", type=int, default=16)
     p.add_argument("--rate", type=float, default=TRUNK_RATE)
     p.add_argument("--seed", type=int, default=1)
@@ -221,8 +222,8 @@ def main():
     p.add_argument("--include-flagged", action="store_true")
     p.add_argument("--start", default="")
     p.add_argument("--resume", action="store_true")
-    p.add_argument("--save-every", type=int, default=240)
-    p.add_argument("--stop-at", type=float, default=0.0)
+    p.add_argument("--next-epoch", action="store_true", help="with --resume: leave the unfinished epoch")
+    p.add_argument("--save-every", type=int, default=160, help="steps")
     args = p.parse_args()
     pathlib.Path(args.out).mkdir(parents=True, exist_ok=True)
     if args.workers == 1:
