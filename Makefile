@@ -1,6 +1,6 @@
 # `make` lists what there is. All of it works from the repository's root.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench lint soak fuzz clean setup setup-openvino
+.PHONY: help build run test bench lint soak fuzz clean setup setup-openvino eval train
 
 FUZZ_SECONDS ?= 60
 
@@ -39,6 +39,16 @@ setup: ## install what is missing
 
 setup-openvino: ## fetch the inference runtime into .deps/openvino
 	@scripts/setup.sh openvino
+
+eval: ## the detectors' table on labelled rows: make eval DATA=folder
+	@test -d "$(DATA)" || { echo "say where the rows are: make eval DATA=folder"; exit 2; }
+	@training/environment.sh requirements-eval.txt
+	@.deps/training/bin/python training/evaluate.py --data "$(DATA)" --models Models --out var/evaluation.md
+
+train: ## train the detectors anew into ./Models: make train DATA=folder
+	@test -d "$(DATA)" || { echo "say where the rows are: make train DATA=folder"; exit 2; }
+	@training/environment.sh requirements.txt
+	@training/train_all.sh "$(DATA)" Models
 
 clean: ## remove what the build made; data in ./var stays
 	@rm -rf .build Benchmarks/.build

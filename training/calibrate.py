@@ -7,6 +7,7 @@ Order: (1) the correction for many windows and (2) the thresholds come from beni
 """
 import argparse
 import json
+import math
 import pathlib
 import random
 
@@ -147,11 +148,14 @@ def main():
                 if r[harm] is not None:
                     picked.append(len(rows) + i), labels.append(int(r[harm] >= s))
             fit = platt(corrected(best[picked, COLUMN[column]], count[picked], penalty[column]), labels)
+            strict = rates(column, is_prompt & calm, fit)[0]["fpr_0.01"]
+            if strict > 0.5:  # one half is where both classes weigh the same, or the 1 % point on benign traffic, whichever is stricter
+                fit["b"] = round(fit["b"] - math.log(strict / (1 - min(strict, 1 - 1e-6))), 5)
             fits.append(fit)
             if s == 2:
                 own_thresholds, used = rates(column, is_prompt & calm, fit)
         heads[harm] = {
-            "columns": [f"{harm}_{s}" for s in SEVERITIES], "kind": "ordinal", "calibration": fits, "thresholds": own_thresholds, "threshold_column": f"{harm}_2",
+            "columns": [f"{harm}_{s}" for s in SEVERITIES], "kind": "ordinal", "calibration": fits, "thresholds": {"default": 0.5, **own_thresholds}, "threshold_column": f"{harm}_2",
             "window_penalty": [penalty[f"{harm}_{s}"] for s in SEVERITIES], "benign_rows": used,
         }
     # Pairs

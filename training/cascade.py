@@ -13,7 +13,6 @@ import json
 import pathlib
 
 import numpy as np
-import scipy.sparse as sparse
 
 import data
 import tokens
@@ -44,7 +43,9 @@ def features(ids) -> np.ndarray:
     return np.concatenate(found).astype(np.int64) if found else np.zeros(0, np.int64)
 
 
-def matrix(windows_) -> sparse.csr_matrix:
+def matrix(windows_):
+    import scipy.sparse as sparse
+
     indptr, indices, values = [0], [], []
     for ids in windows_:
         f, n = np.unique(features(ids), return_counts=True)
@@ -126,14 +127,99 @@ def save(model: Linear, folder, encoder, thresholds, notes):
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n")
 
 
+def fit(model: Linear, models, folder, encoder, loss=0.002):
+    """Thresholds below which a window is plainly benign: as high as a loss of `loss` of what the encoder detects allows.
+
+    Texts: dev rows and held-out authored ones, attacks also padded with benign text on either side. Half of them fit the thresholds, the other half measures the loss.
+    """
+    import random
+
+    import calibrate
+    from columns import COLUMN
+    from scoring import Model, corrected, probability, tokens as rows_
+
+    guard = Model(pathlib.Path(models) / "guard")
+    heads = guard.manifest["heads"]
+    rng = random.Random(7)
+    prompts, documents = calibrate.benign_rows(folder)
+    calm = [r["text"] for r in prompts if len(r["text"]) < 700]
+
+    def scored(texts):
+        rows, owner, linear = [], [], []
+        for i, e in enumerate(encoder.encode_all(texts)):
+            for s, t in windows(len(e), WINDOW, STRIDE):
+                part = e.slice(s, t)
+                rows.append(rows_.single(part))
+                linear.append(model.window(part.ids))
+                owner.append(i)
+        return guard.rows(rows)[0], np.array(linear), np.array(owner)
+
+    benign_windows = {"prompts": scored([r["text"] for r in prompts]), "documents": scored([r["text"] for r in documents])}
+    pooled = np.concatenate([benign_windows[k][1] for k in benign_windows])
+    base, spread = np.quantile(pooled, 0.5, axis=0), pooled.std(0)
+
+    wanted = []  # (task, text)
+    for task in ("prompt_attack", "document_attack"):
+        for r in data.read_rows(folder, task, "dev") + data.authored_rows(task, "dev"):
+            if r["label"]:
+                wanted.append((task, r["text"]))
+                if task == "prompt_attack" or rng.random() < 0.3:
+                    wanted.append((task, rng.choice(calm) + "\n\n" + r["text"] + "\n\n" + rng.choice(calm)))
+                    wanted.append((task, "\n".join(rng.sample(calm, 6)) + "\n" + r["text"] + "\n" + "\n".join(rng.sample(calm, 6))))
+    for r in data.read_rows(folder, "harm", "dev"):
+        for harm in HARMS:
+            if r[harm] == 1 and not str(r["kind"]).startswith("lexicon"):
+                wanted.append((harm, r["text"]))
+                if rng.random() < 0.3:
+                    wanted.append((harm, rng.choice(calm) + "\n\n" + r["text"] + "\n\n" + rng.choice(calm)))
+    for r in data.authored_rows("harm", "dev"):
+        for harm in HARMS:
+            if r[harm]:
+                wanted.append((harm, r["text"]))
+    sequence, linear, owner = scored([t for _, t in wanted])
+    margin = ((linear - base) / spread).max(1)
+    count = np.bincount(owner, minlength=len(wanted))
+    best = np.full(len(wanted), np.nan)  # of each detected text: the highest margin among the windows that detect it
+    for i, (task, _) in enumerate(wanted):
+        head = heads[task]
+        ordinal = head["kind"] == "ordinal"
+        column = COLUMN[head["columns"][0] if ordinal else head["column"]]
+        calibration, penalty = (head["calibration"][0], head["window_penalty"][0]) if ordinal else (head["calibration"], head["window_penalty"])
+        limit = 0.5 if ordinal else head["thresholds"]["fpr_0.01"]
+        own = np.nonzero(owner == i)[0]
+        detects = probability(corrected(sequence[own, column], count[i], penalty), calibration) >= limit
+        if detects.any():
+            best[i] = margin[own[detects]].max()
+    detected = ~np.isnan(best)
+    first = np.array([data.stable(t) % 2 == 0 for _, t in wanted])
+    sorted_ = np.sort(best[detected & first])
+    delta = float(sorted_[int(loss * len(sorted_))]) - 1e-6
+    limits = (base + delta * spread).astype(float)
+    cleared = {k: round(float((((v[1] - base) / spread).max(1) < delta).mean()), 4) for k, v in benign_windows.items()}
+    report = {"measured": {
+        "detected_by_encoder": int(detected.sum()), "lost": {t: [int((best[np.array([x == t for x, _ in wanted]) & detected] < delta).sum()), int((np.array([x == t for x, _ in wanted]) & detected).sum())] for t in TASKS},
+        "lost_in_the_half_not_fitted": [int((best[detected & ~first] < delta).sum()), int((detected & ~first).sum())], "benign_windows_cleared": cleared,
+        "benign_windows": {k: len(v[1]) for k, v in benign_windows.items()},
+        "cleared_at_a_loss_of": {str(l): {k: round(float((((v[1] - base) / spread).max(1) < np.quantile(best[detected], l)).mean()), 3) for k, v in benign_windows.items()} for l in (0.002, 0.005, 0.01, 0.02, 0.05)},
+    }}
+    return {t: round(float(x), 5) for t, x in zip(TASKS, limits)}, report
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--out", required=True, type=pathlib.Path)
     p.add_argument("--leave-out", default="")
     p.add_argument("--include-flagged", action="store_true")
+    p.add_argument("--fit", type=pathlib.Path, help="MODELS: keep the weights in --out, fit the thresholds to the guard model there")
     a = p.parse_args()
     encoder = tokens.Encoder()
+    if a.fit:
+        model = Linear.load(a.out)
+        limits, report = fit(model, a.fit, a.data, encoder)
+        print(json.dumps(report, indent=1))
+        save(model, a.out, encoder, limits, report)
+        return
     examples = []
     for epoch in range(2):
         examples += data.Builder(data.Options(a.data, a.include_flagged, set(filter(None, a.leave_out.split(",")))), epoch, encoder).build()

@@ -147,5 +147,8 @@ def probability(logit, calibration):
 
 
 def severity(p):
-    """0-7 from the calibrated P(>= 2), P(>= 4), P(>= 6): the scale runs through 2, 4 and 6 where each probability is one half."""
-    return np.clip(sum(2.0 * np.clip(x, 0, 1) for x in p), 0, 7)
+    """0-7 from the calibrated, non-increasing P(>= 2), P(>= 4), P(>= 6): level k is reached where P(>= k) is one half, between levels the next probability says how far."""
+    p2, p4, p6 = (np.asarray(x, float) for x in p)
+    low, medium, high = 4 * np.minimum(p2, 0.5), 2 + 4 * np.minimum(p4, 0.5), 4 + 4 * np.minimum(p6, 0.5)
+    found = np.where(p2 < 0.5, np.minimum(low, 1.999), np.where(p4 < 0.5, np.minimum(medium, 3.999), np.where(p6 < 0.5, np.minimum(high, 5.999), 6 + 2 * (p6 - 0.5))))
+    return found
