@@ -55,6 +55,9 @@ package struct TextReading: Sendable {
         self.windows = windows
         self.cleared = cleared
     }
+
+    /// All windows of the text, read or cleared.
+    package var windowCount: Int { windows.count + cleared }
 }
 
 /// What a model can score, and how its scores become probabilities and decisions.
@@ -77,12 +80,18 @@ package struct EncoderDescription: Sendable {
         package let calibrations: [Calibration]
         /// The probability above which this share of benign texts is reported: false-positive rate and probability, ascending by rate.
         package let thresholds: [(rate: Double, probability: Double)]
+        /// For each column, what a text's score loses for each factor e of its windows (up to 64): the best of many windows is higher by chance.
+        package let windowPenalties: [Double]
 
-        package init(kind: Kind, columns: [Int], calibrations: [Calibration], thresholds: [(rate: Double, probability: Double)]) {
+        package init(
+            kind: Kind, columns: [Int], calibrations: [Calibration], thresholds: [(rate: Double, probability: Double)],
+            windowPenalties: [Double] = []
+        ) {
             self.kind = kind
             self.columns = columns
             self.calibrations = calibrations
             self.thresholds = thresholds
+            self.windowPenalties = windowPenalties
         }
     }
     package let name: String

@@ -23,7 +23,7 @@ struct DocumentAttackDetector: LearnedDetector {
 
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
         reading.windows.compactMap { window in
-            let probability = head.probability(in: window.scores)
+            let probability = head.probability(in: window.scores, windows: reading.windowCount)
             guard let rate = head.rate(of: probability) else { return nil }
             return Finding(id, Self.category, at: span(in: window), confidence: probability, falsePositiveRate: rate)
         }

@@ -10,3 +10,8 @@
 enum Exponential {
     static func of(_ value: Double) -> Double { exp(value) }
 }
+
+/// The C library's natural logarithm.
+enum Logarithm {
+    static func of(_ value: Double) -> Double { log(value) }
+}

@@ -25,9 +25,8 @@ package struct HarmDetector: LearnedDetector {
     }
 
     package func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
-        guard let worst = reading.windows.max(by: { level(of: $0) < level(of: $1) }) else { return [] }
-        let severity = level(of: worst)
-        guard severity > 0 else { return [] }
+        let severity = severity(in: reading)
+        guard severity > 0, let worst = reading.windows.max(by: { expected($0, reading) < expected($1, reading) }) else { return [] }
         return [
             Finding(
                 id, Finding.Category(.harm, harm.rawValue), at: worst.range, confidence: Double(severity) / 7,
@@ -35,25 +34,21 @@ package struct HarmDetector: LearnedDetector {
         ]
     }
 
-    /// The severity of the worst window: 0...7.
-    package func severity(in reading: TextReading) -> Int { reading.windows.map(level).max() ?? 0 }
+    /// The severity of the worst window: 0...7. Even steps lie where the calibrated probabilities of "at least 2, 4, 6" together pass
+    /// one half, one and a half, two and a half; with Azure's map to four levels {0,1} is safe, {2,3} low, {4,5} medium, {6,7} high.
+    package func severity(in reading: TextReading) -> Int {
+        let sum = reading.windows.map { expected($0, reading) }.max() ?? 0
+        return sum < 0.1 ? 0 : min(7, Int(2 * sum + 1))
+    }
 
-    /// The head says how likely the text is at or above 2, 4 and 6. The highest of these that is likelier than not counts; the odd
-    /// severity above it is given where the next step is well within reach.
-    private func level(of window: TextReading.Window) -> Int {
-        var level = 0
-        var next = 1.0
-        for (step, column) in head.columns.enumerated() where column < window.scores.count {
-            let calibration = step < head.calibrations.count ? head.calibrations[step] : .init()
-            let probability = calibration.probability(of: window.scores[column])
-            guard probability >= 0.5 else {
-                next = probability
-                break
-            }
-            level = 2 * (step + 1)
-            next = probability
+    /// 0...3: a text cannot be likelier at the higher severity than at the lower.
+    private func expected(_ window: TextReading.Window, _ reading: TextReading) -> Double {
+        var sum = 0.0
+        var bound = 1.0
+        for step in head.columns.indices {
+            bound = min(bound, head.probability(in: window.scores, of: step, windows: reading.windowCount))
+            sum += bound
         }
-        if level == 6 { return next >= 0.9 ? 7 : 6 }
-        return next >= 0.25 ? level + 1 : level
+        return sum
     }
 }

@@ -20,10 +20,13 @@ extension EncoderDescription.Calibration {
 }
 
 extension EncoderDescription.Head {
-    /// The probability of the head's first column.
-    func probability(in scores: [Float]) -> Double {
-        guard let column = columns.first, column < scores.count else { return 0 }
-        return (calibrations.first ?? .init()).probability(of: scores[column])
+    /// The probability of one of the head's columns.
+    /// - Parameter windows: how many windows the text has; 1 for a pair.
+    func probability(in scores: [Float], of position: Int = 0, windows: Int = 1) -> Double {
+        guard position < columns.count, columns[position] < scores.count else { return 0 }
+        let penalty = position < windowPenalties.count ? windowPenalties[position] : 0
+        let score = Double(scores[columns[position]]) - penalty * Logarithm.of(Double(min(max(windows, 1), 64)))
+        return (position < calibrations.count ? calibrations[position] : .init()).probability(of: Float(score))
     }
 
     /// The lowest stated rate at which this probability is still reported; nil when it is below all thresholds.

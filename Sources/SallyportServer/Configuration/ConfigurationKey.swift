@@ -172,7 +172,8 @@ extension ConfigurationKey {
                 "Where the models lie; without it `Models` in the working directory, beside the program, or in its source tree."),
             .init(
                 "guards.inferenceLibrary", .path, "",
-                "The folder of `libopenvino_c`; without it beside the program, in `.deps` of its source tree, then wherever the system looks."),
+                "The folder of `libopenvino_c`; without it beside the program, in `.deps` of its source tree, then wherever the system looks."
+            ),
             .init("guards.inferenceThreads", .integer(1...64), "one per two cores", "Threads that run the encoder."),
             .init(
                 "guards.maximumQueuedTokens", .integer(1024...100_000_000), "400000",

@@ -63,13 +63,13 @@ struct LearnedGuardsTests {
         #expect(found.first?.finding.range == 7..<14)
     }
 
-    @Test(arguments: [("an insult", 2, "hate"), ("a murder", 7, "violence"), ("a walk", 0, "")])
+    /// An insult is surely at 2 and perhaps at 4; a murder is at 6 with little doubt.
+    @Test(arguments: [("an insult", 3, "hate"), ("a murder", 6, "violence"), ("a walk", 0, "")])
     func givesSeverities(_ text: String, _ severity: Int, _ name: String) throws {
         let rule = GuardPolicy.Rule(.harm, minimumConfidence: 0.1, action: .annotate)
         let found = try inspect(text, .completion, policy([rule])).0.findings
         #expect(found.map(\.finding.category.name) == (severity == 0 ? [] : [name]))
-        // An insult is at 2 and well within reach of 4: 3. A murder is beyond doubt: 7.
-        if severity > 0 { #expect(abs((found.first?.finding.confidence ?? 0) * 7 - Double(name == "hate" ? 3 : 7)) < 0.01) }
+        if severity > 0 { #expect(abs((found.first?.finding.confidence ?? 0) * 7 - Double(severity)) < 0.01) }
     }
 
     @Test func masksNamesWhereThePolicyRewritesThem() throws {
