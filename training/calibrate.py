@@ -89,7 +89,9 @@ def main():
     p.add_argument("--out", required=True, type=pathlib.Path)
     p.add_argument("--name", default="sallyport-guard")
     p.add_argument("--version", required=True)
+    p.add_argument("--hold-out", type=int, default=data.SHIPPED_HOLD_OUT_SHARE, help="per cent of the authored groups")
     a = p.parse_args()
+    data.HOLD_OUT_SHARE = a.hold_out
     scorer = Scorer(Model(a.models / "guard"))
     rng = random.Random(5)
     prompts, documents = benign_rows(a.data)

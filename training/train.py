@@ -94,7 +94,7 @@ def rate(step, warm, decay):
 
 
 def worker(rank, args):
-    os.nice(0)
+    data.HOLD_OUT_SHARE = args.hold_out
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     if args.workers > 1:
@@ -221,6 +221,7 @@ def main():
     p.add_argument("--leave-out", default="")
     p.add_argument("--include-flagged", action="store_true")
     p.add_argument("--start", default="")
+    p.add_argument("--hold-out", type=int, default=data.HOLD_OUT_SHARE, help="per cent of the authored groups")
     p.add_argument("--resume", action="store_true")
     p.add_argument("--next-epoch", action="store_true", help="with --resume: leave the unfinished epoch")
     p.add_argument("--save-every", type=int, default=160, help="steps")

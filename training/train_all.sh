@@ -15,7 +15,7 @@ echo "{\"stop\": $STABLE_STEPS}" >"$run/control.json"
 cp "$run/model.safetensors" "$run/left-out.safetensors"
 # Phase 2: all sources, the rate falls to zero.
 echo "{\"decay\": [$STABLE_STEPS, $DECAY_STEPS]}" >"$run/control.json"
-"$python" train.py --data "$data" --out "$run" --epochs 1000 --decay 0 --small 0.6 --workers 2 --resume --next-epoch
+"$python" train.py --data "$data" --out "$run" --epochs 1000 --decay 0 --small 0.6 --workers 2 --resume --next-epoch --hold-out 7
 "$python" cascade.py --data "$data" --out "$models/cascade"
 "$python" export.py --embedding --out "$models"
 "$python" export.py --checkpoint "$run/model.safetensors" --out "$models"
