@@ -12,6 +12,7 @@ let tls = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let concurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -36,7 +37,8 @@ let package = Package(
         .target(name: "SallyportWire", dependencies: ["SallyportCore", nio], swiftSettings: strict),
         // Capabilities.
         .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
-        .target(name: "SallyportIdentity", dependencies: ["SallyportCore", concurrency, crypto], swiftSettings: strict),
+        .target(
+            name: "SallyportIdentity", dependencies: ["SallyportCore", nio, concurrency, crypto, cryptoExtras], swiftSettings: strict),
         .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio], swiftSettings: strict),
         .target(
             name: "SallyportOversight", dependencies: ["SallyportCore", nio, posix, concurrency, log, crypto], swiftSettings: strict),
@@ -80,7 +82,8 @@ let package = Package(
         .testTarget(
             name: "SallyportPatternsTests", dependencies: ["SallyportCore", "SallyportPatterns", concurrency], swiftSettings: strict),
         .testTarget(
-            name: "SallyportIdentityTests", dependencies: ["SallyportCore", "SallyportIdentity", "SallyportTesting", concurrency],
+            name: "SallyportIdentityTests",
+            dependencies: ["SallyportCore", "SallyportIdentity", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb],

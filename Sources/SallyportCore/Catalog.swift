@@ -66,10 +66,13 @@ package struct Deployment: Sendable, Hashable {
     package let policy: PolicyID
     package let limits: LimitSet
     package let price: Price
+    /// What kind of data it is cleared for; for conditions and the confinement of keys.
+    package let label: String?
     package init(
         id: DeploymentID, project: ProjectID = .default, targets: [DeploymentTarget], policy: PolicyID = "Default",
-        limits: LimitSet = LimitSet(), price: Price = Price()
+        limits: LimitSet = LimitSet(), price: Price = Price(), label: String? = nil
     ) {
+        self.label = label
         self.id = id
         self.project = project
         self.targets = targets.sorted { $0.priority < $1.priority }

@@ -10,6 +10,14 @@ package struct KeyRecord: Sendable, Hashable, Codable {
     package var deployments: Set<DeploymentID>?
     package var grantedPolicies: Set<PolicyID>
     package var limits: LimitSet
+    /// Names of operations that it may call; nil: all that its roles give.
+    package var operations: Set<String>?
+    /// Labels of deployments that it may use; nil: every one.
+    package var labels: Set<String>?
+    /// Networks that it may be used from, in CIDR notation; nil: everywhere.
+    package var addresses: [String]?
+    /// Nobody was given it: whoever uses it has found it where he should not look.
+    package var isHoney: Bool
     /// SHA-256 of the whole secret (256 random bits, so a plain hash cannot be guessed back).
     package var secretHash: [UInt8]
     /// Seconds since 1970.
@@ -19,9 +27,14 @@ package struct KeyRecord: Sendable, Hashable, Codable {
     package init(
         id: KeyID, tenant: TenantID = .default, project: ProjectID = .default, principal: PrincipalID, name: String,
         team: String? = nil, roles: Set<Role> = [.modelUser], deployments: Set<DeploymentID>? = nil,
-        grantedPolicies: Set<PolicyID> = [], limits: LimitSet = LimitSet(), secretHash: [UInt8], createdAt: Int64,
-        expiresAt: Int64? = nil, revokedAt: Int64? = nil
+        grantedPolicies: Set<PolicyID> = [], limits: LimitSet = LimitSet(), operations: Set<String>? = nil, labels: Set<String>? = nil,
+        addresses: [String]? = nil, isHoney: Bool = false, secretHash: [UInt8], createdAt: Int64, expiresAt: Int64? = nil,
+        revokedAt: Int64? = nil
     ) {
+        self.operations = operations
+        self.labels = labels
+        self.addresses = addresses
+        self.isHoney = isHoney
         self.id = id
         self.tenant = tenant
         self.project = project
@@ -47,8 +60,24 @@ package protocol KeyStore: Sendable {
     func insert(_ key: KeyRecord) throws
     /// - Returns: false when there is no such key.
     func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool
-    /// A number that grows with every change, so that another process's change is noticed.
+    /// A number that grows with every change, so that another process's change is noticed. Uses are no change.
     func revision() throws -> Int64
+    /// Remembers when keys were last used. An earlier moment changes nothing.
+    func noteUses(_ uses: [KeyUse]) throws
+    func uses(of tenant: TenantID) throws -> [KeyUse]
+}
+
+/// When a key was last accepted, to the minute.
+package struct KeyUse: Sendable, Hashable {
+    package var tenant: TenantID
+    package var key: KeyID
+    /// Seconds since 1970.
+    package var at: Int64
+    package init(tenant: TenantID = .default, key: KeyID, at: Int64) {
+        self.tenant = tenant
+        self.key = key
+        self.at = at
+    }
 }
 
 /// A blocklist (Content Safety `TextBlocklist`).

@@ -1,3 +1,5 @@
+import SallyportCore
+
 /// Where an upstream is: `http` or `https`, host, port, base path. Parsed strictly; what two parsers could read differently is refused.
 package struct EndpointURL: Sendable, Hashable {
     package enum Scheme: String, Sendable {

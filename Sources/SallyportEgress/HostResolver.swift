@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import SallyportCore
 
 #if canImport(Glibc)
     import Glibc

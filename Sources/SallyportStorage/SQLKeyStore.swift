@@ -8,7 +8,7 @@ package struct SQLKeyStore: KeyStore {
 
     private static let columns = """
         tenant, id, project, principal, name, team, roles, deployments, granted_policies, limits, secret_hash, \
-        created_at, expires_at, revoked_at
+        created_at, expires_at, revoked_at, operations, labels, addresses, is_honey
         """
 
     package func keys(of tenant: TenantID) throws -> [KeyRecord] {
@@ -30,7 +30,7 @@ package struct SQLKeyStore: KeyStore {
             let added = try db.execute(
                 """
                 INSERT INTO api_key (\(Self.columns))
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                 ON CONFLICT DO NOTHING
                 """, arguments)
             guard added == 1 else { throw Fault(.conflict, "A key with this id exists already.") }
@@ -53,6 +53,28 @@ package struct SQLKeyStore: KeyStore {
         }
     }
 
+    package func noteUses(_ uses: [KeyUse]) throws {
+        guard !uses.isEmpty else { return }
+        try database.write { db in
+            for use in uses {
+                try db.execute(
+                    """
+                    INSERT INTO key_use (tenant, key_id, last_used_at) VALUES ($1, $2, $3)
+                    ON CONFLICT (tenant, key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+                    WHERE excluded.last_used_at > key_use.last_used_at
+                    """, [.text(use.tenant), .text(use.key), .integer(use.at)])
+            }
+        }
+    }
+
+    package func uses(of tenant: TenantID) throws -> [KeyUse] {
+        try database.read { db in
+            try db.rows("SELECT tenant, key_id, last_used_at FROM key_use WHERE tenant = $1 ORDER BY key_id", [.text(tenant)]).map {
+                KeyUse(tenant: TenantID(try $0.text(0)), key: KeyID(try $0.text(1)), at: try $0.integer(2))
+            }
+        }
+    }
+
     package func revision() throws -> Int64 { try database.read(Revision.keys.number) }
 
     private static func arguments(_ key: KeyRecord) throws -> [SQLValue] {
@@ -62,7 +84,9 @@ package struct SQLKeyStore: KeyStore {
             .text(try key.deployments.map { try JSONColumn.text($0.map(\.rawValue).sorted()) }),
             .text(try JSONColumn.text(key.grantedPolicies.map(\.rawValue).sorted())),
             .text(try JSONColumn.text(key.limits)), .blob(key.secretHash), .integer(key.createdAt), .integer(key.expiresAt),
-            .integer(key.revokedAt),
+            .integer(key.revokedAt), .text(try key.operations.map { try JSONColumn.text($0.sorted()) }),
+            .text(try key.labels.map { try JSONColumn.text($0.sorted()) }), .text(try key.addresses.map { try JSONColumn.text($0) }),
+            .integer(key.isHoney ? 1 : 0),
         ]
     }
 
@@ -72,6 +96,9 @@ package struct SQLKeyStore: KeyStore {
             principal: PrincipalID(try row.text(3)), name: try row.text(4), team: try row.optionalText(5),
             roles: try JSONColumn.value(of: row, 6), deployments: try row.optionalText(7).map { _ in try JSONColumn.value(of: row, 7) },
             grantedPolicies: try JSONColumn.value(of: row, 8), limits: try JSONColumn.value(of: row, 9),
+            operations: try row.optionalText(14).map { _ in try JSONColumn.value(of: row, 14) },
+            labels: try row.optionalText(15).map { _ in try JSONColumn.value(of: row, 15) },
+            addresses: try row.optionalText(16).map { _ in try JSONColumn.value(of: row, 16) }, isHoney: try row.integer(17) != 0,
             secretHash: try row.blob(10), createdAt: try row.integer(11), expiresAt: try row.optionalInteger(12),
             revokedAt: try row.optionalInteger(13))
     }

@@ -5,7 +5,7 @@ enum Schema {
         let statements: [String]
     }
 
-    static let migrations: [Migration] = [first]
+    static let migrations: [Migration] = [first, access]
 
     private static let first = Migration(
         name: "0001-gateway",
@@ -111,6 +111,52 @@ enum Schema {
                 subject TEXT NOT NULL,
                 secret BLOB NOT NULL CHECK (length(secret) = 32),
                 PRIMARY KEY (tenant, subject)
+            )
+            """,
+        ])
+
+    private static let access = Migration(
+        name: "0002-access",
+        statements: [
+            "INSERT INTO revision (store, number) VALUES ('access', 0)",
+            """
+            CREATE TABLE role_assignment (
+                tenant TEXT NOT NULL,
+                id TEXT NOT NULL,
+                principal TEXT NOT NULL,
+                role TEXT NOT NULL,
+                scope TEXT NOT NULL,
+                effect TEXT NOT NULL CHECK (effect IN ('allow', 'deny')),
+                hold_condition TEXT,
+                expires_at BIGINT,
+                created_at BIGINT NOT NULL,
+                note TEXT,
+                PRIMARY KEY (tenant, id)
+            )
+            """,
+            // What is no longer trusted: tokens by id, principals as a whole, principals' tokens before a moment.
+            """
+            CREATE TABLE revocation (
+                tenant TEXT NOT NULL,
+                kind TEXT NOT NULL CHECK (kind IN ('token', 'issued-before', 'principal')),
+                subject TEXT NOT NULL,
+                not_before BIGINT,
+                created_at BIGINT NOT NULL,
+                note TEXT,
+                PRIMARY KEY (tenant, kind, subject)
+            )
+            """,
+            "ALTER TABLE api_key ADD COLUMN operations TEXT",
+            "ALTER TABLE api_key ADD COLUMN labels TEXT",
+            "ALTER TABLE api_key ADD COLUMN addresses TEXT",
+            "ALTER TABLE api_key ADD COLUMN is_honey BIGINT NOT NULL DEFAULT 0 CHECK (is_honey IN (0, 1))",
+            // Apart from the keys: it changes often, and is no change that anybody must reload for.
+            """
+            CREATE TABLE key_use (
+                tenant TEXT NOT NULL,
+                key_id TEXT NOT NULL,
+                last_used_at BIGINT NOT NULL,
+                PRIMARY KEY (tenant, key_id)
             )
             """,
         ])

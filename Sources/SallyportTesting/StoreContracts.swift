@@ -37,6 +37,7 @@ package enum KeyStoreContract {
             id: "rich", tenant: "other", project: "project", principal: "q", name: "näme \"'; --", team: "team",
             roles: [.modelUser, .metricsReader], deployments: ["a", "b"], grantedPolicies: ["Strict"],
             limits: LimitSet(requestsPerMinute: 1, tokensPerDay: .max, costPerDayMicros: .max),
+            operations: ["ChatCompletions_Create"], labels: ["internal"], addresses: ["10.0.0.0/8", "2001:db8::/32"], isHoney: true,
             secretHash: Array(repeating: 2, count: 32), createdAt: 11, expiresAt: 99, revokedAt: nil)
         var none = plain
         none.id = "none"
@@ -73,6 +74,15 @@ package enum KeyStoreContract {
         try require(try store.revoke("plain", tenant: .default, at: 25), "a revocation can be brought forward")
         try require(try store.keys(of: .default).first?.revokedAt == 25, "the earlier time of two holds")
         try require(try store.keys(of: "third").first?.revokedAt == nil, "a key of the same id elsewhere is untouched")
+
+        let used = try store.revision()
+        try require(try store.uses(of: .default).isEmpty, "no key was used yet")
+        try store.noteUses([KeyUse(key: "plain", at: 60), KeyUse(key: "none", at: 120)])
+        try store.noteUses([KeyUse(key: "plain", at: 0), KeyUse(key: "none", at: 180)])
+        try require(
+            try Set(store.uses(of: .default)) == [KeyUse(key: "plain", at: 60), KeyUse(key: "none", at: 180)],
+            "a key's last use is the latest that was noted")
+        try require(try store.revision() == used, "a use is no change of the keys")
     }
 }
 
@@ -223,5 +233,40 @@ package enum SubjectKeyStoreContract {
         try require(try store.destroyKey(ofSubject: "s", tenant: .default) == false, "but once")
         try require(try store.key(forSubject: "s", tenant: .default) != first, "a destroyed key does not come back")
         try require(try store.key(forSubject: "s", tenant: "other") == third, "another tenant's subject keeps its key")
+    }
+}
+
+/// What every ``AccessStore`` must do. `verify` is given an empty store.
+package enum AccessStoreContract {
+    package static func verify(_ store: any AccessStore) throws {
+        let start = try store.revision()
+        try require(try store.allAssignments().isEmpty && store.allRevocations().isEmpty, "a new store is empty")
+        let plain = RoleAssignment(
+            id: "a", principal: PrincipalReference(.user, "entra:1"), role: .modelUser, scope: .organisation, createdAt: 1)
+        let rich = RoleAssignment(
+            id: "b", tenant: "other", principal: PrincipalReference(.group, "näme '; --"), role: "auditor", scope: .deployment("gpt"),
+            effect: .deny, condition: "label == \"x\"", expiresAt: 9, createdAt: 2, note: "why")
+        for assignment in [plain, rich] { try store.insert(assignment) }
+        try require(Set(try store.allAssignments()) == [plain, rich], "assignments come back as they went in")
+        try require(try store.revision() > start, "an insert raises the revision")
+        try requireFault(.conflict, "an id is used once") { try store.insert(plain) }
+        let before = try store.revision()
+        try require(try store.removeAssignment("a", tenant: "other") == false, "another tenant cannot remove an assignment")
+        try require(try store.revision() == before, "what changes nothing leaves the revision")
+        try require(try store.removeAssignment("a", tenant: .default), "an assignment can be removed")
+        try require(try store.allAssignments() == [rich], "and the others stay")
+        try require(try store.revision() > before, "a removal raises the revision")
+
+        let since = try store.revision()
+        try store.put(Revocation(kind: .token, subject: "j", createdAt: 5, note: "lost"))
+        try store.put(Revocation(kind: .issuedBefore, subject: "p", before: 100, createdAt: 5))
+        try store.put(Revocation(kind: .issuedBefore, subject: "p", before: 50, createdAt: 6))
+        try store.put(Revocation(tenant: "other", kind: .principal, subject: "p", createdAt: 7))
+        let revocations = try store.allRevocations()
+        try require(revocations.count == 3, "one revocation per kind, subject and tenant")
+        try require(revocations.first { $0.kind == .issuedBefore }?.before == 100, "a moment never moves back")
+        try require(try store.revision() > since, "a revocation raises the revision")
+        try require(try store.removeRevocation(.principal, subject: "p", tenant: .default) == false, "another tenant cannot lift one")
+        try require(try store.removeRevocation(.principal, subject: "p", tenant: "other"), "a revocation can be lifted")
     }
 }

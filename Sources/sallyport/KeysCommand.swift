@@ -16,31 +16,49 @@ struct KeysCommand: AsyncParsableCommand {
         @Argument(help: "What the key is called in lists and records.") var name: String
         @OptionGroup var store: StoreOptions
         @Option(help: "Deployments that it may use, separated by commas. Default: all.") var deployments: String?
-        @Option(help: "What it may do, separated by commas: model-user, safety-operator, metrics-reader.") var roles = "model-user"
+        @Option(help: "Its roles, separated by commas; see: sallyport access roles list.") var roles = "model-user"
         @Option(help: "When it ends: 30d, 12h, or an ISO 8601 date. Default: never.") var expires: String?
         @Option(help: "The principal that it speaks for. Default: one of its own.") var principal: String?
         @Option(help: "The project that it belongs to.") var project = "default"
         @Option(help: "The team whose limits count it.") var team: String?
         @Option(help: "Policies that it may select with x-policy-id, separated by commas.") var policies: String?
+        @Option(help: "Operations that it may call (ChatCompletions_Create), separated by commas. Default: all that its roles give.")
+        var operations: String?
+        @Option(help: "Labels of deployments that it may use, separated by commas. Default: every deployment.") var labels: String?
+        @Option(
+            name: .customLong("from"), help: "Networks that it may be used from (10.0.0.0/8), separated by commas. Default: everywhere.")
+        var addresses: String?
+        @Flag(help: "A key to be found by thieves: it works nowhere, and its use is told of.") var honey = false
         @Option(help: "Requests per minute.") var requestsPerMinute: Int?
         @Option(help: "Tokens per minute.") var tokensPerMinute: Int?
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
+            let catalog = try store.access().catalog
             let roles = try Set(
                 KeyOptions.list(roles).map { name in
-                    guard let role = Role(rawValue: name) else {
-                        throw ValidationError(
-                            "'\(name)' is not a role; there are \(Role.allCases.map(\.rawValue).joined(separator: ", ")).")
+                    guard let definition = catalog.definition(of: Role(name)) else {
+                        let known = catalog.definitions.map(\.role.rawValue).joined(separator: ", ")
+                        throw ValidationError("'\(name)' is not a role; there are \(known).")
                     }
-                    return role
+                    guard definition.isAssignable(at: .organisation) else {
+                        throw ValidationError(
+                            "'\(name)' cannot be held in the whole organisation: assign it to the key at a scope instead.")
+                    }
+                    return definition.role
                 })
+            for name in KeyOptions.list(operations ?? "") where !AccessAdministration.operations.contains(name) {
+                throw ValidationError(
+                    "'\(name)' is not an operation; there are \(AccessAdministration.operations.sorted().joined(separator: ", ")).")
+            }
             let now = Int64(Date().timeIntervalSince1970)
             let settings = KeyOperations<SystemRandomNumberGenerator>.Settings(
                 name: name, principal: principal.map { PrincipalID($0) }, project: ProjectID(project), team: team, roles: roles,
                 deployments: deployments.map { Set(KeyOptions.list($0).map { DeploymentID($0) }) },
                 grantedPolicies: Set(policies.map { KeyOptions.list($0).map { PolicyID($0) } } ?? []),
                 limits: LimitSet(requestsPerMinute: requestsPerMinute, tokensPerMinute: tokensPerMinute),
+                operations: operations.map { Set(KeyOptions.list($0)) }, labels: labels.map { Set(KeyOptions.list($0)) },
+                addresses: addresses.map(KeyOptions.list), isHoney: honey,
                 expiresAt: try expires.map { try KeyOptions.moment($0, now: now) })
             let issued = try store.act("keys.create", target: name, result: { $0.record.id.rawValue }) {
                 try KeyOperations(store: $0).create(settings, at: now)
@@ -58,13 +76,16 @@ struct KeysCommand: AsyncParsableCommand {
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let keys = try KeyOperations(store: store.keyStore()).list()
+            let keyStore = try store.keyStore()
+            let keys = try KeyOperations(store: keyStore).list()
+            let uses = Dictionary(try keyStore.uses(of: .default).map { ($0.key, $0.at) }) { first, _ in first }
             if json {
-                print("[" + (try keys.map { try KeyOptions.json($0, secret: nil) }).joined(separator: ",\n ") + "]")
+                print(
+                    "[" + (try keys.map { try KeyOptions.json($0, secret: nil, lastUsedAt: uses[$0.id]) }).joined(separator: ",\n ") + "]")
             } else if keys.isEmpty {
                 print("There are no keys. Make one with: sallyport keys create NAME")
             } else {
-                for key in keys { print(KeyOptions.line(key)) }
+                for key in keys { print(KeyOptions.line(key, lastUsedAt: uses[key.id])) }
             }
         }
     }
@@ -142,9 +163,14 @@ enum KeyOptions {
         var createdAt: String
         var expiresAt: String?
         var revokedAt: String?
+        var operations: [String]?
+        var labels: [String]?
+        var from: [String]?
+        var honey: Bool
+        var lastUsedAt: String?
     }
 
-    static func json(_ key: KeyRecord, secret: String?) throws -> String {
+    static func json(_ key: KeyRecord, secret: String?, lastUsedAt: Int64? = nil) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let shown = Shown(
@@ -152,7 +178,8 @@ enum KeyOptions {
             team: key.team,
             roles: key.roles.map(\.rawValue).sorted(), deployments: key.deployments.map { $0.map(\.rawValue).sorted() },
             policies: key.grantedPolicies.map(\.rawValue).sorted(), createdAt: date(key.createdAt), expiresAt: key.expiresAt.map(date),
-            revokedAt: key.revokedAt.map(date))
+            revokedAt: key.revokedAt.map(date), operations: key.operations?.sorted(), labels: key.labels?.sorted(),
+            from: key.addresses, honey: key.isHoney, lastUsedAt: lastUsedAt.map(date))
         return String(decoding: try encoder.encode(shown), as: UTF8.self)
     }
 
@@ -166,10 +193,15 @@ enum KeyOptions {
         """
     }
 
-    static func line(_ key: KeyRecord) -> String {
+    static func line(_ key: KeyRecord, lastUsedAt: Int64? = nil) -> String {
         var parts = [key.id.rawValue, key.name, key.roles.map(\.rawValue).sorted().joined(separator: "+")]
         parts.append(key.deployments.map { $0.map(\.rawValue).sorted().joined(separator: ",") } ?? "all deployments")
         if let expiry = key.expiresAt { parts.append("expires \(date(expiry))") }
+        if key.isHoney { parts.append("honey") }
+        if let operations = key.operations { parts.append("only \(operations.sorted().joined(separator: ","))") }
+        if let labels = key.labels { parts.append("labels \(labels.sorted().joined(separator: ","))") }
+        if let addresses = key.addresses { parts.append("from \(addresses.joined(separator: ","))") }
+        if let lastUsedAt { parts.append("last used \(date(lastUsedAt))") }
         if let revoked = key.revokedAt { parts.append("revoked \(date(revoked))") }
         return parts.joined(separator: "  ")
     }

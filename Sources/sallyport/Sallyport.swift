@@ -9,5 +9,5 @@ struct Sallyport: AsyncParsableCommand {
         discussion:
             "Stands between applications and Azure OpenAI (or any compatible model), inspects both ways, and keeps a tamper-evident record.",
         version: ServerPlan.version,
-        subcommands: [ServeCommand.self, ConfigCommand.self, KeysCommand.self, PoliciesCommand.self, AuditCommand.self])
+        subcommands: [ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, PoliciesCommand.self, AuditCommand.self])
 }

@@ -128,6 +128,8 @@ import Testing
             func insert(_ key: KeyRecord) {}
             func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) -> Bool { false }
             func revision() -> Int64 { 1 }
+            func noteUses(_ uses: [KeyUse]) {}
+            func uses(of tenant: TenantID) -> [KeyUse] { [] }
         }
         let issued = try operations.create(.init(name: "app"), at: 0)
         #expect(throws: Fault.self) { try directory.reload(from: Twins(record: issued.record), at: 0) }

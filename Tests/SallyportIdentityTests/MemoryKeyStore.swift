@@ -11,6 +11,7 @@ final class MemoryKeyStore: KeyStore {
         var isReachable = true
         var canRevoke = true
         var reads = 0
+        var uses: [KeyID: KeyUse] = [:]
     }
     private let state = NIOLockedValueBox(State())
 
@@ -57,4 +58,12 @@ final class MemoryKeyStore: KeyStore {
     }
 
     func revision() throws -> Int64 { try locked { $0.revision } }
+
+    func noteUses(_ uses: [KeyUse]) throws {
+        try locked { state in for use in uses where use.at > state.uses[use.key]?.at ?? .min { state.uses[use.key] = use } }
+    }
+
+    func uses(of tenant: TenantID) throws -> [KeyUse] {
+        try locked { $0.uses.values.filter { $0.tenant == tenant }.sorted { $0.key < $1.key } }
+    }
 }

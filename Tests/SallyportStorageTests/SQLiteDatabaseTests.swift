@@ -264,11 +264,14 @@ import Testing
         #expect(try !holdsSecret())
     }
 
-    @Test func refusesKeysWithARightThatThisVersionDoesNotKnow() throws {
+    @Test func readsRolesThatItDoesNotKnowAndRefusesWhatIsNoListOfRoles() throws {
         let database = try SQLiteDatabase(.temporary)
         let store = SQLKeyStore(database)
         try store.insert(key("a", 1))
+        // A custom role may have left the configuration: it gives nothing then.
         _ = try database.write { try $0.execute("UPDATE api_key SET roles = '[\"emperor\"]'", []) }
+        #expect(try store.allKeys().map(\.roles) == [["emperor"]])
+        _ = try database.write { try $0.execute("UPDATE api_key SET roles = '{\"emperor\": 1}'", []) }
         let fault = #expect(throws: Fault.self) { try store.allKeys() }
         #expect(fault?.code == .storeUnavailable)
     }

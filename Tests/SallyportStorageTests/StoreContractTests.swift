@@ -7,6 +7,10 @@ import Testing
         try KeyStoreContract.verify(SQLKeyStore(try SQLiteDatabase(.temporary)))
     }
 
+    @Test func assignmentsAndRevocationsFollowTheContract() throws {
+        try AccessStoreContract.verify(SQLAccessStore(try SQLiteDatabase(.temporary)))
+    }
+
     @Test func blocklistsFollowTheContract() throws {
         try BlocklistStoreContract.verify(SQLBlocklistStore(try SQLiteDatabase(.temporary)))
     }

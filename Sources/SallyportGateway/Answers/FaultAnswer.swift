@@ -149,9 +149,11 @@ extension Fault {
     )
     static let auditUnavailable = Fault(
         .auditUnavailable, "The audit log cannot be written, so the request was refused. Please retry later.", retryAfter: .seconds(5))
-    static func lacks(_ action: String, for operation: String) -> Fault {
+    static func lacks(_ action: String, for operation: String, principal: PrincipalID? = nil) -> Fault {
         Fault(
             .permissionDenied,
-            "The principal lacks the required data action `\(action)` to perform `\(operation)` operation.")
+            "The principal \(principal.map { "`\($0)` " } ?? "")lacks the required data action `\(action)` to perform `\(operation)` operation."
+        )
     }
+    static let networkDenied = Fault(.networkDenied, "Access denied due to Virtual Network/Firewall rules.")
 }

@@ -11,7 +11,11 @@ struct BatchRows {
     private(set) var edits = JSONEdits()
 
     /// - Throws: ``Fault`` for a row that is no call, for an operation that is not served, or for a deployment that the caller may not use.
-    init(of form: MultipartBody, in body: ByteBuffer, deployments: [DeploymentID: Deployment], principal: Principal) throws {
+    /// - Parameter may: whether the caller may do an action, as an operation, at a deployment.
+    init(
+        of form: MultipartBody, in body: ByteBuffer, deployments: [DeploymentID: Deployment],
+        may: (_ action: String, _ operation: String, Deployment) -> Bool
+    ) throws {
         func text(_ part: MultipartBody.Part) -> ByteBuffer? {
             body.getSlice(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count)
         }
@@ -41,7 +45,9 @@ struct BatchRows {
             else {
                 throw Fault.deploymentNotFound
             }
-            guard principal.mayUse(deployment.id) else { throw Fault.lacks(operation.dataAction, for: "POST \(url.prefix(64))") }
+            guard may(operation.dataAction, operation.name.rawValue, deployment) else {
+                throw Fault.lacks(operation.dataAction, for: "POST \(url.prefix(64))")
+            }
             if let target = deployment.targets.first, target.model != name {
                 let range = row.rawRange(model)
                 let start = part.bodyRange.lowerBound + offset

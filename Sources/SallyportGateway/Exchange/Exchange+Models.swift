@@ -5,7 +5,7 @@ import SallyportWire
 /// The models that a caller may use are the deployments it was given: no upstream is asked.
 extension Exchange {
     func answerModels(_ wanted: String?, _ principal: Principal) throws {
-        let visible = snapshot.deployments.values.filter { principal.mayUse($0.id) }.sorted { $0.id < $1.id }
+        let visible = snapshot.deployments.values.filter { maySee($0) }.sorted { $0.id < $1.id }
         var json = JSONWriter(capacity: 512)
         if let wanted {
             guard let deployment = visible.first(where: { $0.id.rawValue == wanted }) else { throw Fault.resourceNotFound }
@@ -53,7 +53,7 @@ extension Exchange {
 extension Exchange {
     /// The same figures as on the metrics listener, for who has the role.
     func answerMetrics() throws {
-        guard principal?.roles.contains(.metricsReader) == true else { throw Fault.lacks("Sallyport/metrics/read", for: "GET /metrics") }
+        try authorise()
         answerStatus = 200
         summary.status = 200
         finish(runtime.parts.exposition(), type: "text/plain; version=0.0.4; charset=utf-8")

@@ -8,9 +8,8 @@ import SallyportWire
 /// From a complete request to a verdict on it.
 extension Exchange {
     func decide(_ operation: Operation, form: RequestTarget.Form, named: String?, ids: [String]) throws {
-        guard let principal, principal.roles.contains(.modelUser) else {
-            throw Fault.lacks(operation.dataAction, for: "\(head.method.rawValue) /\(operation.path.joined(separator: "/"))")
-        }
+        guard let principal else { throw Fault.invalidKey }
+        if !operation.isDeploymentScoped, operation.name != .responsesCreate { try authorise() }
         try parseBody(operation)
         if operation.name == .modelsList || operation.name == .modelsGet {
             // The classic form also describes base models, which only the upstream knows.
@@ -23,7 +22,7 @@ extension Exchange {
             if let deployment {
                 try snapshot.policy(floor: deployment.policy, selected: selected, by: principal)
             } else {
-                try snapshot.resourcePolicy(selected: selected, for: principal, at: snapshot.resourceUpstream?.id)
+                try snapshot.resourcePolicy(selected: selected, for: principal, at: snapshot.resourceUpstream?.id, using: mayUse)
             }
         noteStream(operation)
         try judge(operation, form: form, ids: ids, for: principal)
@@ -122,15 +121,13 @@ extension Exchange {
         }
         if operation.name == .fineTuningCreate {
             // Its model is a base model of the upstream, not a deployment: not for callers who are confined to some.
-            guard principal.deployments == nil else { throw Fault.lacks(operation.dataAction, for: "POST /openai/fine_tuning/jobs") }
+            guard principal.deployments == nil else {
+                throw Fault.lacks(operation.dataAction, for: "POST /openai/fine_tuning/jobs", principal: principal.id)
+            }
             return
         }
         guard let found = snapshot.deployments[DeploymentID(name)] else { throw Fault.deploymentNotFound }
-        guard principal.mayUse(found.id) else {
-            throw Fault.lacks(
-                operation.dataAction,
-                for: "\(head.method.rawValue) /openai/deployments/{deployment-id}/\(operation.path.joined(separator: "/"))")
-        }
+        try authorise(found)
         deployment = found
         summary.deployment = found.id
     }
@@ -169,8 +166,8 @@ extension Exchange {
             let reading = MultipartReading(of: multipart, in: body, operation: operation.name)
             slots = reading.slots
             opaque = reading.opaque
-            if operation.name == .filesUpload, let principal {
-                let rows = try BatchRows(of: multipart, in: body, deployments: snapshot.deployments, principal: principal)
+            if operation.name == .filesUpload {
+                let rows = try BatchRows(of: multipart, in: body, deployments: snapshot.deployments, may: may)
                 references += rows.references
                 opaque.formUnion(rows.opaque)
                 uploadEdits = rows.edits
@@ -267,10 +264,10 @@ extension Exchange {
     private func adoptPolicies(of owners: [Ownership], for principal: Principal, opaque: Set<GuardPolicy.Uninspectable>) throws {
         for owner in owners {
             if let id = owner.deployment, let made = snapshot.deployments[id] {
-                guard principal.mayUse(id) else { throw Fault.resourceNotFound }
+                guard mayUse(id) else { throw Fault.resourceNotFound }
                 policy = policy.tightened(by: try snapshot.policy(floor: made.policy, selected: nil, by: principal))
             } else {
-                policy = policy.tightened(by: try snapshot.resourcePolicy(selected: nil, for: principal, at: owner.upstream))
+                policy = policy.tightened(by: try snapshot.resourcePolicy(selected: nil, for: principal, at: owner.upstream, using: mayUse))
             }
         }
         try refuseOpaque(opaque)

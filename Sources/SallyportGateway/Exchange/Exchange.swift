@@ -3,6 +3,7 @@ import NIOHTTP1
 import NIOPosix
 import SallyportCore
 import SallyportGuard
+import SallyportIdentity
 import SallyportOversight
 import SallyportWire
 
@@ -28,6 +29,7 @@ final class Exchange {
 
     // What the request turned out to be.
     var principal: Principal?
+    var rights: AccessRights?
     var target: RequestTarget?
     var path: CanonicalPath?
     var body = ByteBuffer()
@@ -134,20 +136,17 @@ final class Exchange {
             throw Unauthenticated(fault: error as? Fault ?? Fault.invalidKey)
         }
         self.principal = principal
+        rights = try runtime.parts.identity.access.check(principal, at: now).rights(of: principal)
         let target = try RequestTarget.read(method: head.method.rawValue, path: path, services: snapshot.services)
         self.target = target
         switch target {
         case .unknown(let isMethod):
             throw isMethod ? Fault(.methodNotAllowed, "This path does not answer to \(head.method.rawValue).") : Fault.resourceNotFound
-        case .openAI(let operation, let form, _, _):
-            summary.operation = operation.name.rawValue
-            summary.apiVersion = form.apiVersion
-        case .contentSafety: summary.operation = "ContentSafety"
-        case .language: summary.operation = "Language_AnalyzeText"
-        case .service: summary.operation = Operation.Name.service.rawValue
-        case .health, .ready: summary.operation = "Health"
-        case .metrics: summary.operation = "Metrics"
+        case .openAI(_, let form, _, _): summary.apiVersion = form.apiVersion
+        default: break
         }
+        summary.operation = operationName(of: target)
+        try checkMightBePermitted()
         // Looking first: the canonical form is made of new strings.
         let encodings = head.headers.contains(name: "content-encoding") ? head.headers[canonicalForm: "content-encoding"] : []
         for encoding in encodings where encoding.lowercased() != "identity" {
@@ -390,10 +389,13 @@ struct Source {
     let address: SocketAddress?
     /// The address without its port, as records spell it.
     let text: String?
+    /// As a number, for rules.
+    let ip: IPAddress?
 
     init(_ address: SocketAddress?) {
         self.address = address
         text = address?.ipAddress
+        ip = text.flatMap { IPAddress($0) }?.unmapped
     }
 }
 

@@ -90,6 +90,8 @@ struct Operation: Sendable {
     let creates: OwnedResource?
     /// An answer's `data` is cut down to what is the caller's.
     let lists: OwnedResource?
+    /// Azure's data action, as a denied call names it.
+    let dataAction: String
     /// Sending it twice does no harm.
     let isIdempotent: Bool
 
@@ -109,6 +111,7 @@ struct Operation: Sendable {
         self.creates = creates
         self.lists = lists
         isIdempotent = method == "GET" || name == .embeddings
+        dataAction = DataActions.of(name, act: self.path.last)
     }
 
     var answersInJSON: Bool {
@@ -118,14 +121,6 @@ struct Operation: Sendable {
         }
     }
 
-    /// Azure's data action, as a denied call names it.
-    var dataAction: String {
-        let joined = path.filter { $0 != "*" }.joined(separator: "/")
-        let verb = method == "GET" ? "read" : method == "DELETE" ? "delete" : isDeploymentScoped ? "action" : "write"
-        return isDeploymentScoped
-            ? "Microsoft.CognitiveServices/accounts/OpenAI/deployments/\(joined)/\(verb)"
-            : "Microsoft.CognitiveServices/accounts/OpenAI/\(joined)/\(verb)"
-    }
 }
 
 /// How an operation's stream is spelled.

@@ -28,11 +28,7 @@ extension Exchange {
         summary.apiVersion = version
         if segments == ["text:analyze"], head.method == .POST { return try analyzeText(principal) }
         guard segments.count >= 2, segments[0] == "text", segments[1] == "blocklists" else { throw Fault.resourceNotFound }
-        guard principal.roles.contains(.safetyOperator) else {
-            throw Fault.lacks(
-                "Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/write",
-                for: "\(head.method.rawValue) /contentsafety/text/blocklists")
-        }
+        try authorise()
         summary.operation = "ContentSafety_Blocklists"
         let operations = runtime.parts.blocklistOperations
         let work = try blocklistWork(Array(segments.dropFirst(2)), operations, tenant: principal.tenant)
@@ -227,10 +223,7 @@ extension Exchange {
     /// Blocklists are matched; the harm categories need learned detectors and are refused clearly when they are asked for.
     private func analyzeText(_ principal: Principal) throws {
         summary.operation = "ContentSafety_AnalyzeText"
-        guard !principal.roles.isDisjoint(with: [.modelUser, .safetyOperator]) else {
-            throw Fault.lacks(
-                "Microsoft.CognitiveServices/accounts/ContentSafety/text:analyze/action", for: "POST /contentsafety/text:analyze")
-        }
+        try authorise()
         let document = try object()
         guard let textNode = document.member("text", of: 0) else {
             throw Fault(.invalidRequest, "The field 'text' is required.", param: "text")

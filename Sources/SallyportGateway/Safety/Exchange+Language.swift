@@ -26,9 +26,7 @@ extension Exchange {
     }
 
     func answerLanguage() throws {
-        guard let principal, !principal.roles.isDisjoint(with: [.modelUser, .safetyOperator]) else {
-            throw Fault.lacks("Microsoft.CognitiveServices/accounts/TextAnalytics/*/action", for: "POST /language/:analyze-text")
-        }
+        try authorise()
         let version = path?.queryValue("api-version") ?? ""
         guard version.utf8.count >= 10, version.hasPrefix("20") || version.hasPrefix("v3") else {
             throw Fault(.unsupportedAPIVersion, "The api-version is missing or not supported.", param: "api-version")

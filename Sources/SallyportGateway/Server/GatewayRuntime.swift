@@ -32,6 +32,7 @@ package final class GatewayRuntime: Sendable {
         /// Seconds since 1970 and their nanoseconds.
         package var clock: @Sendable () -> WallTime
         package var refusals: RefusalAggregator
+        package var identity = IdentityServices()
         /// Prometheus text, for callers with the role `metrics-reader`.
         package var exposition: @Sendable () -> ByteBuffer
         /// One for all requests: looking for an item and writing it are one step.
@@ -67,7 +68,7 @@ package final class GatewayRuntime: Sendable {
         }
     }
 
-    let parts: Parts
+    package let parts: Parts
     private let current: NIOLockedValueBox<GatewaySnapshot>
     private let load = NIOLockedValueBox(Load())
     private let retries = NIOLockedValueBox(RetryBudget(now: .now()))

@@ -37,10 +37,12 @@ package final class GatewaySnapshot: Sendable {
 
     /// The policy of calls without a deployment (files, batches, vector stores): what they make can be used with any deployment that the
     /// caller may use there, so it must satisfy the policies of all of them.
-    func resourcePolicy(selected: String?, for principal: Principal, at upstream: UpstreamID?) throws -> GuardPolicy {
+    func resourcePolicy(
+        selected: String?, for principal: Principal, at upstream: UpstreamID?, using mayUse: (DeploymentID) -> Bool
+    ) throws -> GuardPolicy {
         let floors = Set(
             deployments.values.filter { deployment in
-                principal.mayUse(deployment.id) && deployment.targets.contains { $0.upstream == upstream }
+                mayUse(deployment.id) && deployment.targets.contains { $0.upstream == upstream }
             }.map(\.policy)
         ).sorted()
         var combined = try policy(floor: floors.first ?? "Default", selected: selected, by: principal)

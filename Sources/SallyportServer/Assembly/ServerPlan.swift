@@ -2,6 +2,7 @@ import Foundation
 import SallyportCore
 import SallyportEgress
 import SallyportGateway
+import SallyportIdentity
 import SallyportOversight
 
 /// A configuration in the words of the parts that it configures.
@@ -33,6 +34,7 @@ package struct ServerPlan: Sendable {
     package var tracing: Tracing?
     package var learned = Learned()
     package var warnings: [String]
+    package var access = Access()
 
     /// The product's version, as it is shown.
     package static let version = "0.1.0"
@@ -50,6 +52,13 @@ package struct ServerPlan: Sendable {
         package var library: String?
         package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
         package var maximumQueuedTokens = 400_000
+        package init() {}
+    }
+
+    /// Who may do what, as far as the configuration says it.
+    package struct Access: Sendable {
+        package var roles: [RoleDefinition] = []
+        package var assignments: [RoleAssignment] = []
         package init() {}
     }
 

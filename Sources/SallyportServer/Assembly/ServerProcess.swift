@@ -42,6 +42,7 @@ package final class ServerProcess: Sendable {
         var plan: ServerPlan
         var generation = 1
         var policyRevision: Int64 = -1
+        var usesNotedIn: Int64 = 0
     }
 
     private struct Stores: Sendable {
@@ -51,6 +52,7 @@ package final class ServerProcess: Sendable {
         let ownership: SQLOwnershipStore
         let usage: SQLUsageStore
         let subjects: SQLSubjectKeyStore
+        let access: SQLAccessStore
     }
 
     // MARK: Start
@@ -60,7 +62,8 @@ package final class ServerProcess: Sendable {
         let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
         let stores = Stores(
             keys: SQLKeyStore(database), blocklists: SQLBlocklistStore(database), policies: SQLPolicyStore(database),
-            ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database))
+            ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database),
+            access: SQLAccessStore(database))
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
         let audit = try AuditLog(auditConfiguration, logger: logger)
@@ -79,6 +82,9 @@ package final class ServerProcess: Sendable {
         let now = wallTime().seconds
         let directory = KeyDirectory(maximumAge: 60)
         try directory.reload(from: stores.keys, at: now)
+        let access = AccessDirectory(actions: RouteRow.actions, maximumAge: 60)
+        access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
+        try access.refresh(from: stores.access, at: now)
         let subjects = SubjectKeyring(store: stores.subjects)
         try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
         let limits = LimitLedger()
@@ -111,14 +117,15 @@ package final class ServerProcess: Sendable {
             Observability.upstreams(egress, upstreams, into: &exposition)
             traces?.write(to: &exposition)
         }
-        let runtime = GatewayRuntime(
-            .init(
-                client: egress, authenticator: directory, audit: audit, limits: limits,
-                ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
-                compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects,
-                observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
-                answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
-                refusals: refusals, exposition: { metrics.exposition() }), snapshot: snapshot)
+        var parts = GatewayRuntime.Parts(
+            client: egress, authenticator: directory, audit: audit, limits: limits,
+            ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
+            compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects,
+            observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
+            answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
+            refusals: refusals, exposition: { metrics.exposition() })
+        parts.identity.access = access
+        let runtime = GatewayRuntime(parts, snapshot: snapshot)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
         start.details = [
@@ -208,6 +215,8 @@ package final class ServerProcess: Sendable {
                 try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
             }
         }
+        await chore("access") { try runtime.parts.identity.access.refresh(from: stores.access, at: Self.wallTime().seconds) }
+        await chore("key uses") { try noteKeyUses() }
         await chore("blocklists") {
             if try blocklists.refresh(from: stores.blocklists, tenants: [.default]) {
                 try Self.warm(blocklists, Array(runtime.snapshot.policies.values))
@@ -221,6 +230,16 @@ package final class ServerProcess: Sendable {
         await chore("usage") { try limits.flush(to: stores.usage) }
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
+    }
+
+    /// Once a minute at most: last uses are told to the minute.
+    private func noteKeyUses(now: Bool = false) throws {
+        let minute = Self.wallTime().seconds / 60
+        let isDue = state.withLockedValue { state in
+            defer { state.usesNotedIn = minute }
+            return state.usesNotedIn != minute
+        }
+        if isDue || now { try stores.keys.noteUses(directory.usesToNote()) }
     }
 
     private func chore(_ name: String, _ work: () async throws -> Void) async {
@@ -246,6 +265,7 @@ package final class ServerProcess: Sendable {
         try Self.warm(blocklists, policies)
         egress.update(try plan.allEgress())
         answers.replace(answerer)
+        runtime.parts.identity.access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
         runtime.replace(snapshot)
         state.withLockedValue {
             $0.plan = plan
@@ -262,6 +282,7 @@ package final class ServerProcess: Sendable {
         if left > 0 { logger.warning("requests were cut off at the end of the drain", metadata: ["requests.count": "\(left)"]) }
         await metricsServer?.stop()
         await tick()
+        do { try noteKeyUses(now: true) } catch { logger.warning("last uses of keys could not be kept") }
         for record in refusals.flush(everything: true) { _ = try? await audit.append(record.encoded()) }
         _ = try? await audit.append(AuditRecord(.systemStop, id: UUID().uuidString.lowercased()).encoded())
         await traces?.close()

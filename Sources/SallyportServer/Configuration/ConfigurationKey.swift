@@ -21,6 +21,10 @@ package struct ConfigurationKey: Sendable {
         case prefixes
         /// SHA-256 digests in hex.
         case digests
+        /// Texts of any kind.
+        case texts
+        /// Networks in CIDR notation.
+        case networks
         /// The path of a request, beginning with a slash.
         case requestPath
         /// The name of a header field.
@@ -59,7 +63,8 @@ package struct ConfigurationKey: Sendable {
         case .headerName: "text"
         case .flag: "true or false"
         case .choice(let values): values.map { "`\($0)`" }.joined(separator: ", ")
-        case .prefixes, .digests: "list of texts"
+        case .prefixes, .digests, .texts: "list of texts"
+        case .networks: "list of networks (`10.0.0.0/8`)"
         case .objects: "list"
         }
     }
@@ -160,6 +165,8 @@ extension ConfigurationKey {
             .init("deployments.*.targets[].priority", .integer(0...1000), "0", "Lower numbers first; higher ones are fallbacks."),
             .init("deployments.*.policy", .text, "Default", "The guard policy, and the floor for `x-policy-id`."),
             .init("deployments.*.project", .text, "default", "The project that it belongs to."),
+            .init(
+                "deployments.*.label", .text, "", "The kind of data that it is cleared for: keys and conditions can be confined to labels."),
             .init("deployments.*.price.promptPer1K", .amount, "0", "For cost quotas: price of 1,000 prompt tokens."),
             .init("deployments.*.price.completionPer1K", .amount, "0", "Price of 1,000 completion tokens."),
             .init("policies.directory", .path, "", "Policy documents (*.json) in Azure's `raiPolicies` shape."),
@@ -179,7 +186,7 @@ extension ConfigurationKey {
                 "guards.maximumQueuedTokens", .integer(1024...100_000_000), "400000",
                 "Tokens that may wait for the encoder; a request that finds it full is answered 429, one that is longer alone 413."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
-        ] + limitKeys("deployments.*.limits", "of the deployment")
+        ] + limitKeys("deployments.*.limits", "of the deployment") + access
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
 
     private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {

@@ -12,9 +12,9 @@ struct ConfigurationMapping {
     init(_ tree: ConfigurationTree) { self.tree = tree }
 
     func text(_ path: String) -> String? { tree.values[path].flatMap { $0.unset == nil ? $0.text : nil } }
-    private func int(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
-    private func duration(_ path: String) -> Duration? { text(path).flatMap(ConfigurationValues.duration) }
-    private func size(_ path: String) -> Int? { text(path).flatMap(ConfigurationValues.size) }
+    func int(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
+    func duration(_ path: String) -> Duration? { text(path).flatMap(ConfigurationValues.duration) }
+    func size(_ path: String) -> Int? { text(path).flatMap(ConfigurationValues.size) }
     private func micros(_ path: String) -> Int64? { text(path).flatMap(ConfigurationValues.micros) }
 
     mutating func plan() -> ServerPlan {
@@ -42,10 +42,16 @@ struct ConfigurationMapping {
             metricsListen: metricsAddress(), threads: int("server.threads") ?? ProcessInfo.processInfo.activeProcessorCount,
             dataDirectory: directory, audit: audit(directory), gateway: gateway(), upstreams: upstreams.compactMap(\.descriptor),
             egress: upstreams.compactMap(\.egress), deployments: deployments, policiesDirectory: text("policies.directory"), limits: limits,
-            documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: warnings)
+            documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: [])
         plan.learned = learned()
+        plan.access = access()
+        plan.warnings = warnings
         return plan
     }
+
+    mutating func report(_ message: String, at path: String) { tree.report(message, at: path) }
+    mutating func report(_ message: String, line: Int, column: Int) { tree.report(message, line: line, column: column) }
+    mutating func warn(_ message: String) { warnings.append(message) }
 
     /// A typing error in a policy's name must not be found by the first request.
     private mutating func checkPolicies(data directory: String) {
@@ -312,7 +318,7 @@ struct ConfigurationMapping {
             policy: PolicyID(text("\(base).policy") ?? "Default"), limits: limitSet("\(base).limits"),
             price: Price(
                 promptMicrosPer1K: micros("\(base).price.promptPer1K") ?? 0,
-                completionMicrosPer1K: micros("\(base).price.completionPer1K") ?? 0))
+                completionMicrosPer1K: micros("\(base).price.completionPer1K") ?? 0), label: text("\(base).label"))
     }
 
     private mutating func reportUnknown(_ upstream: String, at path: String, _ known: Set<String>) {

@@ -119,7 +119,8 @@ struct ConfigurationTree {
 
     private mutating func read(_ node: Node, as key: ConfigurationKey, at path: String, key mark: Mark?) {
         switch (key.kind, node) {
-        case (.prefixes, .sequence(let sequence)), (.digests, .sequence(let sequence)):
+        case (.prefixes, .sequence(let sequence)), (.digests, .sequence(let sequence)), (.texts, .sequence(let sequence)),
+            (.networks, .sequence(let sequence)):
             var texts: [String] = []
             var unset: String?
             for element in sequence {
@@ -135,7 +136,7 @@ struct ConfigurationTree {
                 walk(inner, concrete: "\(path)[\(index)]", pattern: "\(key.path)[]")
             }
             store(path, node, count: sequence.count)
-        case (.prefixes, _), (.digests, _), (.objects, _): report("'\(path)' must be a list", mark)
+        case (.prefixes, _), (.digests, _), (.texts, _), (.networks, _), (.objects, _): report("'\(path)' must be a list", mark)
         case (_, .scalar(let scalar)):
             guard let value = text(of: scalar, as: key.kind, at: path) else { return }
             store(path, node, text: value.text, unset: value.unset)

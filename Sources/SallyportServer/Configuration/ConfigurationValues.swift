@@ -1,11 +1,12 @@
 import Foundation
+import SallyportCore
 
 /// How values are spelled.
 enum ConfigurationValues {
     /// What is wrong with a spelling; nil: nothing. Never repeats a secret.
     static func mistake(in text: String, as kind: ConfigurationKey.Kind) -> String? {
         switch kind {
-        case .text, .path:
+        case .text, .texts, .path:
             if text.isEmpty { return "must not be empty" }
             return text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } ? nil : "must not hold control characters"
         case .secret:
@@ -46,6 +47,7 @@ enum ConfigurationValues {
         case .digests:
             let isDigest = text.utf8.count == 64 && text.utf8.allSatisfy { Character(UnicodeScalar($0)).isHexDigit }
             return isDigest ? nil : "must list SHA-256 digests of 64 hexadecimal digits"
+        case .networks: return AddressRange(text) == nil ? "must list networks such as 10.0.0.0/8 or 2001:db8::/32" : nil
         case .objects: return "must be a list"
         }
     }

@@ -208,6 +208,7 @@ import Testing
             model: m
             policy: Default
             project: p
+            label: internal
             price:
               promptPer1K: 0.1
               completionPer1K: 0.2
@@ -224,6 +225,23 @@ import Testing
                 model: m
                 weight: 2
                 priority: 1
+        access:
+          roles:
+            uploader:
+              description: Puts files there.
+              actions: [Sallyport/access/read]
+              notActions: [Sallyport/keys/*]
+              dataActions: [Microsoft.CognitiveServices/accounts/OpenAI/files/*]
+              notDataActions: ["*/delete"]
+              assignableScopes: [/]
+          assignments:
+            - principal: user:entra:1
+              role: uploader
+              scope: /projects/p
+              effect: allow
+              condition: network == "10.0.0.0/8"
+              expires: 2040-01-01
+              note: for the example
         policies:
           directory: /
         retries:

@@ -28,13 +28,22 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
         package var deployments: Set<DeploymentID>?
         package var grantedPolicies: Set<PolicyID>
         package var limits: LimitSet
+        package var operations: Set<String>?
+        package var labels: Set<String>?
+        package var addresses: [String]?
+        package var isHoney: Bool
         /// Seconds since 1970; nil: never.
         package var expiresAt: Int64?
         package init(
             name: String, principal: PrincipalID? = nil, project: ProjectID = .default, team: String? = nil,
             roles: Set<Role> = [.modelUser], deployments: Set<DeploymentID>? = nil, grantedPolicies: Set<PolicyID> = [],
-            limits: LimitSet = LimitSet(), expiresAt: Int64? = nil
+            limits: LimitSet = LimitSet(), operations: Set<String>? = nil, labels: Set<String>? = nil, addresses: [String]? = nil,
+            isHoney: Bool = false, expiresAt: Int64? = nil
         ) {
+            self.operations = operations
+            self.labels = labels
+            self.addresses = addresses
+            self.isHoney = isHoney
             self.name = name
             self.principal = principal
             self.project = project
@@ -70,11 +79,16 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
         if let expiry = settings.expiresAt, expiry <= now {
             throw Fault(.invalidRequest, "The key would have expired already.", param: "expires")
         }
+        for text in settings.addresses ?? [] where AddressRange(text) == nil {
+            throw Fault(.invalidRequest, "'\(text.prefix(64))' is not a network such as 10.0.0.0/8.", param: "from")
+        }
+        if let principal = settings.principal { try checkRoom(for: principal, at: now) }
         return try issue(at: now) { key in
             KeyRecord(
                 id: KeyID(key.id), tenant: tenant, project: settings.project, principal: settings.principal ?? PrincipalID("key:\(key.id)"),
                 name: name, team: settings.team, roles: settings.roles, deployments: settings.deployments,
-                grantedPolicies: settings.grantedPolicies, limits: settings.limits, secretHash: key.hash, createdAt: now,
+                grantedPolicies: settings.grantedPolicies, limits: settings.limits, operations: settings.operations,
+                labels: settings.labels, addresses: settings.addresses, isHoney: settings.isHoney, secretHash: key.hash, createdAt: now,
                 expiresAt: settings.expiresAt)
         }
     }
@@ -92,6 +106,8 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
         let old = try record(id)
         guard isValid(old, at: now) else { throw Fault(.conflict, "This key has expired or was revoked; create a new one.") }
         if let expiresAt, expiresAt <= now { throw Fault(.invalidRequest, "The key would have expired already.", param: "expires") }
+        // The replaced key counts no more when it ends at once.
+        try checkRoom(for: old.principal, besides: overlap == 0 ? id : nil, at: now)
         let term = old.expiresAt.map { now + ($0 - old.createdAt) }
         let issued = try issue(at: now) { key in
             var record = old
@@ -126,6 +142,19 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
 
     package func isValid(_ record: KeyRecord, at now: Int64) -> Bool {
         now < min(record.expiresAt ?? .max, record.revokedAt ?? .max)
+    }
+
+    /// Two keys per principal, as with Azure's resources: one in use, and the one that takes its place.
+    package static var maximumLiveKeys: Int { 2 }
+
+    private func checkRoom(for principal: PrincipalID, besides replaced: KeyID? = nil, at now: Int64) throws {
+        let live = try store.keys(of: tenant).filter { $0.principal == principal && isValid($0, at: now) && $0.id != replaced }
+        guard live.count < Self.maximumLiveKeys else {
+            throw Fault(
+                .conflict,
+                "The principal '\(principal)' has \(live.count) live keys already (\(live.map(\.id.rawValue).joined(separator: ", "))): "
+                    + "revoke one first.")
+        }
     }
 
     private static var notFound: Fault { Fault(.notFound, "There is no key with this id.") }

@@ -14,13 +14,25 @@ package final class KeyDirectory: Authenticator {
         let limits: LimitSet
         let expiresAt: Int64
         let revokedAt: Int64
+        let isHoney: Bool
         let lastUse: Synchronization.Atomic<Int64>
+        let notedUse = Synchronization.Atomic<Int64>(0)
 
-        init(_ record: KeyRecord, lastUse: Int64) {
+        /// - Throws: for a network that cannot be read: a key must not work from everywhere because of it.
+        init(_ record: KeyRecord, lastUse: Int64) throws {
+            isHoney = record.isHoney
+            let addresses = try record.addresses.map { texts in
+                try texts.map { text in
+                    guard let range = AddressRange(text) else { throw Fault(.storeUnavailable, "The key store is damaged.") }
+                    return range
+                }
+            }
             let ends = [record.expiresAt, record.revokedAt].compactMap(\.self).min()
             principal = Principal(
                 tenant: record.tenant, project: record.project, id: record.principal, key: record.id, team: record.team,
-                roles: record.roles, deployments: record.deployments, grantedPolicies: record.grantedPolicies,
+                roles: record.roles, deployments: record.deployments,
+                scope: CredentialScope(operations: record.operations, labels: record.labels, addresses: addresses),
+                grantedPolicies: record.grantedPolicies,
                 limits: record.limits, expiresAt: ends)
             limits = record.limits
             expiresAt = record.expiresAt ?? .max
@@ -68,6 +80,10 @@ package final class KeyDirectory: Authenticator {
         // Revocation first: it is the stronger statement, and its message says less.
         guard now < entry.revokedAt else { throw Self.unknown }
         guard now < entry.expiresAt else { throw Self.expired }
+        guard !entry.isHoney else {
+            throw HoneyKeyUsed(
+                tenant: entry.principal.tenant, key: entry.principal.key ?? "", principal: entry.principal.id, fault: Self.unknown)
+        }
         if entry.lastUse.load(ordering: .relaxed) < now { entry.lastUse.store(now, ordering: .relaxed) }
         return entry.principal
     }
@@ -90,6 +106,18 @@ package final class KeyDirectory: Authenticator {
         return entry.map { $0.lastUse.load(ordering: .relaxed) }.flatMap { $0 > .min ? $0 : nil }
     }
 
+    /// Uses since the last call, to the minute, for ``KeyStore/noteUses(_:)``: called now and then, so that no request writes.
+    package func usesToNote() -> [KeyUse] {
+        var uses: [KeyUse] = []
+        for (reference, entry) in snapshot.withLockedValue({ $0 }).byID {
+            let minute = entry.lastUse.load(ordering: .relaxed) / 60
+            guard minute > entry.notedUse.load(ordering: .relaxed) else { continue }
+            entry.notedUse.store(minute, ordering: .relaxed)
+            uses.append(KeyUse(tenant: reference.tenant, key: reference.key, at: minute * 60))
+        }
+        return uses
+    }
+
     /// Reads all keys and replaces what is known. Blocks. When it throws, the former keys stay until they are too old.
     package func reload(from store: any KeyStore, at now: Int64) throws {
         // The revision first: a change between the two reads is then seen as one by the next refresh.
@@ -100,7 +128,7 @@ package final class KeyDirectory: Authenticator {
         for record in try store.allKeys() where record.revokedAt.map({ $0 > now }) ?? true {
             let reference = KeyReference(tenant: record.tenant, key: record.id)
             let lastUse = former.byID[reference]?.lastUse.load(ordering: .relaxed) ?? .min
-            let entry = Entry(record, lastUse: lastUse)
+            let entry = try Entry(record, lastUse: lastUse)
             // A hash that stands for two principals identifies neither.
             guard let digest = KeyDigest(record.secretHash), entries.updateValue(entry, forKey: digest) == nil else {
                 throw Fault(.storeUnavailable, "The key store is damaged.")

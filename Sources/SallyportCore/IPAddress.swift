@@ -15,7 +15,7 @@ package enum IPAddress: Sendable, Hashable {
     }
 
     /// 4 or 16 bytes in network order.
-    init?(networkOrder bytes: some Collection<UInt8>) {
+    package init?(networkOrder bytes: some Collection<UInt8>) {
         switch bytes.count {
         case 4: self = .v4(bytes.reduce(0) { $0 << 8 | UInt32($1) })
         case 16:
@@ -27,7 +27,7 @@ package enum IPAddress: Sendable, Hashable {
         }
     }
 
-    var networkOrderBytes: [UInt8] {
+    package var networkOrderBytes: [UInt8] {
         switch self {
         case .v4(let value): (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
         case .v6(let high, let low):
@@ -110,5 +110,13 @@ extension IPAddress: CustomStringConvertible {
                 return String(UInt16(truncatingIfNeeded: word), radix: 16)
             }.joined(separator: ":")
         }
+    }
+}
+
+extension IPAddress {
+    /// An IPv4 address that came as IPv6 (`::ffff:10.0.0.1`, as dual-stack sockets report it) as what it is.
+    package var unmapped: IPAddress {
+        if case .v6(0, let low) = self, low >> 32 == 0xffff { return .v4(UInt32(truncatingIfNeeded: low)) }
+        return self
     }
 }

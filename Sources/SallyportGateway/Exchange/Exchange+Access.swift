@@ -1,0 +1,92 @@
+import NIOCore
+import SallyportCore
+import SallyportIdentity
+import SallyportWire
+
+/// May the caller do what is asked? Twice: as soon as the head is read, whether it might at all, so that nobody uploads what will be refused;
+/// then, with the deployment known, whether it may.
+extension Exchange {
+    /// The data action that the request needs; nil for what is open or unknown.
+    private var requiredAction: String? {
+        switch target {
+        case .openAI(let operation, _, _, _): operation.dataAction
+        case .contentSafety(let rest): DataActions.ofContentSafety(rest, method: head.method.rawValue)
+        case .language: DataActions.analyzeLanguage
+        case .service(let upstream): DataActions.ofService(upstream.id, method: head.method.rawValue)
+        case .metrics: DataActions.readMetrics
+        case .health, .ready, .unknown, nil: nil
+        }
+    }
+
+    /// The operation, as a denial names it.
+    private var displayed: String {
+        let method = head.method.rawValue
+        switch target {
+        case .openAI(let operation, let form, _, _):
+            let rest = operation.path.map { $0 == "*" ? "{id}" : $0 }.joined(separator: "/")
+            if form == .v1 { return "\(method) /openai/v1/\(rest)" }
+            return "\(method) /openai/\(operation.isDeploymentScoped ? "deployments/{deployment-id}/" : "")\(rest)"
+        case .contentSafety(let rest):
+            return "\(method) /contentsafety/\(rest.first == "text:analyze" ? "text:analyze" : "text/blocklists")"
+        case .language: return "\(method) /language/:analyze-text"
+        case .service(let upstream): return "\(method) \(upstream.paths.first ?? "/")"
+        default: return "\(method) /metrics"
+        }
+    }
+
+    /// What the operation is called in records and in the confinement of keys.
+    func operationName(of target: RequestTarget) -> String {
+        switch target {
+        case .openAI(let operation, _, _, _): operation.name.rawValue
+        case .contentSafety(let rest): rest.first == "text:analyze" ? "ContentSafety_AnalyzeText" : "ContentSafety_Blocklists"
+        case .language: "Language_AnalyzeText"
+        case .service: Operation.Name.service.rawValue
+        case .health, .ready: "Health"
+        case .metrics: "Metrics"
+        case .unknown: ""
+        }
+    }
+
+    func checkMightBePermitted() throws {
+        guard let action = requiredAction, let rights, let principal else { return }
+        if rights.confinementByAddress(address) != nil { throw Fault.networkDenied }
+        if let operations = principal.scope.operations, !operations.contains(summary.operation) { throw denied(action) }
+        guard rights.mightPermit(action) else { throw denied(action) }
+    }
+
+    /// - Throws: ``Fault`` `.permissionDenied` naming the data action that is missing.
+    func authorise(_ deployment: Deployment? = nil) throws {
+        guard let action = requiredAction else { return }
+        guard let rights else { throw Fault.invalidKey }
+        guard rights.decision(on: action, in: accessContext(deployment)).isAllowed else { throw denied(action) }
+    }
+
+    /// Whether an operation other than the request's own (a row of a batch) may be called.
+    func may(_ action: String, as operation: String, at deployment: Deployment) -> Bool {
+        var context = accessContext(deployment)
+        context.operation = operation
+        return rights?.decision(on: action, in: context).isAllowed ?? false
+    }
+
+    /// Whether the caller uses a deployment in any way: what it makes may then be used there.
+    func mayUse(_ deployment: DeploymentID) -> Bool {
+        guard let rights, let found = snapshot.deployments[deployment] else { return false }
+        return rights.reaches(found.id, project: found.project, with: DataActions.invoking)
+    }
+
+    /// For lists of models.
+    func maySee(_ deployment: Deployment) -> Bool {
+        guard let action = requiredAction else { return false }
+        return rights?.decision(on: action, in: accessContext(deployment)).isAllowed ?? false
+    }
+
+    private func accessContext(_ deployment: Deployment?) -> AccessContext {
+        AccessContext(
+            deployment: deployment?.id, project: deployment?.project ?? principal?.project ?? .default, operation: summary.operation,
+            label: deployment?.label, client: principal?.client, address: address, now: runtime.parts.clock().seconds)
+    }
+
+    private func denied(_ action: String) -> Fault { Fault.lacks(action, for: displayed, principal: principal?.id) }
+
+    var address: IPAddress? { source.ip }
+}
