@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import edits
 import tokens
 import transformations
 from columns import BIO, HARMS, PAIR_TEXT, SEVERITIES, SUBKINDS, WINDOW
@@ -343,13 +344,38 @@ class Builder:
 
     def groundedness(self):
         rows = self.usable(read_rows(self.options.data, "groundedness", "train"))
-        rows = self.capped(rows, GROUNDEDNESS_CAP, None)
+        wow = [r for r in rows if r["source"] == "begin_wow"]  # its unsupported answers are chatty: too many of them, and the tone decides
+        self.random.shuffle(wow)
+        rows = self.capped([r for r in rows if r["source"] != "begin_wow"], GROUNDEDNESS_CAP)
+        for label in (0, 1):
+            rows += [r for r in wow if r["label"] == label][: int(500 * self.options.small)]
         for row in rows:
-            self.claims(row, row["source"], 1.0)
+            self.claims(row, row["source"], 1.3 if row["source"].startswith("summedits") else 1.0)
         authored = [] if "authored" in self.options.leave_out else authored_rows("groundedness", "train")
         for row in authored:
             self.claims(authored_groundedness(row), "authored:" + row["batch"], 1.5)
             self.claims(authored_groundedness(row), "authored:" + row["batch"], 1.5)
+
+        self.edited_sentences(rows + [authored_groundedness(r) for r in authored])
+
+    def edited_sentences(self, rows):
+        """Claims made from the sources' own sentences: the wording gives nothing away, only the comparison does."""
+        documents = [r["text"] for r in self.usable(read_rows(self.options.data, "document_attack", "train")) if not r["label"] and not r["source"].startswith("code:")]
+        passages = ["\n".join(r["sources"]) for r in rows if sum(map(len, r["sources"])) > 60] + self.random.sample(documents, min(700, len(documents)))
+        pool = sorted({m.group() for p in passages[:600] for m in re.finditer(r"(?<=[a-z,;] )[A-Z][A-Za-z]{2,}", p)})
+        for _ in range(int(2000 * self.options.small)):
+            passage = self.random.choice(passages)
+            spans = [s for s in sentences(passage) if 35 < s[1] - s[0] < 260]
+            if not spans:
+                continue
+            place = self.random.randrange(len(spans))
+            start, end = spans[place]
+            made = edits.claim(passage[start:end], self.random, pool)
+            if made is None:
+                continue
+            around = self.random.randrange(1, 5)  # a part of the source about the sentence: shorter pairs, the same comparison
+            low, high = spans[max(0, place - around)][0], spans[min(len(spans) - 1, place + around)][1]
+            self.claims({"query": "", "task": "summary", "sources": [passage[low:high]], "answer": made[0], "label": made[1], "spans": made[2]}, "edited", 1.0)
 
     def claims(self, row, source, weight):
         passages = [self.encoder.encode("\n".join(row["sources"]))]
@@ -391,7 +417,7 @@ class Builder:
         first = self.encoder.encode(self.augmented(request, 0.2)).slice(0, PAIR_TEXT)
         second = self.encoder.encode(call)
         ids, types, case = tokens.pair(first, second.slice(0, tokens.pair_room(len(first))))
-        self.examples.append(Example(ids, types, case, {"off_task": (float(label), 1.0)}, None, None, None, source, "task"))
+        self.examples.append(Example(ids, types, case, {"off_task": (float(label), 1.0)}, None, None, None, source, "task", 1.5))
 
     def build(self) -> list:
         wanted = self.options.tasks

@@ -28,7 +28,7 @@ SUBKIND_OF = {
 HARM_CAP = {"davidson": 4200, "identity_templates": 700, "surge_profanity": 500, "harmfulqa": 900, "authored_harm": 800, "stormfront": 2000}
 HARM_WEIGHT = {"authored_harm": 0.7, "surge_profanity": 0.4, "hh_rlhf_weak": 0.5, "identity_templates": 0.7, "harmfulqa": 0.7}
 PII_CAP = {"btc": 3200, "wnut17": 1600, "authored_pii": 1500, "authored_pii_negative": 250, "authored_hard_negative": 200, "sec_filings": 350}
-GROUNDEDNESS_CAP = {"begin_wow": 2600, **{f"synthetic:docs:{d}": 130 for d in (
+GROUNDEDNESS_CAP = {"begin_wow": 1000, **{f"synthetic:docs:{d}": 130 for d in (
     "BerriAI/litellm-docs", "Kong/developer.konghq.com", "MicrosoftDocs/azure-security-docs", "NVIDIA/NeMo-Guardrails", "protectai/llm-guard", "swiftlang/swift-org-website",
 )}}
 DOCUMENT_CAP = {"asb_tools": 350, "docs:MicrosoftDocs/azure-security-docs": 380, "docs:BerriAI/litellm-docs": 380, "docs:swiftlang/swift-org-website": 380, **{f"code:{c}": 170 for c in (
