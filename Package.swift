@@ -46,6 +46,9 @@ let package = Package(
         .systemLibrary(name: "CHyperscan", pkgConfig: "libhs", providers: [.apt(["libhyperscan-dev"])]),
         .target(name: "SallyportPatterns", dependencies: ["SallyportCore", "CHyperscan", concurrency], swiftSettings: strict),
         .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
+        .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .target(
+            name: "SallyportInference", dependencies: ["SallyportCore", "COpenVINO", nio, concurrency, crypto], swiftSettings: strict),
         .target(
             name: "SallyportEgress",
             dependencies: ["SallyportCore", nio, posix, http1, http2, tls, concurrency, log, crypto], swiftSettings: strict),
@@ -81,6 +84,9 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "SallyportPatternsTests", dependencies: ["SallyportCore", "SallyportPatterns", concurrency], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportInferenceTests", dependencies: ["SallyportCore", "SallyportInference", nio, concurrency],
+            exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "SallyportIdentityTests",
             dependencies: ["SallyportCore", "SallyportIdentity", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras],
