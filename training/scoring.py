@@ -7,6 +7,7 @@ import numpy as np
 import openvino as ov
 
 import data
+import lexical
 import tokens
 from columns import BIO, COLUMN, HARMS, PAIR_TEXT, SEVERITIES, STRIDE, WINDOW
 from reading import padded_length, windows
@@ -89,29 +90,39 @@ class Scorer:
             rows.append(tokens.pair(first, second.slice(0, tokens.pair_room(len(first)))))
         return self.model.rows(rows)[0]
 
-    def answers(self, rows, looks=2):
-        """Per groundedness row: the highest over its claims of the lowest over the `looks` best windows of `ungrounded`."""
-        made, owner = [], []
+    def claims(self, rows, looks=2):
+        """Per claim of each groundedness row: (row, encoder logit, lexical features). The logit is the lowest of the `looks` best windows' `ungrounded`."""
+        made, owner, found = [], [], []
         column = COLUMN["ungrounded"]
-        claims = 0
+        stop = set(lexical.stop_ids(self.encoder))
         for i, row in enumerate(rows):
             source = self.encoder.encode("\n".join(row["sources"]))
+            ids, pairs = set(source.ids), set(zip(source.ids, source.ids[1:]))
             for claim in data.claim_rows({**row, "spans": None, "label": 0}):
                 text = self.encoder.encode(claim["text"]).slice(0, PAIR_TEXT)
                 if not len(text):
                     continue
+                own = text.slice(sum(s < claim["question"] for s, _ in text.offsets), len(text))
                 for window in data.best_windows(text, source, claim["question"])[:looks]:
                     made.append(tokens.pair(text, window))
-                    owner.append((i, claims))
-                claims += 1
-        logits = self.model.rows(made)[0][:, column]
-        lowest = {}
-        for key, value in zip(owner, logits):
-            lowest[key] = min(lowest.get(key, 1e9), value)
-        result = np.full(len(rows), -1e9, np.float32)
-        for (i, _), value in lowest.items():
-            result[i] = max(result[i], value)
-        return result
+                    owner.append(len(found))
+                found.append((i, lexical.features(own, ids, pairs, stop)))
+        logits = np.full(len(found), np.inf, np.float32)
+        np.minimum.at(logits, owner, self.model.rows(made)[0][:, column])
+        return [(i, float(z), f) for (i, f), z in zip(found, logits)]
+
+    def answers(self, rows, looks=2):
+        """Per groundedness row: the highest of its claims' logits; with the manifest's `lexical` weights each claim's logit is w0 + w1 * logit + weights * features."""
+        weights = self.model.manifest.get("heads", {}).get("ungrounded", {}).get("lexical")
+        return highest(self.claims(rows, looks), len(rows), weights and [weights["intercept"], weights["encoder"], *(weights[f] for f in lexical.FEATURES)])
+
+
+def highest(claims, count, weights=None):
+    result = np.full(count, -30.0, np.float32)
+    for i, logit, features in claims:
+        value = logit if weights is None else weights[0] + weights[1] * logit + sum(w * f for w, f in zip(weights[2:], features))
+        result[i] = max(result[i], value)
+    return result
 
 
 def decode_names(encoded, logits, text):
