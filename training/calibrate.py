@@ -196,7 +196,7 @@ def main():
     supported = probability(scores[labels == 0], calibration)
     heads["ungrounded"] = {
         "column": "ungrounded", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(supported, r), 6) for r in RATES}},
-        "lexical": {"intercept": weights[0], "encoder": weights[1], **dict(zip(lexical.FEATURES, weights[2:])), "stop_ids": lexical.stop_ids(scorer.encoder)}, "benign_rows": len(supported),
+        "lexical": {"intercept": weights[0], "encoder": weights[1], **dict(zip(lexical.FEATURES, weights[2:])), "stop_words": lexical.STOP_WORDS}, "benign_rows": len(supported),
     }
     heads["unsupported"] = {"column": "unsupported", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
     rows = data.authored_rows("task_adherence", "dev")

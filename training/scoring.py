@@ -94,19 +94,17 @@ class Scorer:
         """Per claim of each groundedness row: (row, encoder logit, lexical features). The logit is the lowest of the `looks` best windows' `ungrounded`."""
         made, owner, found = [], [], []
         column = COLUMN["ungrounded"]
-        stop = set(lexical.stop_ids(self.encoder))
         for i, row in enumerate(rows):
             source = self.encoder.encode("\n".join(row["sources"]))
-            ids, pairs = set(source.ids), set(zip(source.ids, source.ids[1:]))
+            known, pairs = lexical.source_words("\n".join(row["sources"]))
             for claim in data.claim_rows({**row, "spans": None, "label": 0}):
                 text = self.encoder.encode(claim["text"]).slice(0, PAIR_TEXT)
                 if not len(text):
                     continue
-                own = text.slice(sum(s < claim["question"] for s, _ in text.offsets), len(text))
                 for window in data.best_windows(text, source, claim["question"])[:looks]:
                     made.append(tokens.pair(text, window))
                     owner.append(len(found))
-                found.append((i, lexical.features(own, ids, pairs, stop)))
+                found.append((i, lexical.features(claim["text"][claim["question"] :], known, pairs)))
         logits = np.full(len(found), np.inf, np.float32)
         np.minimum.at(logits, owner, self.model.rows(made)[0][:, column])
         return [(i, float(z), f) for (i, f), z in zip(found, logits)]
