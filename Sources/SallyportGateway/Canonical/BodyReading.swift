@@ -28,9 +28,13 @@ struct BodyReading {
     /// Whose words the strings are that no shape speaks of.
     private let unnamed: PassageOrigin
 
+    /// False when nobody will read the texts: only what cannot be read, and what is referred to, is of interest.
+    private let keepsTexts: Bool
+
     /// - Parameter direction: an unknown member of an answer is the model's word, one of a request the caller's.
-    init(of document: JSONDocument, as shape: TextShape, direction: Direction) {
+    init(of document: JSONDocument, as shape: TextShape, direction: Direction, keepsTexts: Bool = true) {
         self.document = document
+        self.keepsTexts = keepsTexts
         unnamed = direction == .prompt ? .metadata : .completion
         walk(0, shape)
     }
@@ -203,6 +207,7 @@ struct BodyReading {
     // MARK: Slots
 
     private mutating func prose(_ node: Int, _ origin: PassageOrigin, growing field: String? = nil) {
+        guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes > 0 || field != nil else { return }
         slots.append(
@@ -212,6 +217,7 @@ struct BodyReading {
     }
 
     private mutating func key(_ node: Int, _ origin: PassageOrigin? = nil) {
+        guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes > 0 else { return }
         slots.append(
@@ -221,6 +227,7 @@ struct BodyReading {
     }
 
     private mutating func token(_ node: Int) {
+        guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes > 0, !isKnownWord(node) else { return }
         let isToken = text.isASCII && text.bytes.readableBytes <= BodyReading.longestToken && BodyReading.isSpelledLikeToken(text.bytes)
@@ -232,6 +239,7 @@ struct BodyReading {
 
     /// Long numbers can be card numbers; a short one is a count.
     private mutating func number(_ node: Int, _ origin: PassageOrigin) {
+        guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes >= 11 else { return }
         slots.append(
@@ -242,6 +250,7 @@ struct BodyReading {
 
     /// JSON within a string: its own strings are the texts, so that masking leaves valid JSON.
     private mutating func nested(_ node: Int, _ origin: PassageOrigin) {
+        guard keepsTexts else { return }
         let outer = document.text(node)
         guard let inner = try? JSONDocument(parsing: outer.bytes, limits: BodyReading.nestedLimits),
             inner.nodes[0].kind == .object || inner.nodes[0].kind == .array

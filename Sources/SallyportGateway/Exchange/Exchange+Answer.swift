@@ -142,11 +142,10 @@ extension Exchange {
             case .json(let shape), .stream(_, let shape), .transcript(let shape): isError ? Shapes.errorAnswer : shape
             case .generatedAudio, .file: Shapes.anyAnswer
             }
-        let reading = BodyReading(of: document, as: shape, direction: .completion)
+        let isSilent = policy.isSilent(for: .completion) && context.extraDetectors.isEmpty && pseudonyms == nil
+        let reading = BodyReading(of: document, as: shape, direction: .completion, keepsTexts: !isSilent)
         for kind in reading.opaque.sorted(by: { $0.rawValue < $1.rawValue }) { try requireRecording(of: kind) }
-        if policy.isSilent(for: .completion) && context.extraDetectors.isEmpty {
-            return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type)
-        }
+        if isSilent { return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type) }
         let slots = reading.slots
         inspect(slots, in: context) { [self] result in
             continuing { conclude(document, try result.get(), operation, isError: isError, type: type, slots: slots) }

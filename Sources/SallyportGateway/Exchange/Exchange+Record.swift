@@ -81,13 +81,14 @@ extension Exchange {
 
     private func guardResults(_ verdict: Verdict, _ direction: Direction) -> [AuditRecord.GuardResult] {
         guard verdict.bytesInspected > 0 else { return [] }
-        var reports = verdict.reports
+        var reports = Array(verdict.reports.values)
         // A detector that had nothing to say is on record too.
-        for detector in snapshot.engine.detectorIDs where reports[detector] == nil && policy.settings(for: detector).isEnabled {
-            reports[detector] = GuardReport(detector)
+        for detector in snapshot.engine.detectorIDs where verdict.reports[detector] == nil && policy.settings(for: detector).isEnabled {
+            reports.append(GuardReport(detector))
         }
-        if !policy.blocklists.isEmpty, reports["blocklist"] == nil { reports["blocklist"] = GuardReport("blocklist") }
-        return reports.values.sorted { $0.detector < $1.detector }.map { report in
+        if !policy.blocklists.isEmpty, verdict.reports["blocklist"] == nil { reports.append(GuardReport("blocklist")) }
+        reports.sort { $0.detector < $1.detector }
+        return reports.map { report in
             let outcome: AuditRecord.GuardResult.Verdict =
                 switch report.outcome {
                 case .failed: .failed
@@ -96,9 +97,11 @@ extension Exchange {
                 }
             var result = AuditRecord.GuardResult(report.detector, verdict: outcome, action: Exchange.recorded(report.action))
             result.direction = direction
-            if !report.counts.isEmpty { result.score = report.topScore }
+            if !report.counts.isEmpty {
+                result.score = report.topScore
+                result.categories = report.counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+            }
             result.threshold = policy.threshold(of: report.detector)
-            result.categories = report.counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
             result.modelHash = report.model
             result.latencyMicros = Int64(report.nanoseconds / 1000)
             result.mode = report.mode == .shadow ? .shadow : .enforce
@@ -136,6 +139,11 @@ extension GuardPolicy {
             case let name where name.hasPrefix("harm-"): .harm
             default: .output
             }
-        return group.flatMap { group in rules.filter { $0.group == group && $0.action > .allow }.map(\.minimumConfidence).min() }
+        guard let group else { return nil }
+        var lowest: Double?
+        for rule in rules where rule.group == group && rule.action > .allow {
+            lowest = min(lowest ?? rule.minimumConfidence, rule.minimumConfidence)
+        }
+        return lowest
     }
 }

@@ -10,17 +10,24 @@ extension StreamGate {
         while head < queue.count {
             let held = queue[head]
             if !held.isDropped && !isAsynchronous && !isClear(held) { break }
+            // What has gone is let go of: each event holds on to all that was read together with it.
+            queue[head] = StreamGate.gone
             head += 1
             if held.isDropped { continue }
             let bytes = held.own ?? StreamGate.bytes(of: held.event, edits: held.allEdits())
             if held.isLast { final.append(bytes) } else { out.append(bytes) }
         }
-        if head > 64 && head * 2 > queue.count {
+        if head == queue.count {
+            queue.removeAll(keepingCapacity: head <= 16)
+            head = 0
+        } else if head > 64 && head * 2 > queue.count {
             queue.removeFirst(head)
             head = 0
         }
         return out
     }
+
+    private static let gone = HeldEvent(event: SSEEvent(raw: ByteBuffer()))
 
     /// The event as it came, but for the edited ranges of its data.
     static func bytes(of event: SSEEvent, edits: JSONEdits) -> ByteBuffer {

@@ -43,6 +43,7 @@ struct StreamGate {
     var queue: [HeldEvent] = []
     var head = 0
     var holds: [ChannelKey: StreamHold] = [:]
+    /// Copies: a slice would hold on to all that was read with it.
     var seenTokens: Set<ByteBuffer> = []
     var blockedChoices: Set<Int> = []
     var template: JSONDocument?
@@ -178,7 +179,7 @@ struct StreamGate {
         if outcome.isBlocked {
             for choice in 0..<max(1, configuration.choices) where !isTerminated { try block(choice) }
         } else if seenTokens.count < 1024 {
-            seenTokens.insert(words)
+            seenTokens.insert(ByteBuffer(buffer: words))
         }
     }
 
@@ -202,7 +203,7 @@ struct StreamGate {
             } else if slot.kind == .token {
                 // The same ids and enum values stand in every event: once is enough.
                 guard !seenTokens.contains(slot.passage.text) else { continue }
-                if seenTokens.count < 1024 { seenTokens.insert(slot.passage.text) }
+                if seenTokens.count < 1024 { seenTokens.insert(ByteBuffer(buffer: slot.passage.text)) }
                 standing.append(slot)
             } else {
                 standing.append(slot)

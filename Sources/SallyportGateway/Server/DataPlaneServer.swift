@@ -20,7 +20,7 @@ package final class DataPlaneServer: Sendable {
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.maxMessagesPerRead, value: 16)
+            .childChannelOption(.recvAllocator, value: ReadBuffers())
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
