@@ -9,5 +9,8 @@ struct Sallyport: AsyncParsableCommand {
         discussion:
             "Stands between applications and Azure OpenAI (or any compatible model), inspects both ways, and keeps a tamper-evident record.",
         version: ServerPlan.version,
-        subcommands: [ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, PoliciesCommand.self, AuditCommand.self])
+        subcommands: [
+            ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, PoliciesCommand.self, AuditCommand.self,
+            EvalCommand.self, CalibrateCommand.self,
+        ])
 }

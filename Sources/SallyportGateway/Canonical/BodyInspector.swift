@@ -31,7 +31,12 @@ struct BodyInspector: Sendable {
             let result: PassageVerdict
             switch slot.kind {
             case .token: result = engine.inspectToken(slot.passage, in: context, verdict: &outcome.verdict)
-            case .prose, .key, .number: result = engine.inspect(slot.passage, in: context, verdict: &outcome.verdict)
+            case .prose: result = engine.inspect(slot.passage, in: context, verdict: &outcome.verdict)
+            // A number means nothing, and a member's name only when it is long enough to say something.
+            case .number: result = engine.inspect(slot.passage, meaningFrom: nil, in: context, verdict: &outcome.verdict)
+            case .key:
+                let saysSomething = slot.passage.count >= 32
+                result = engine.inspect(slot.passage, meaningFrom: saysSomething ? 0 : nil, in: context, verdict: &outcome.verdict)
             }
             note(result, slot, &outcome)
             for found in result.findings {

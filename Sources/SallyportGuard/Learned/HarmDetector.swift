@@ -41,6 +41,9 @@ package struct HarmDetector: LearnedDetector {
         return sum < 0.1 ? 0 : min(7, Int(2 * sum + 1))
     }
 
+    /// How likely the text is harmful at all: at severity 2 or above.
+    package func probability(in reading: TextReading) -> Double { head.probability(in: reading) }
+
     /// 0...3: a text cannot be likelier at the higher severity than at the lower.
     private func expected(_ window: TextReading.Window, _ reading: TextReading) -> Double {
         var sum = 0.0

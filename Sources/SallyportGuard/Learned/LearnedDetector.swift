@@ -29,6 +29,11 @@ extension EncoderDescription.Head {
         return (position < calibrations.count ? calibrations[position] : .init()).probability(of: Float(score))
     }
 
+    /// The probability of a whole text: that of its worst window, its number of windows taken into account.
+    package func probability(in reading: TextReading) -> Double {
+        reading.windows.map { probability(in: $0.scores, windows: reading.windowCount) }.max() ?? 0
+    }
+
     /// The lowest stated rate at which this probability is still reported; nil when it is below all thresholds.
     func rate(of probability: Double) -> Double? { thresholds.first { probability >= $0.probability }?.rate }
 

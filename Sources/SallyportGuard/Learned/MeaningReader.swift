@@ -11,11 +11,13 @@ package final class MeaningReader: Sendable {
     private let memory: NIOLockedValueBox<Memory>
     private let capacity: Int
 
-    /// - Parameter capacity: scores (4 bytes each) that are kept; the oldest half goes when it is reached.
-    package init(_ reader: any TextReader, capacity: Int = 4 << 20) {
+    /// - Parameters:
+    ///   - description: the reader's own, or with thresholds fitted to the organisation's texts.
+    ///   - capacity: scores (4 bytes each) that are kept; the oldest half goes when it is reached.
+    package init(_ reader: any TextReader, description: EncoderDescription? = nil, capacity: Int = 4 << 20) {
         self.reader = reader
         self.capacity = capacity
-        description = reader.description
+        self.description = description ?? reader.description
         memory = NIOLockedValueBox(Memory())
     }
 

@@ -1,7 +1,32 @@
+import NIOCore
 import SallyportCore
 
-/// What learned guards can and cannot do for a policy.
+/// What learned guards can and cannot do for a policy, and which readings of a text they see.
 extension GuardEngine {
+    /// The readings of a text whose meaning is looked at: what a model would understand of it.
+    static let meaningful: Set<TextLayer.Kind> = [
+        .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
+    ]
+
+    /// - Parameter withLetters: names are looked for, which need the exact letters; else the folded reading says all that the original does.
+    static func meaningfulLayers(of normalised: NormalisedText, withLetters: Bool) -> [TextLayer] {
+        normalised.reading(meaningful).filter { isMeant($0, in: normalised) }
+            + (withLetters && normalised.layers.contains { $0.kind == .folded } ? normalised.layers.prefix(1) : [])
+    }
+
+    /// Every text can be read backwards or through rot13; few say more that way.
+    private static func isMeant(_ layer: TextLayer, in normalised: NormalisedText) -> Bool {
+        guard layer.kind == .rot13 || layer.kind == .reversed, let original = normalised.layers.first else { return true }
+        let words = CommonWords.count(in: layer.passage)
+        return words >= 2 && words > CommonWords.count(in: original.passage)
+    }
+
+    /// The texts that the encoder is given of a passage, as the gateway does.
+    package static func meaningfulTexts(of passage: Passage) -> [ByteBuffer] {
+        let normalised = Normaliser().layers(of: passage, wanting: meaningful)
+        return meaningfulLayers(of: normalised, withLetters: false).map(\.passage.text)
+    }
+
     package var isLearned: Bool { learned != nil }
 
     /// Whether texts that travel this way may have to be read by the encoder.

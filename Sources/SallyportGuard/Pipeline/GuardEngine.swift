@@ -79,9 +79,9 @@ package struct GuardEngine: Sendable {
     // MARK: One text
 
     /// Reads one text in all its readings and applies the policy.
-    /// - Parameter meaningFrom: learned guards need not read what comes before this byte: they did when it was new.
+    /// - Parameter meaningFrom: learned guards need not read what comes before this byte: they did when it was new. nil: none of it.
     package func inspect(
-        _ passage: Passage, meaningFrom: Int = 0, in context: Context, verdict: inout Verdict
+        _ passage: Passage, meaningFrom: Int? = 0, in context: Context, verdict: inout Verdict
     ) -> PassageVerdict {
         var decided: [DecidedFinding] = []
         collect(passage, meaningFrom: meaningFrom, in: context, verdict: &verdict, into: &decided)
@@ -154,20 +154,12 @@ package struct GuardEngine: Sendable {
 
     // MARK: Meaning
 
-    /// The readings of a text whose meaning is looked at: what a model would understand of it.
-    private static let meaningful: Set<TextLayer.Kind> = [
-        .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
-    ]
-
     private func read(
         _ normalised: NormalisedText, from start: Int, by readers: [any LearnedDetector], _ context: Context, _ verdict: inout Verdict,
         _ decided: inout [DecidedFinding]
     ) {
         let needsTokens = readers.contains { $0.needsTokens }
-        // The folded reading says all that the original says, but for the exact letters of names.
-        let layers =
-            normalised.reading(GuardEngine.meaningful).filter { isMeant($0, in: normalised) }
-            + (needsTokens && normalised.layers.contains { $0.kind == .folded } ? normalised.layers.prefix(1) : [])
+        let layers = GuardEngine.meaningfulLayers(of: normalised, withLetters: needsTokens)
         for layer in layers {
             let isOriginal = layer.kind == .original
             let offset = isOriginal ? min(start, layer.passage.count) : 0
@@ -190,13 +182,6 @@ package struct GuardEngine: Sendable {
                 }
             }
         }
-    }
-
-    /// Every text can be read backwards or through rot13; few say more that way.
-    private func isMeant(_ layer: TextLayer, in normalised: NormalisedText) -> Bool {
-        guard layer.kind == .rot13 || layer.kind == .reversed, let original = normalised.layers.first else { return true }
-        let words = CommonWords.count(in: layer.passage)
-        return words >= 2 && words > CommonWords.count(in: original.passage)
     }
 
     /// The one scan for all detectors that share the pattern database.

@@ -50,6 +50,7 @@ package struct ServerPlan: Sendable {
         /// nil: looked for in the usual places.
         package var modelsDirectory: String?
         package var library: String?
+        package var calibration: String?
         package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
         package var maximumQueuedTokens = 400_000
         package init() {}

@@ -93,7 +93,10 @@ package final class ServerProcess: Sendable {
         try compiler.selfTest()
         let blocklists = BlocklistLibrary(compiler: compiler)
         try blocklists.refresh(from: stores.blocklists, tenants: [.default])
-        let engine = try GuardEngine(detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser())
+        let learned = try LearnedParts(plan.learned)
+        let engine = try GuardEngine(
+            detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser(), learned: learned?.guards)
+        noteLearned(learned, logger)
         let policyRevision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
         try checkPolicies(of: plan, among: policies)
@@ -125,6 +128,7 @@ package final class ServerProcess: Sendable {
             answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
             refusals: refusals, exposition: { metrics.exposition() })
         parts.identity.access = access
+        parts.meaning = learned?.meaning
         let runtime = GatewayRuntime(parts, snapshot: snapshot)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
@@ -184,6 +188,18 @@ package final class ServerProcess: Sendable {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return WallTime(seconds: Int64(time.tv_sec), nanoseconds: Int64(time.tv_nsec))
+    }
+
+    private static func noteLearned(_ learned: LearnedParts?, _ logger: Logger) {
+        if let description = learned?.guards.description {
+            logger.info(
+                "learned detectors are at work",
+                metadata: [
+                    "model.name": "\(description.name)", "model.version": "\(description.version)", "model.digest": "\(description.digest)",
+                ])
+        } else {
+            logger.warning("learned detectors are switched off: no prompt shields, no harm severities, no names")
+        }
     }
 
     /// Every policy that a deployment names must exist: a typing error must not become a weaker policy.

@@ -181,6 +181,7 @@ extension ConfigurationKey {
                 "guards.inferenceLibrary", .path, "",
                 "The folder of `libopenvino_c`; without it beside the program, in `.deps` of its source tree, then wherever the system looks."
             ),
+            .init("guards.calibration", .path, "", "Thresholds fitted to your own harmless texts, as `sallyport calibrate` writes them."),
             .init("guards.inferenceThreads", .integer(1...64), "one per two cores", "Threads that run the encoder."),
             .init(
                 "guards.maximumQueuedTokens", .integer(1024...100_000_000), "400000",

@@ -114,6 +114,7 @@ struct ConfigurationMapping {
         learned.isEnabled = text("guards.learned") != "false"
         learned.modelsDirectory = text("guards.modelsDirectory")
         learned.library = text("guards.inferenceLibrary")
+        learned.calibration = text("guards.calibration")
         learned.threads = int("guards.inferenceThreads") ?? learned.threads
         learned.maximumQueuedTokens = int("guards.maximumQueuedTokens") ?? learned.maximumQueuedTokens
         return learned
