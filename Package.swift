@@ -71,7 +71,8 @@ let package = Package(
             name: "SallyportServer",
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
-                "SallyportPatterns", "SallyportStorage", "SallyportEgress", "SallyportGateway", nio, posix, concurrency, log, crypto, yams,
+                "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportEgress", "SallyportGateway", nio, posix,
+                concurrency, log, crypto, yams,
             ], swiftSettings: strict),
         .executableTarget(
             name: "sallyport",

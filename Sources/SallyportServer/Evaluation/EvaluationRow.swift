@@ -55,7 +55,7 @@ struct EvaluationRow: Sendable {
         case .groundedness:
             self.text = try text("answer", "claim_or_answer")
             query = object["query"] as? String
-            sources = (object["sources"] as? [String]) ?? (object["source"] as? [String]) ?? [try text("source")]
+            sources = try (object["sources"] as? [String]) ?? (object["source"] as? [String]) ?? [text("source")]
             labels[head.rawValue] = try label("label")
         case .taskAdherence:
             self.text = try text("request")
