@@ -73,6 +73,8 @@ def configuration(upstream):
     return {
         "server": {"listen": None, "metricsListen": None},
         "data": {"directory": None},
+        # Learned detectors have tests of their own: the others ask what is done with bytes, and start many gateways.
+        "guards": {"learned": False},
         "upstreams": {
             "aoai": {"kind": "azure-openai", "endpoint": upstream, "apiKey": "${UPSTREAM_KEY}", "breaker": patient},
             "other": {"kind": "openai", "endpoint": f"{upstream}/v1", "apiKey": "${UPSTREAM_KEY}", "breaker": patient},
