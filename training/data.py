@@ -108,7 +108,7 @@ class Builder:
             self.random.shuffle(group)
             cap = caps.get(source, default)
             count = len(group) if cap is None else min(cap, len(group))
-            kept += group[: count if count <= 60 else int(count * self.options.small)]
+            kept += group[: count if count <= 320 else int(count * self.options.small)]
         return kept
 
     def usable(self, rows: list) -> list:
