@@ -56,6 +56,10 @@ struct BodyInspector: Sendable {
             }
             all.append(slot.passage, of: index)
         }
+        if let escalation = engine.escalation(in: context, verdict: &outcome.verdict) {
+            outcome.findings[-1, default: []].append(escalation)
+            if escalation.mode == .enforce, escalation.action == .block { outcome.blocked.insert(-1) }
+        }
         return outcome
     }
 

@@ -14,4 +14,9 @@ enum Exponential {
 /// The C library's natural logarithm.
 enum Logarithm {
     static func of(_ value: Double) -> Double { log(value) }
+    /// The log-odds of a probability, finite.
+    static func odds(_ probability: Double) -> Double {
+        let bounded = min(max(probability, 1e-6), 1 - 1e-6)
+        return log(bounded / (1 - bounded))
+    }
 }

@@ -17,6 +17,27 @@ package struct LearnedGuards: Sendable {
         serves = Set(detectors.flatMap(\.categories))
     }
 
+    /// How likely the text is a user's attack; nil when nobody asks.
+    func suspicion(in reading: TextReading, by readers: [any LearnedDetector]) -> Double? {
+        readers.lazy.compactMap { $0 as? PromptAttackDetector }.first?.probability(in: reading)
+    }
+
+    /// Slow escalation: each text of the user's adds what it has of evidence above the level that one harmless text in twenty reaches (in
+    /// log-odds), and what older ones added fades by three tenths with each turn. Together they are an attack when they hold as much as a
+    /// single text does that one harmless text in a thousand equals.
+    /// - Parameter suspicions: probabilities, oldest first; one alone says nothing here that it did not say by itself.
+    func escalation(over suspicions: [Double]) -> Finding? {
+        guard suspicions.count > 1, let detector = detectors.lazy.compactMap({ $0 as? PromptAttackDetector }).first,
+            let bounds = detector.evidenceBounds
+        else { return nil }
+        var evidence = 0.0
+        for suspicion in suspicions { evidence = evidence * 0.7 + max(0, Logarithm.odds(suspicion) - bounds.lowerBound) }
+        guard evidence >= bounds.upperBound - bounds.lowerBound else { return nil }
+        return Finding(
+            detector.id, PromptAttackDetector.category, at: 0..<0, confidence: suspicions.max() ?? 0, evidence: "escalation",
+            falsePositiveRate: 0.01)
+    }
+
     /// Which of them the policy wants to read a text of this origin.
     func wanted(for origin: PassageOrigin, under policy: GuardPolicy) -> [any LearnedDetector] {
         detectors.filter { detector in

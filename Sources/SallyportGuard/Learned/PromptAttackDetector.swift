@@ -19,6 +19,14 @@ struct PromptAttackDetector: LearnedDetector {
         }
     }
 
+    func probability(in reading: TextReading) -> Double { head.probability(in: reading) }
+
+    /// The log-odds from which a text says anything, and at which it says enough.
+    var evidenceBounds: ClosedRange<Double>? {
+        guard let least = head.thresholds.last, let most = head.thresholds.first, most.probability > least.probability else { return nil }
+        return Logarithm.odds(least.probability)...Logarithm.odds(most.probability)
+    }
+
     func reads(_ origin: PassageOrigin) -> Bool { origin == .user }
 
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {

@@ -29,6 +29,18 @@ extension GuardEngine {
 
     package var isLearned: Bool { learned != nil }
 
+    /// What the user's texts say together that none says alone; nil for nothing, or nothing that the policy acts on.
+    package func escalation(in context: Context, verdict: inout Verdict) -> DecidedFinding? {
+        guard let finding = learned?.escalation(over: verdict.suspicions) else { return nil }
+        let action = context.policy.action(on: finding, in: .user)
+        guard action > .allow else { return nil }
+        let settings = context.policy.settings(for: finding.detector)
+        let decided = DecidedFinding(finding: finding, action: action, mode: settings.mode, layer: .original)
+        verdict.reports[finding.detector, default: GuardReport(finding.detector)].add(decided)
+        if settings.mode == .enforce { verdict.action = max(verdict.action, action) }
+        return decided
+    }
+
     /// Whether texts that travel this way may have to be read by the encoder.
     package func mayRead(_ direction: Direction, under policy: GuardPolicy) -> Bool {
         guard let learned else { return false }

@@ -160,6 +160,8 @@ package struct GuardEngine: Sendable {
     ) {
         let needsTokens = readers.contains { $0.needsTokens }
         let layers = GuardEngine.meaningfulLayers(of: normalised, withLetters: needsTokens)
+        var suspicion: Double?
+        defer { if let suspicion { verdict.suspicions.append(suspicion) } }
         for layer in layers {
             let isOriginal = layer.kind == .original
             let offset = isOriginal ? min(start, layer.passage.count) : 0
@@ -172,6 +174,7 @@ package struct GuardEngine: Sendable {
             case nil: verdict.unread.append(request)
             case .failed: for reader in readers { fail(reader.id, .failed, context.policy, &verdict) }
             case .read(let reading):
+                if let found = learned?.suspicion(in: reading, by: readers) { suspicion = max(suspicion ?? 0, found) }
                 for reader in readers {
                     verdict.reports[reader.id, default: GuardReport(reader.id)].model = learned?.description.digest
                     for finding in reader.findings(in: reading, of: layer.passage) {

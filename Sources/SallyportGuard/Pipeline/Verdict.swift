@@ -72,6 +72,8 @@ package struct Verdict: Sendable {
     package var layersInspected = 0
     /// Texts that learned guards want read and that the inspection had no reading of: the verdict stands only when there are none.
     package var unread: [ReadingRequest] = []
+    /// How likely each text of the user's is an attack, in order: what each says alone may be little.
+    package var suspicions: [Double] = []
 
     package init() {}
 
@@ -81,6 +83,7 @@ package struct Verdict: Sendable {
         bytesInspected += other.bytesInspected
         layersInspected += other.layersInspected
         unread += other.unread
+        suspicions += other.suspicions
         for (id, theirs) in other.reports {
             guard var ours = reports[id] else {
                 reports[id] = theirs

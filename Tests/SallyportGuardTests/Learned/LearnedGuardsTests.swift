@@ -116,4 +116,22 @@ struct LearnedGuardsTests {
         for _ in 0..<2 { _ = try forgetful.read([request], for: "a", on: loop).wait() }
         #expect(broken.texts.count == 2)
     }
+
+    @Test func findsSlowEscalationThatNoMessageShowsAlone() throws {
+        let engine = try GuardEngine(
+            detectors: [], compiler: HyperscanCompiler(), normaliser: Normaliser(), learned: LearnedGuards(reader.description))
+        let context = GuardEngine.Context(policy: policy([attacks]))
+        // Thresholds: 0.6 for one in twenty, 0.99 for one in a thousand.
+        func found(_ suspicions: [Double]) -> DecidedFinding? {
+            var verdict = Verdict()
+            verdict.suspicions = suspicions
+            return engine.escalation(in: context, verdict: &verdict)
+        }
+        #expect(found([0.85, 0.86, 0.88, 0.88])?.finding.evidence == "escalation")
+        #expect(found([0.85, 0.86, 0.88, 0.88])?.action == .block)
+        #expect(found([0.88]) == nil)
+        #expect(found([0.3, 0.5, 0.2, 0.55, 0.4, 0.3, 0.5]) == nil)
+        // Long ago and alone.
+        #expect(found([0.89, 0.1, 0.1, 0.1, 0.1, 0.7]) == nil)
+    }
 }
