@@ -8,6 +8,8 @@ import SallyportGuard
 extension Exchange {
     /// Inspections of one body: the second has all readings that the first missed; more are never needed but for an error.
     private static let maximumRounds = 3
+    /// The queue is bounded by tokens, so this is reached only when the encoder stands still.
+    private static let longestReading: TimeAmount = .seconds(120)
 
     /// Reads all texts of a body through all guards, the learned ones included.
     func inspect(
@@ -58,15 +60,19 @@ extension Exchange {
         var seen: Set<ReadingRequest> = []
         let requests = texts.filter { seen.insert($0).inserted }
         guard let meaning = runtime.parts.meaning, let principal else { return proceed(requests, .failure(.failed("no encoder"))) }
-        meaning.read(requests, for: principal.tenant, on: eventLoop).assumeIsolated().whenComplete { [self] result in
+        // Whichever comes first, and once.
+        var isDone = false
+        let finish = { [self] (result: Result<[TextReading], TextReadingFault>) in
+            guard !isDone else { return }
+            isDone = true
             guard phase != .ended else { return }
-            switch result {
-            case .success(.success(let readings)): proceed(requests, .success(readings))
-            case .success(.failure(let fault)):
-                noteUnread(fault)
-                proceed(requests, .failure(fault))
-            case .failure: proceed(requests, .failure(.cancelled))
-            }
+            if case .failure(let fault) = result { noteUnread(fault) }
+            proceed(requests, result)
+        }
+        let deadline = eventLoop.assumeIsolated().scheduleTask(in: Exchange.longestReading) { finish(.failure(.failed("deadline"))) }
+        meaning.read(requests, for: principal.tenant, on: eventLoop).assumeIsolated().whenComplete { result in
+            deadline.cancel()
+            finish((try? result.get()) ?? .failure(.cancelled))
         }
     }
 
