@@ -54,8 +54,19 @@ class Scorer:
     def __init__(self, model: Model, encoder: tokens.Encoder | None = None):
         self.model = model
         self.encoder = encoder or tokens.Encoder()
+        self.known = {}
 
     def texts(self, texts, want_tokens=False):
+        """As `read`; without tokens what was read once is remembered."""
+        texts = list(texts)
+        if want_tokens:
+            return self.read(texts, True)
+        fresh = list(dict.fromkeys(t for t in texts if t not in self.known))
+        if fresh:
+            self.known.update(zip(fresh, zip(*self.read(fresh))))
+        return np.array([self.known[t][0] for t in texts]), np.array([self.known[t][1] for t in texts])
+
+    def read(self, texts, want_tokens=False):
         """Per text: the highest logit of each column over its windows [N,S], the number of windows [N], and (wanted) token logits per content token."""
         rows, owner, places = [], [], []
         encoded = self.encoder.encode_all(list(texts))

