@@ -73,9 +73,10 @@ struct LoadedModel: Sendable {
             let length = lengths.first { row.length <= $0 } ?? manifest.maximumTokens
             let found = try runner.run(Batch(length: length, rows: [(call, 0)]))[0].scores
             guard found.count == wanted.count else { throw wrong("\(found.count) scores instead of \(wanted.count)") }
-            // Large scores are kept less exactly by bf16; the tolerance grows with them.
             let worst = zip(found, wanted).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? 0
-            guard worst <= test.tolerance else { throw wrong("a score is off by \(worst), \(test.tolerance) is tolerated") }
+            // Recorded in f32. With eight bits of mantissa a tuned model's scores were seen to differ by 0.06; a wrong model's by whole units.
+            let tolerated = test.tolerance * (compiled.precision == "bf16" ? 4 : 1)
+            guard worst <= tolerated else { throw wrong("a score is off by \(worst), \(tolerated) is tolerated") }
         }
     }
 }

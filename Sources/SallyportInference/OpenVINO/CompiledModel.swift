@@ -1,15 +1,15 @@
 import COpenVINO
 
 /// A model compiled for this processor. Made once, used by every worker.
-final class CompiledModel: @unchecked Sendable {
+package final class CompiledModel: @unchecked Sendable {
     // SAFETY: the handle does not change after init, and OpenVINO lets several threads make requests of one compiled model. Library and
     // weights outlive it, being its own stored properties.
     let handle: OpaquePointer
-    let precision: String
+    package let precision: String
     private let library: OpenVINOLibrary
     private let weights: MappedFile
 
-    init(library: OpenVINOLibrary, xml: MappedFile, weights: MappedFile, configuration: InferenceConfiguration) throws(ModelError) {
+    package init(library: OpenVINOLibrary, xml: MappedFile, weights: MappedFile, configuration: InferenceConfiguration) throws(ModelError) {
         switch configuration.precision {
         case .bf16, .f32: precision = configuration.precision.rawValue
         case .automatic: precision = try library.supportsBF16() ? "bf16" : "f32"
@@ -39,11 +39,11 @@ final class CompiledModel: @unchecked Sendable {
 }
 
 /// One thread's way to run a model.
-struct ModelRequest: ~Copyable {
+package struct ModelRequest: ~Copyable {
     private let handle: OpaquePointer
     private let model: CompiledModel
 
-    init(_ model: CompiledModel) throws(ModelError) {
+    package init(_ model: CompiledModel) throws(ModelError) {
         var message = sov_message()
         guard let made = sov_request_create(model.handle, &message) else { throw .engine(message.string) }
         handle = made
@@ -54,7 +54,7 @@ struct ModelRequest: ~Copyable {
 
     /// Runs the model on rows of equal length.
     /// - Parameter inputs: names, and values that stay where they are for the call.
-    func run(_ inputs: [(name: String, values: UnsafePointer<Int32>)], rows: Int, columns: Int) throws(ModelError) {
+    package func run(_ inputs: [(name: String, values: UnsafePointer<Int32>)], rows: Int, columns: Int) throws(ModelError) {
         var message = sov_message()
         for (name, values) in inputs {
             guard sov_request_set_input(handle, name, values, Int64(rows), Int64(columns), &message) == 0 else {
@@ -65,7 +65,7 @@ struct ModelRequest: ~Copyable {
     }
 
     /// The numbers of an output; good until the next run.
-    func output(_ name: String, count expected: Int) throws(ModelError) -> UnsafeBufferPointer<Float> {
+    package func output(_ name: String, count expected: Int) throws(ModelError) -> UnsafeBufferPointer<Float> {
         var message = sov_message()
         var values: UnsafePointer<Float>?
         var count = 0

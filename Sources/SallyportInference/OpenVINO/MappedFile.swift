@@ -2,12 +2,12 @@ import Crypto
 import Foundation
 
 /// A file in memory by mapping: what was hashed is what is used, and pages can be given back to the system.
-final class MappedFile: @unchecked Sendable {
+package final class MappedFile: @unchecked Sendable {
     // SAFETY: the mapping is private and only read, and it is unmapped in deinit, when nobody can read it any more.
-    let bytes: UnsafeRawBufferPointer
-    let path: String
+    package let bytes: UnsafeRawBufferPointer
+    package let path: String
 
-    init(path: String) throws(ModelError) {
+    package init(path: String) throws(ModelError) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .file(path: path, reason: String(cString: strerror(errno))) }
         defer { close(descriptor) }

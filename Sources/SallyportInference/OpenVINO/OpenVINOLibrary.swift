@@ -2,19 +2,19 @@ import COpenVINO
 import Foundation
 
 /// The inference library, opened at run time. One per engine; the code itself is in memory once.
-final class OpenVINOLibrary: @unchecked Sendable {
+package final class OpenVINOLibrary: @unchecked Sendable {
     // SAFETY: the handle does not change after init; OpenVINO's core may be used from several threads; deinit runs when nobody uses it.
     let handle: OpaquePointer
-    let version: String
+    package let version: String
     /// The file that was opened.
-    let path: String
+    package let path: String
 
     /// The interface that the shim declares; enumerations differ between years.
     static let supportedYear = "2026."
     private static let name = "libopenvino_c.so"
 
     /// - Parameter directory: the only place that is looked at, when given.
-    init(directory: String?) throws(ModelError) {
+    package init(directory: String?) throws(ModelError) {
         var reasons: [String] = []
         for candidate in Self.candidates(directory) {
             var message = sov_message()
