@@ -27,6 +27,7 @@ ROOT = HERE.parent
 BUILD = HERE / ".build"
 TICK = os.sysconf("SC_CLK_TCK")
 PROXY_CORE, LOAD_CORE = 0, 1
+PRIORITY = []  # with --realtime: what puts the servers above the load, which may spin
 API = "/openai/deployments/{}/chat/completions?api-version=2024-10-21"
 WORDS = "the harbour office opens at eight and ships over forty metres need a pilot before they leave the north quay".split()
 
@@ -110,7 +111,7 @@ class Process:
         self.log = open(log, "wb")
         self.log_path = log
         self.popen = subprocess.Popen(
-            ["taskset", "-c", str(core), *map(str, arguments)], stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})}
+            ["taskset", "-c", str(core), *PRIORITY, *map(str, arguments)], stdout=self.log, stderr=self.log, env={**os.environ, **(environment or {})}
         )
 
     @property
@@ -202,7 +203,7 @@ class Peer:
 
 
 class Sallyport(Peer):
-    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options, learned=False):
+    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options):
         home = directory / name.replace(" ", "-").replace(",", "")
         (home / "policies").mkdir(parents=True)
         (home / "policies/Off.json").write_text(json.dumps(OFF))
@@ -221,7 +222,6 @@ class Sallyport(Peer):
             },
             "policies": {"directory": str(home / "policies")},
             "audit": {"durability": durability},
-            "guards": {"learned": learned},
         }
         (home / "config.yaml").write_text(json.dumps(configuration, indent=2))  # YAML reads JSON
         made = subprocess.run(
@@ -272,12 +272,12 @@ GUARDED = policy(
 )
 
 
-def wrk(peer, connections, seconds, body, script="post.lua"):
+def wrk(peer, connections, seconds, body):
     before = peer.process.cpu() if peer.process else 0
     done = subprocess.run(
-        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", HERE / script,
+        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", HERE / "post.lua",
          f"http://127.0.0.1:{peer.port}{peer.target}"],
-        capture_output=True, text=True, env={**os.environ, "BENCH_BODY": str(body), "BENCH_KEY": peer.key, "BENCH_SCRIPTS": str(HERE)},
+        capture_output=True, text=True, env={**os.environ, "BENCH_BODY": str(body), "BENCH_KEY": peer.key},
     )  # fmt: skip
     line = next((x for x in done.stdout.splitlines() if x.startswith("RESULT ")), None)
     if line is None:
@@ -435,7 +435,13 @@ def main():
     parser.add_argument("--only", choices=["small", "large", "streams"], action="append", help="parts to run; all by default")
     parser.add_argument("--without-sallyport", action="store_true", help="only the peers: to try the tools")
     parser.add_argument("--quick", action="store_true", help="one short round")
+    parser.add_argument(
+        "--realtime", action="store_true", help="keep other work of this machine off both cores while a peer runs (SCHED_RR; needs root)"
+    )
     options = parser.parse_args()
+    if options.realtime:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))  # the load inherits it
+        PRIORITY[:] = ["chrt", "-r", "2"]
     if options.quick:
         options.rounds, options.seconds = 1, 1
     for tool in ("wrk", "taskset", "cc"):
