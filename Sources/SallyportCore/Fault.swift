@@ -16,17 +16,20 @@ package struct Fault: Error, Sendable {
     package let message: String
     /// The request field that is at fault, where one is (OpenAI's `param`).
     package let param: String?
+    /// A finer code within `code`, where an API has one (Azure AI Language's `innererror`).
+    package let inner: String?
     /// How long the caller should wait before trying again.
     package let retryAfter: Duration?
     /// Logged for the operator, never sent.
     package let cause: (any Error)?
 
     package init(
-        _ code: Code, _ message: String, param: String? = nil, retryAfter: Duration? = nil, cause: (any Error)? = nil
+        _ code: Code, _ message: String, param: String? = nil, inner: String? = nil, retryAfter: Duration? = nil, cause: (any Error)? = nil
     ) {
         self.code = code
         self.message = message
         self.param = param
+        self.inner = inner
         self.retryAfter = retryAfter
         self.cause = cause
     }

@@ -17,7 +17,7 @@ enum EntraTokenRequest {
         let request = UpstreamRequest(
             upstream: authority, method: "POST", path: "/\(percentEncoded(credential.tenant))/oauth2/v2.0/token",
             headers: ["content-type": "application/x-www-form-urlencoded", "accept": "application/json"], body: [ByteBuffer(string: body)],
-            retrySafety: .always)
+            retrySafety: .beforeFirstByte)
         let promise = eventLoop.makePromise(of: CollectedAnswer.self)
         let collector = AnswerCollector(limit: maxAnswer, promise: promise)
         if eventLoop.inEventLoop {

@@ -61,7 +61,7 @@ final class HTTP1Connection: ChannelDuplexHandler, ExchangeTransport, PooledConn
         do throws(RequestEncoder.Invalid) {
             try RequestEncoder.writeHead(
                 of: request, basePath: endpoint.configuration.endpoint.basePath, fixedLines: endpoint.fixedLines,
-                credential: exchange.credential, credentialName: endpoint.credentialName, bodyLength: bodyLength, into: &buffer)
+                credential: exchange.credential, ownNames: endpoint.ownNames, bodyLength: bodyLength, into: &buffer)
         } catch {
             pool.isFree(self)
             return exchange.fail(.protocolViolation, error.description, blameless: true)

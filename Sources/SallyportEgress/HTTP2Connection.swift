@@ -338,12 +338,13 @@ extension UpstreamEndpoint {
         payload.headers.add(name: ":scheme", value: configuration.endpoint.scheme.rawValue)
         payload.headers.add(name: ":authority", value: configuration.endpoint.authority)
         payload.headers.add(name: ":path", value: configuration.endpoint.basePath + request.path, indexing: .nonIndexable)
-        for field in request.headers where RequestEncoder.forwards(field.name, credentialName: credentialName) {
+        for field in request.headers where RequestEncoder.forwards(field.name, ownNames: ownNames) {
             guard RequestEncoder.isToken(field.name), RequestEncoder.isFieldValue(field.value) else {
                 throw RequestEncoder.Invalid(description: "a header of the request holds a character that is not allowed")
             }
             payload.headers.add(name: field.name.lowercasedASCII, value: field.value)
         }
+        for field in configuredHeaders { payload.headers.add(name: field.name, value: field.value, indexing: .neverIndexed) }
         for field in fixedCredential { payload.headers.add(name: field.name, value: field.value, indexing: .neverIndexed) }
         for field in exchange.credential { payload.headers.add(name: field.name, value: field.value, indexing: .neverIndexed) }
         let length = request.body.reduce(0) { $0 + $1.readableBytes }

@@ -30,7 +30,7 @@ final class ProbeSchedule: Sendable {
     ) -> EventLoopFuture<Void> {
         let request = UpstreamRequest(
             upstream: endpoint.id, method: "GET", path: probe.path, attemptTimeout: probe.timeout, totalTimeout: probe.timeout,
-            retrySafety: .always)
+            retrySafety: .beforeFirstByte)
         let promise = eventLoop.makePromise(of: CollectedAnswer.self)
         let collector = AnswerCollector(limit: 1024 * 1024, promise: promise)
         collector.call = client.send(request, on: eventLoop, delegate: collector, isProbe: true)

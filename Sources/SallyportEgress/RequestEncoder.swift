@@ -9,10 +9,11 @@ enum RequestEncoder {
 
     /// - Parameters:
     ///   - basePath: put before the request's own path.
-    ///   - fixedLines: whole header lines of this upstream (`host`, a static credential), already validated.
-    ///   - credential: added as they are; fields of the request under these names, or under `credentialName`, are dropped.
+    ///   - fixedLines: whole header lines of this upstream (`host`, a static credential, configured headers), already validated.
+    ///   - credential: added as they are.
+    ///   - ownNames: in lower case; fields of the request under these names are dropped.
     static func writeHead(
-        of request: UpstreamRequest, basePath: String, fixedLines: [UInt8], credential: HeaderFields, credentialName: String?,
+        of request: UpstreamRequest, basePath: String, fixedLines: [UInt8], credential: HeaderFields, ownNames: [String],
         bodyLength: Int, into buffer: inout ByteBuffer
     ) throws(Invalid) {
         try write(request.method, to: &buffer, allowed: token, "method")
@@ -22,7 +23,7 @@ enum RequestEncoder {
         try write(request.path, to: &buffer, allowed: target, "path")
         buffer.writeStaticString(" HTTP/1.1\r\n")
         buffer.writeBytes(fixedLines)
-        for field in request.headers where forwards(field.name, credentialName: credentialName) {
+        for field in request.headers where forwards(field.name, ownNames: ownNames) {
             try writeLine(field.name, field.value, to: &buffer)
         }
         for field in credential { try writeLine(field.name, field.value, to: &buffer) }
@@ -59,8 +60,8 @@ enum RequestEncoder {
     static func isFieldValue(_ text: String) -> Bool { text.utf8.allSatisfy { fieldValue[Int($0)] } }
 
     /// False for what the client writes itself and for fields that belong to one connection.
-    static func forwards(_ name: String, credentialName: String?) -> Bool {
-        if let credentialName, HeaderFields.sameName(name, credentialName) { return false }
+    static func forwards(_ name: String, ownNames: [String]) -> Bool {
+        for own in ownNames where HeaderFields.sameName(name, own) { return false }
         let length = name.utf8.count
         guard length < ownFields.count else { return name.utf8.first != UInt8(ascii: ":") }
         for field in ownFields[length] where HeaderFields.sameName(field, name) { return false }

@@ -9,6 +9,16 @@ package enum UpstreamCredential: Sendable, Equatable {
     case entra(EntraCredential)
 }
 
+/// A header field that an upstream is always sent; its value may be a secret.
+package struct UpstreamHeader: Sendable, Equatable {
+    package var name: String
+    package var value: Redacted<String>
+    package init(name: String, value: Redacted<String>) {
+        self.name = name
+        self.value = value
+    }
+}
+
 /// A service principal's client credentials.
 package struct EntraCredential: Sendable, Equatable {
     package var authority: EndpointURL
@@ -136,6 +146,8 @@ package struct UpstreamConfiguration: Sendable, Equatable {
     package var kind: UpstreamKind
     package var endpoint: EndpointURL
     package var credential: UpstreamCredential
+    /// Sent with every request; a caller's of the same names are not.
+    package var headers: [UpstreamHeader]
     package var timeouts: UpstreamTimeouts
     package var pool: UpstreamPoolLimits
     package var tls: UpstreamTLS
@@ -148,7 +160,8 @@ package struct UpstreamConfiguration: Sendable, Equatable {
 
     package init(
         id: UpstreamID, kind: UpstreamKind, endpoint: EndpointURL, credential: UpstreamCredential = .none,
-        timeouts: UpstreamTimeouts = UpstreamTimeouts(), pool: UpstreamPoolLimits = UpstreamPoolLimits(), tls: UpstreamTLS = UpstreamTLS(),
+        headers: [UpstreamHeader] = [], timeouts: UpstreamTimeouts = UpstreamTimeouts(), pool: UpstreamPoolLimits = UpstreamPoolLimits(),
+        tls: UpstreamTLS = UpstreamTLS(),
         http: UpstreamHTTPVersion = .automatic, egress: EgressPolicy = EgressPolicy(),
         breaker: CircuitBreaker.Policy = CircuitBreaker.Policy(),
         probe: UpstreamProbe? = nil, unavailableReason: String? = nil
@@ -157,6 +170,7 @@ package struct UpstreamConfiguration: Sendable, Equatable {
         self.kind = kind
         self.endpoint = endpoint
         self.credential = credential
+        self.headers = headers
         self.timeouts = timeouts
         self.pool = pool
         self.tls = tls

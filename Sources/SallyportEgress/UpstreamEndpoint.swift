@@ -6,10 +6,13 @@ import SallyportCore
 final class UpstreamEndpoint: Sendable {
     let configuration: UpstreamConfiguration
     let tls: TLSSetup?
-    /// Whole header lines sent with every HTTP/1.1 request: `host`, and the credential where it never changes.
+    /// Whole header lines sent with every HTTP/1.1 request: `host`, the credential where it never changes, and what is configured.
     let fixedLines: [UInt8]
     let fixedCredential: HeaderFields
-    let credentialName: String?
+    /// Sent with every request beside the credential.
+    let configuredHeaders: HeaderFields
+    /// Lower-case names of fields that we write: a caller's are dropped.
+    let ownNames: [String]
     let tokens: EntraTokenSource?
     /// Why nothing can be sent at all.
     let unavailableReason: String?
@@ -40,6 +43,17 @@ final class UpstreamEndpoint: Sendable {
         self.tls = tls
         let credential = UpstreamEndpoint.fixedHeaders(of: configuration.credential)
         var lines = ByteBuffer(string: "host: \(configuration.endpoint.authority)\r\n")
+        let configured = HeaderFields(configuration.headers.map { (name: $0.name.lowercasedASCII, value: $0.value.reveal()) })
+        do throws(RequestEncoder.Invalid) {
+            for field in configured {
+                guard RequestEncoder.forwards(field.name, ownNames: []), RequestEncoder.isToken(field.name) else {
+                    throw RequestEncoder.Invalid(description: "")
+                }
+                try RequestEncoder.writeLine(field.name, field.value, to: &lines)
+            }
+        } catch {
+            reason = reason ?? "a configured header cannot be sent"
+        }
         do throws(RequestEncoder.Invalid) {
             for field in credential { try RequestEncoder.writeLine(field.name, field.value, to: &lines) }
         } catch {
@@ -50,7 +64,8 @@ final class UpstreamEndpoint: Sendable {
         }
         fixedLines = Array(lines.readableBytesView)
         fixedCredential = credential
-        credentialName = tokens != nil ? "authorization" : credential.first?.name
+        configuredHeaders = configured
+        ownNames = (tokens != nil ? ["authorization"] : credential.map(\.name)) + configured.map(\.name)
         unavailableReason = reason
         connectTimeout = TimeAmount(configuration.timeouts.connect)
         firstByteTimeout = configuration.timeouts.firstByte.map { TimeAmount($0) }

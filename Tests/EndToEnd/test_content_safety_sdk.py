@@ -237,3 +237,48 @@ def test_official_analysis_example_names_a_match(gateway, keys, lists, name):
     wanted = shape(document["responses"]["200"]["body"]["blocklistsMatch"])
     got = answer.json()["blocklistsMatch"]
     assert shape(got) == (wanted or shape([{"blocklistName": "", "blocklistItemId": "", "blocklistItemText": ""}]))
+
+
+def test_an_analysis_has_intent_and_outcome_on_record(gateway, keys, lists, name):
+    lists.create_or_update_text_blocklist(blocklist_name=name, options={"description": "d"})
+    gateway.call("POST", f"/contentsafety/text/blocklists/{name}:addOrUpdateBlocklistItems?api-version=2024-09-01",
+                 {"blocklistItems": [{"text": "albatross"}]}, key=keys.operator)  # fmt: skip
+    answer = gateway.call(
+        "POST", "/contentsafety/text:analyze?api-version=2024-09-01", {"text": "an albatross", "categories": [], "blocklistNames": [name]}, key=keys.user
+    )
+    assert answer.status == 200 and answer.json()["blocklistsMatch"]
+    exchange = answer.header("apim-request-id")
+    outcome = gateway.wait_for_record(lambda r: r["id"] == exchange and r["type"] == "exchange.outcome")
+    intent = gateway.wait_for_record(lambda r: r["id"] == exchange and r["type"] == "exchange.intent")
+    assert intent["operation"] == outcome["operation"] == "ContentSafety_AnalyzeText"
+    assert outcome["details"]["matches"] == "1" and "albatross" not in str(outcome)
+
+
+def test_personal_data_analyses_have_intent_and_outcome_on_record(gateway, keys):
+    answer = gateway.call(
+        "POST", "/language/:analyze-text?api-version=2023-04-01",
+        {"kind": "PiiEntityRecognition", "analysisInput": {"documents": [{"id": "1", "text": "write to ann@contoso.com", "language": "en"}]}}, key=keys.user,
+    )  # fmt: skip
+    assert answer.status == 200
+    exchange = answer.header("apim-request-id")
+    outcome = gateway.wait_for_record(lambda r: r["id"] == exchange and r["type"] == "exchange.outcome")
+    gateway.wait_for_record(lambda r: r["id"] == exchange and r["type"] == "exchange.intent")
+    assert outcome["details"] == {"documents": "1", "entities": "1"} and "contoso" not in str(outcome)
+    refused = gateway.call("POST", "/language/:analyze-text?api-version=2023-04-01", {"kind": "Sentiment"}, key=keys.user)
+    assert refused.status == 400 and refused.error["innererror"]["code"] == "InvalidParameterValue"
+    outcome = gateway.wait_for_record(lambda r: r["id"] == refused.header("apim-request-id"))
+    assert outcome["verdict"] == "refused"
+
+
+def test_links_lead_where_callers_come_from(gateway, keys, make_gateway):
+    page = "/contentsafety/text/blocklists?api-version=2024-09-01&maxpagesize=1"
+    for number in range(2):
+        gateway.replace_blocklist(f"links-{number}", [{"text": "x"}], key=keys.operator)
+    assert gateway.call("GET", page, key=keys.operator).json()["nextLink"].startswith("http://gateway.test/contentsafety/")
+
+    def change(tree):
+        tree["server"]["publicURL"] = "https://models.contoso.example/ai/"
+
+    other = make_gateway(change)
+    other.replace_blocklist("links-0", [{"text": "x"}], key=other.operator)
+    assert other.call("GET", page, key=other.operator).json()["nextLink"].startswith("https://models.contoso.example/ai/contentsafety/")

@@ -158,3 +158,26 @@ def test_a_client_that_leaves_pays_for_what_came(gateway, mock, fresh_minute):
             return
         time.sleep(0.05)
     raise AssertionError(f"only {before - after} tokens were counted")
+
+
+def test_analyses_and_list_management_count_too(make_gateway, fresh_minute):
+    """Calls that no upstream answers take their share of the same limits."""
+
+    def change(tree):
+        tree["limits"] = {"user:*": {"requestsPerMinute": 3}}
+
+    gateway = make_gateway(change, start=False)
+    gateway.start()
+    analyse = ("POST", "/contentsafety/text:analyze?api-version=2024-09-01", {"text": "hi", "categories": []})
+    personal = ("POST", "/language/:analyze-text?api-version=2023-04-01",
+                {"kind": "PiiEntityRecognition", "analysisInput": {"documents": [{"id": "1", "text": "hi"}]}})  # fmt: skip
+    manage = ("GET", "/contentsafety/text/blocklists?api-version=2024-09-01", b"")
+    answers = [gateway.call(*call, key=gateway.operator) for call in (analyse, personal, manage)]
+    assert [a.status for a in answers] == [200] * 3
+    assert [a.header("x-ratelimit-remaining-requests") for a in answers] == ["2", "1", "0"]
+    for call in (analyse, personal, manage):
+        refused = gateway.call(*call, key=gateway.operator)
+        assert refused.status == 429 and refused.error["code"] == "TooManyRequests"
+        assert 1 <= int(refused.header("retry-after")) <= 60
+    assert gateway.chat("off", BODY, key=gateway.operator).status == 429
+    assert gateway.chat("off", BODY, key=gateway.user).status == 200

@@ -205,3 +205,10 @@ def test_spans_are_exported_without_texts(make_gateway, mock):
     whole = b"".join(r.head + r.body for r in exported)
     assert trace.encode() in whole or bytes.fromhex(trace) in whole
     assert b"puffins" not in whole and gateway.user.encode() not in whole
+    # What the upstream is told as its parent is the span of the call to it.
+    call = next(r for r in mock.requests if "chat/completions" in r.path)
+    sent = call.header("traceparent").split("-")[2]
+    spans = [span for r in exported for resource in r.json()["resourceSpans"] for scope in resource["scopeSpans"] for span in scope["spans"]]
+    own = next(span for span in spans if span["spanId"] == sent)
+    assert own["kind"] == 3 and own["traceId"] == trace
+    assert own["parentSpanId"] in {span["spanId"] for span in spans if span["kind"] == 2}

@@ -54,6 +54,33 @@ import Testing
         }
     }
 
+    @Test func sendsConfiguredHeadersInPlaceOfTheCallers() async throws {
+        try await with(
+            { $0.answer() },
+            configure: {
+                $0.credential = .bearer(Redacted("s3cret"))
+                $0.headers = [.init(name: "X-Team", value: Redacted("search")), .init(name: "user-agent", value: Redacted("own/1"))]
+            }
+        ) { traveller, server async throws in
+            let request = UpstreamRequest.post {
+                for (name, value) in [("X-TEAM", "mine"), ("User-Agent", "mine"), ("accept", "a/b")] { $0.headers.append(name, value) }
+            }
+            _ = try await traveller.ask(request)
+            let text = try #require(await server.next { if case .request(_, let text) = $0 { text } else { nil } })
+            #expect(text.contains("\r\nx-team: search\r\n") && text.contains("\r\nuser-agent: own/1\r\n"))
+            #expect(text.contains("\r\nauthorization: Bearer s3cret\r\n") && text.contains("\r\naccept: a/b\r\n"))
+            #expect(!text.contains("mine"))
+        }
+    }
+
+    @Test(arguments: ["content-length", "Host", "transfer-encoding", "bad name", "x-\r\ny"])
+    func refusesConfiguredHeadersThatAreNotToBeSet(_ name: String) async throws {
+        try await with({ $0.answer() }, configure: { $0.headers = [.init(name: name, value: Redacted("1"))] }) {
+            traveller, _ async throws in
+            #expect(try await traveller.ask(.post { _ in }).failure?.kind == .unavailable)
+        }
+    }
+
     @Test(arguments: [("x-bad\r\nx-injected", "1"), ("x-bad", "1\r\nx-injected: 1"), ("x-bad", "a\u{0}b"), ("", "v"), ("x bad", "v")])
     func refusesHeadersThatWouldSplit(name: String, value: String) async throws {
         try await with({ $0.answer() }) { traveller, _ async throws in

@@ -118,7 +118,7 @@ import Testing
             count.withLockedValue { $0 += 1 }
             request.reset(.refusedStream)
         } _: { traveller, _ async throws in
-            #expect(try await traveller.ask(.post { $0.retrySafety = .always }).failure?.kind == .reset)
+            #expect(try await traveller.ask(.post { $0.retrySafety = .beforeFirstByte }).failure?.kind == .reset)
             #expect(count.withLockedValue { $0 } == 2)
         }
     }
@@ -127,7 +127,7 @@ import Testing
         try await with {
             $0.reset(.internalError)
         } _: { traveller, _ async throws in
-            let outcome = try await traveller.ask(.post { $0.retrySafety = .always })
+            let outcome = try await traveller.ask(.post { $0.retrySafety = .beforeFirstByte })
             #expect(outcome.failure?.kind == .reset && outcome.failure?.bytesSent == true)
         }
     }

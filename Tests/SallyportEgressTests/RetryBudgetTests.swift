@@ -37,8 +37,8 @@ import Testing
         #expect(!sent.permitsRetry(.never))
         #expect(sent.permitsRetry(.beforeFirstByte))
         #expect(UpstreamFailure(.connect, "").permitsRetry(.never))
-        #expect(!UpstreamFailure(.reset, "", bytesSent: true, headReceived: true).permitsRetry(.always))
-        #expect(!UpstreamFailure(.cancelled, "").permitsRetry(.always))
-        #expect(!UpstreamFailure(.timeoutTotal, "").permitsRetry(.always))
+        #expect(!UpstreamFailure(.reset, "", bytesSent: true, headReceived: true).permitsRetry(.beforeFirstByte))
+        #expect(!UpstreamFailure(.cancelled, "").permitsRetry(.beforeFirstByte))
+        #expect(!UpstreamFailure(.timeoutTotal, "").permitsRetry(.beforeFirstByte))
     }
 }

@@ -83,5 +83,8 @@ struct LimitLedgerTests {
         #expect(CivilDate(secondsSince1970: 951_782_400).day == "2000-02-29")
         #expect(CivilDate(secondsSince1970: 1_795_000_000).month == "2026-11")
         #expect(CivilDate(secondsSince1970: 1_732_406_400).secondsToNextMonth == 7 * 86_400)
+        #expect(CivilDate(secondsSince1970: -1).day == "1969-12-31")
+        #expect(CivilDate(secondsSince1970: 4_107_542_399).day == "2100-02-28")
+        #expect(CivilDate(secondsSince1970: 784_111_777).secondOfDay == 8 * 3600 + 49 * 60 + 37)
     }
 }

@@ -108,6 +108,33 @@ struct ConfigurationTests {
         #expect(!dumped.contains("very-secret-value"))
     }
 
+    @Test func readsHeadersKeyHeaderAndTLSVersion() throws {
+        let plan = try load(
+            """
+            server: {maximumConnections: 7, publicURL: "https://models.example/ai/"}
+            language: {minimumConfidence: 0.8}
+            upstreams:
+              a:
+                kind: openai
+                endpoint: https://a.example/v1
+                apiKey: ${KEY}
+                apiKeyHeader: X-Api-Key
+                headers: {X-Team: Search and rescue, openai-organization: "${ORG}"}
+                tls: {minimumVersion: 1.3}
+              b: {kind: openai, endpoint: "https://b.example/v1", headers: {x-a: "${NOWHERE}"}}
+            """, ["KEY": "k", "ORG": "org-1"]
+        ).plan
+        let upstream = try #require(plan.egress.first)
+        #expect(upstream.credential == .header(name: "x-api-key", value: Redacted("k")))
+        #expect(upstream.headers.map(\.name) == ["x-team", "openai-organization"])
+        #expect(upstream.headers.map { $0.value.reveal() } == ["Search and rescue", "org-1"])
+        #expect(upstream.tls.minimumVersion == .tls13)
+        #expect(plan.egress.last?.unavailableReason?.contains("NOWHERE") == true)
+        #expect(plan.gateway.maximumConnections == 7)
+        #expect(plan.gateway.publicURL == "https://models.example/ai")
+        #expect(plan.gateway.personalDataMinimumConfidence == 0.8)
+    }
+
     @Test func readsTargetsLimitsAndPrices() throws {
         let plan = try load(
             """

@@ -45,27 +45,36 @@ struct FaultAnswer {
                 json.endObject()
             }
         case .contentSafety, .language:
-            json.key("code")
-            json.string(self.code)
-            json.key("message")
-            json.string(fault.message)
-            if let param = fault.param {
-                json.key("target")
-                json.string(param)
-            }
-            if dialect == .language, status == 400 {
-                json.key("innererror")
-                json.beginObject()
-                json.key("code")
-                json.string(fault.param == nil ? "InvalidRequestBodyFormat" : "InvalidParameterValue")
-                json.key("message")
-                json.string(fault.message)
-                json.endObject()
-            }
+            let inner =
+                dialect == .language && status == 400
+                ? fault.inner ?? (fault.param == nil ? "InvalidRequestBodyFormat" : "InvalidParameterValue") : nil
+            FaultAnswer.writeAnalysisError(self.code, fault.message, target: fault.param, inner: inner.map { ($0, fault.message) }, &json)
         }
         json.endObject()
         json.endObject()
         body = json.buffer
+    }
+
+    /// The members of an error as Azure's analysis services write it, for a whole request or for one document of it.
+    static func writeAnalysisError(
+        _ code: String, _ message: String, target: String? = nil, inner: (code: String, message: String)?, _ json: inout JSONWriter
+    ) {
+        json.key("code")
+        json.string(code)
+        json.key("message")
+        json.string(message)
+        if let target {
+            json.key("target")
+            json.string(target)
+        }
+        guard let inner else { return }
+        json.key("innererror")
+        json.beginObject()
+        json.key("code")
+        json.string(inner.code)
+        json.key("message")
+        json.string(inner.message)
+        json.endObject()
     }
 
     /// The wire's spelling of a reason, for records.

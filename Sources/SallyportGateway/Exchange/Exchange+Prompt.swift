@@ -186,6 +186,14 @@ extension Exchange {
     // MARK: Limits
 
     private func reserve(_ operation: Operation, for principal: Principal) throws {
+        let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
+        estimatedPromptTokens = estimate.prompt
+        let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
+        try reserve(for: principal, tokens: estimate.prompt + estimate.completion, costMicros: cost, named: operation.name.rawValue)
+    }
+
+    /// Takes a call's share of everything that has limits for this caller.
+    func reserve(for principal: Principal, tokens: Int, costMicros: Int64, named operation: String) throws {
         var scopes: [LimitLedger.Scope] = []
         func add(_ kind: String, _ name: String, _ own: LimitSet?) {
             if own == nil && snapshot.limits.isEmpty { return }
@@ -197,18 +205,15 @@ extension Exchange {
         add("user", principal.id.rawValue, nil)
         if let team = principal.team { add("team", team, nil) }
         if let deployment { add("deployment", deployment.id.rawValue, deployment.limits.isEmpty ? nil : deployment.limits) }
-        let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
-        estimatedPromptTokens = estimate.prompt
-        let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
         do {
             reservation = try runtime.parts.limits.reserve(
-                scopes, tokens: estimate.prompt + estimate.completion, costMicros: cost, now: runtime.parts.clock().seconds)
+                scopes, tokens: tokens, costMicros: costMicros, now: runtime.parts.clock().seconds)
         } catch {
             throw limitFault(error, operation)
         }
     }
 
-    private func limitFault(_ refusal: LimitLedger.Refusal, _ operation: Operation) -> Fault {
+    private func limitFault(_ refusal: LimitLedger.Refusal, _ operation: String) -> Fault {
         let seconds = max(1, Int(refusal.retryAfter.components.seconds))
         let what =
             switch refusal.kind {
@@ -218,8 +223,8 @@ extension Exchange {
             case .costPerDay, .costPerMonth: "spend budget"
             }
         let message =
-            "Requests to the \(operation.name.rawValue) Operation under Azure OpenAI API version \(summary.apiVersion) have exceeded \(what) "
-            + "of your current tier (\(refusal.kind.rawValue)). Please retry after \(seconds) seconds."
+            "Requests to the \(operation) Operation under \(dialect == .openAI ? "Azure OpenAI " : "")API version \(summary.apiVersion) "
+            + "have exceeded \(what) of your current tier (\(refusal.kind.rawValue)). Please retry after \(seconds) seconds."
         let isRate = refusal.kind == .requestsPerMinute || refusal.kind == .tokensPerMinute
         return Fault(isRate ? .rateLimited : .quotaExceeded, message, retryAfter: refusal.retryAfter)
     }

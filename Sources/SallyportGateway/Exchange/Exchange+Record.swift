@@ -47,6 +47,7 @@ extension Exchange {
         if !uninspected.isEmpty {
             outcome.details = [(name: "uninspected", value: uninspected.map(\.rawValue).sorted().joined(separator: ","))]
         }
+        outcome.details += notes
         outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)
         outcome.status = summary.status
         outcome.errorCode = summary.faultCode.map { FaultAnswer.code(of: $0, in: dialect) }

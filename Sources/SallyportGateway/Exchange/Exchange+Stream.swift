@@ -73,11 +73,14 @@ extension Exchange {
         let before = readsStream ? gate : nil
         self.gate = nil
         let result = Result {
-            switch step {
-            case .chunk(let chunk): try gate.receive(chunk)
-            case .delay: try gate.delayElapsed()
-            case .end: try gate.finish()
-            }
+            let out =
+                switch step {
+                case .chunk(let chunk): try gate.receive(chunk)
+                case .delay: try gate.delayElapsed()
+                case .end: try gate.finish()
+                }
+            try holdAnswer(gate.heldBytes)
+            return out
         }
         if let before, case .success = result, !gate.unread.isEmpty, !gate.isTerminated {
             self.gate = before
@@ -126,12 +129,23 @@ extension Exchange {
 
     private func write(_ out: [ByteBuffer], flushes: Bool = true) {
         if !out.isEmpty && summary.firstByteAt == 0 { summary.firstByteAt = Exchange.nanoseconds() }
+        var total = 0
         for bytes in out {
-            summary.responseBytes += bytes.readableBytes
+            total += bytes.readableBytes
             responder.writeBody(bytes)
+        }
+        summary.responseBytes += total
+        if total > Exchange.largestUncountedWrite {
+            // It was counted while it was held; now it waits for the caller to read.
+            let runtime = runtime
+            runtime.keepBytes(total)
+            responder.whenFlushed { runtime.releaseBytes(total) }
         }
         if flushes { responder.flush() }
     }
+
+    /// What the socket takes at once or nearly so.
+    private static let largestUncountedWrite = 65_536
 
     /// Held text is evaluated when the declared delay is over, whether more has come or not.
     private func watchDelay() {
@@ -156,7 +170,7 @@ extension Exchange {
                     self.gate = nil
                     write(gate.finalBytes())
                 }
-                responder.end()
+                endAnswer()
                 conclude()
             }
         }
@@ -197,7 +211,7 @@ extension Exchange {
             guard phase != .ended else { return }
             guard isRecorded else { return refuseUnrecorded() }
             responder.writeBody(errorEvent(fault))
-            responder.end()
+            endAnswer()
             conclude()
         }
     }

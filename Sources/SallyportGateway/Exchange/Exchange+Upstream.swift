@@ -177,6 +177,11 @@ extension Exchange: UpstreamResponseDelegate {
             call?.cancel()
             return refuse(Fault(.upstreamInvalid, "The upstream's answer is larger than may be held for inspection."))
         }
+        do { try holdAnswer(answerBody.readableBytes + chunk.readableBytes) } catch {
+            call?.cancel()
+            call = nil
+            return refuse(error)
+        }
         if answerBody.readableBytes == 0 { answerBody = chunk } else { answerBody.writeImmutableBuffer(chunk) }
     }
 
@@ -215,7 +220,7 @@ struct Attempt {
 extension Operation {
     /// A model call has no lasting effect but its price; what makes or removes a resource is sent once.
     var retrySafety: RetrySafety {
-        if isIdempotent { return .always }
+        if isIdempotent { return .beforeFirstByte }
         if name == .responsesCreate || name == .service { return .never }
         return isDeploymentScoped ? .beforeFirstByte : .never
     }

@@ -35,6 +35,8 @@ final class Exchange {
     var body = ByteBuffer()
     var admittedBytes = 0
     var isAdmitted = false
+    /// What of the answer counts in the gateway's total.
+    var answerBytes = 0
     var document: JSONDocument?
     var multipart: MultipartBody?
     var deployment: Deployment?
@@ -49,6 +51,8 @@ final class Exchange {
     var estimatedPromptTokens = 0
     /// What passed unread because the policy says so: it goes on record.
     var uninspected: Set<GuardPolicy.Uninspectable> = []
+    /// More for the record of the outcome.
+    var notes: [(name: String, value: String)] = []
     var pseudonyms: ConversationPseudonyms?
     var reservation: LimitLedger.Reservation?
     var isStreamRequested = false
@@ -332,8 +336,36 @@ final class Exchange {
         headers.replaceOrAdd(name: "content-length", value: "\(body.readableBytes)")
         responder.writeHead(status: status, headers: headers)
         if body.readableBytes > 0 && head.method != .HEAD { responder.writeBody(body) }
-        responder.end()
+        endAnswer()
     }
+
+    /// What the answer took is given back when its last byte has gone.
+    func endAnswer() {
+        let (held, runtime) = (answerBytes, runtime)
+        answerBytes = 0
+        answerBody = ByteBuffer()
+        responder.end(flushed: held == 0 ? nil : { runtime.releaseBytes(held) })
+    }
+
+    /// Makes the answer's share of the gateway's total as large as needed, in steps; what is small is not counted.
+    /// - Throws: ``Fault`` `.overloaded` when there is no more room.
+    func holdAnswer(_ bytes: Int) throws {
+        let step = 65_536
+        let wanted = bytes <= Exchange.uncountedAnswerBytes ? 0 : (bytes + step - 1) / step * step
+        if wanted > answerBytes {
+            guard runtime.admitBytes(wanted - answerBytes, snapshot.configuration) else {
+                throw Fault(.overloaded, "The gateway holds as many answers as it may. Please retry.", retryAfter: .seconds(1))
+            }
+        } else if wanted < answerBytes {
+            runtime.releaseBytes(answerBytes - wanted)
+        } else {
+            return
+        }
+        answerBytes = wanted
+    }
+
+    /// Of one exchange: with as many exchanges as there may be this is little, and counting it would cost every small one a lock.
+    private static let uncountedAnswerBytes = 16_384
 
     /// The last thing of every exchange: what was taken is given back, and the observer hears of it.
     func conclude() {
@@ -342,6 +374,10 @@ final class Exchange {
         if isAdmitted {
             isAdmitted = false
             runtime.release(bytes: admittedBytes)
+        }
+        if answerBytes > 0 {
+            runtime.releaseBytes(answerBytes)
+            answerBytes = 0
         }
         phase = .ended
         delayTask?.cancel()

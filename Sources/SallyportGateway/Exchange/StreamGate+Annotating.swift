@@ -41,7 +41,7 @@ extension StreamGate {
                 string: "{\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",\"prompt_filter_results\":")
             data.writeImmutableBuffer(AnswerEditor.promptResults(results))
             data.writeStaticString("}")
-            queue.append(own(StreamGate.event(data)))
+            enqueue(own(StreamGate.event(data)))
         }
     }
 
@@ -140,14 +140,14 @@ extension StreamGate {
         json.key("usage")
         json.null()
         json.endObject()
-        queue.append(own(StreamGate.event(json.buffer)))
+        enqueue(own(StreamGate.event(json.buffer)))
         if isViolation {
             wasBlocked = true
             finishReason = "content_filter"
             isTerminated = true
             var done = own(ByteBuffer(string: "data: [DONE]\n\n"))
             done.isLast = true
-            queue.append(done)
+            enqueue(done)
         }
     }
 }

@@ -18,7 +18,7 @@ extension StreamGate {
         let results = Annotations.results(findings[choice] ?? findings[-1] ?? [], policy: policy, direction: .completion)
         switch configuration.dialect {
         case .chat, .completions:
-            queue.append(own(choiceEvent(choice, results)))
+            enqueue(own(choiceEvent(choice, results)))
             if blockedChoices.count >= configuration.choices {
                 isTerminated = true
                 // Whatever else is held belongs to nobody any more.
@@ -27,14 +27,14 @@ extension StreamGate {
                 }
                 var done = own(ByteBuffer(string: "data: [DONE]\n\n"))
                 done.isLast = true
-                queue.append(done)
+                enqueue(done)
             }
         case .responses:
             isTerminated = true
             for index in head..<queue.count where !isClear(queue[index]) { queue[index].isDropped = true }
             var last = own(incompleteResponse(results))
             last.isLast = true
-            queue.append(last)
+            enqueue(last)
         }
     }
 

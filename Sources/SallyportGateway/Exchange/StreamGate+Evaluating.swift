@@ -11,7 +11,7 @@ extension StreamGate {
             if blockedChoices.contains(channel.index) { continue }
             try evaluate(channel, isFinal: false, isForced: isForced)
         }
-        if holds.values.contains(where: { $0.held > 1_048_576 }) || queuedBytes > 8_388_608 {
+        if holds.values.contains(where: { $0.held > 1_048_576 }) || waitingBytes > 8_388_608 {
             throw Fault(.guardUnavailable, "The answer holds more unfinished text than may be held back.")
         }
     }

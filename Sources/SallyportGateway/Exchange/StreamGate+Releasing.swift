@@ -13,6 +13,7 @@ extension StreamGate {
             // What has gone is let go of: each event holds on to all that was read together with it.
             queue[head] = StreamGate.gone
             head += 1
+            waitingBytes -= held.event.raw.readableBytes
             if held.isDropped { continue }
             let bytes = held.own ?? StreamGate.bytes(of: held.event, edits: held.allEdits())
             if held.isLast { final.append(bytes) } else { out.append(bytes) }

@@ -42,6 +42,8 @@ struct StreamGate {
     var parser: SSEParser
     var queue: [HeldEvent] = []
     var head = 0
+    /// Everything that waits, with its framing.
+    var waitingBytes = 0
     var holds: [ChannelKey: StreamHold] = [:]
     /// Copies: a slice would hold on to all that was read with it.
     var seenTokens: Set<ByteBuffer> = []
@@ -114,12 +116,12 @@ struct StreamGate {
     mutating func take(_ event: SSEEvent) throws {
         try readSurroundings(of: event)
         if isTerminated { return }
-        guard let data = event.data, data.readableBytes > 0 else { return queue.append(HeldEvent(event: event)) }
+        guard let data = event.data, data.readableBytes > 0 else { return enqueue(HeldEvent(event: event)) }
         if data.readableBytes == 6, data.hasPrefix("[DONE]", at: 0) {
             try finishChannels { _ in true }
             var last = HeldEvent(event: event)
             last.isLast = true
-            return queue.append(last)
+            return enqueue(last)
         }
         let document: JSONDocument
         do { document = try JSONDocument(parsing: data) } catch {
@@ -137,13 +139,13 @@ struct StreamGate {
         if isSilent {
             noteTemplate(document)
             noteFinish(document)
-            return queue.append(held)
+            return enqueue(held)
         }
         try read(document, type, &held)
         if isTerminated { return }
         for choice in blockedChoices { held.remove(choice) }
         if !held.isDropped && !held.isRewritten { noteTemplate(document) }
-        queue.append(held)
+        enqueue(held)
         if configuration.dialect != .responses { try finishChoices(document) }
     }
 
@@ -261,6 +263,11 @@ struct StreamGate {
         inspector.context.blocklists == nil && inspector.context.extraDetectors.isEmpty ? StreamHold.shortReserve : GuardEngine.overlap
     }
 
-    /// Everything that waits, with its framing.
-    var queuedBytes: Int { queue.count - head > 256 ? queue[head...].reduce(0) { $0 + $1.event.raw.readableBytes } : 0 }
+    mutating func enqueue(_ held: HeldEvent) {
+        waitingBytes += held.event.raw.readableBytes
+        queue.append(held)
+    }
+
+    /// About what the stream takes in memory: each waiting event stands there as it came, and its texts once more as they are read.
+    var heldBytes: Int { 2 * waitingBytes + parser.pendingBytes }
 }

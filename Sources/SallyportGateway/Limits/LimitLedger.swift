@@ -228,35 +228,3 @@ extension LimitLedger.State {
         months[scope, default: LimitLedger.Long()].add(tokens, cost)
     }
 }
-
-/// A UTC calendar day (proleptic Gregorian), from seconds since 1970.
-struct CivilDate: Sendable {
-    let seconds: Int64
-    let year: Int
-    let monthNumber: Int
-    let dayOfMonth: Int
-
-    init(secondsSince1970 seconds: Int64) {
-        self.seconds = seconds
-        // Days to civil, after H. Hinnant's published algorithm.
-        let shifted = Int((seconds - (seconds % 86_400 + 86_400) % 86_400) / 86_400) + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthIndex = (5 * dayOfYear + 2) / 153
-        dayOfMonth = dayOfYear - (153 * monthIndex + 2) / 5 + 1
-        monthNumber = monthIndex < 10 ? monthIndex + 3 : monthIndex - 9
-        year = yearOfEra + era * 400 + (monthNumber <= 2 ? 1 : 0)
-    }
-
-    var month: String { "\(year)-\(monthNumber < 10 ? "0" : "")\(monthNumber)" }
-    var day: String { "\(month)-\(dayOfMonth < 10 ? "0" : "")\(dayOfMonth)" }
-
-    var secondsToNextMonth: Int64 {
-        let isLeap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0
-        let lengths = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        let today = (seconds % 86_400 + 86_400) % 86_400
-        return Int64(lengths[monthNumber - 1] - dayOfMonth + 1) * 86_400 - today
-    }
-}

@@ -30,6 +30,7 @@ extension Exchange {
         guard segments.count >= 2, segments[0] == "text", segments[1] == "blocklists" else { throw Fault.resourceNotFound }
         try authorise()
         summary.operation = "ContentSafety_Blocklists"
+        try reserveAnalysis(for: principal)
         let operations = runtime.parts.blocklistOperations
         let work = try blocklistWork(Array(segments.dropFirst(2)), operations, tenant: principal.tenant)
         let (library, store, tenant) = (runtime.parts.blocklists, runtime.parts.blocklistStore, principal.tenant)
@@ -100,7 +101,7 @@ extension Exchange {
         let method = head.method.rawValue
         let query = path
         let base = "/contentsafety/text/blocklists"
-        let origin = "http://\(head.headers.first(name: "host") ?? "localhost")"
+        let origin = publicOrigin
         let version = summary.apiVersion
         let page = try BlocklistOperations.PageRequest(
             top: query?.queryValue("top").map { $0[...] }, skip: query?.queryValue("skip").map { $0[...] },
@@ -224,6 +225,7 @@ extension Exchange {
     private func analyzeText(_ principal: Principal) throws {
         summary.operation = "ContentSafety_AnalyzeText"
         try authorise()
+        try reserveAnalysis(for: principal)
         let document = try object()
         guard let textNode = document.member("text", of: 0) else {
             throw Fault(.invalidRequest, "The field 'text' is required.", param: "text")
@@ -248,7 +250,7 @@ extension Exchange {
         }
         let halts = document.member("haltOnBlocklistHit", of: 0).flatMap(document.bool) ?? false
         let (library, tenant, wanted, asksHarm) = (runtime.parts.blocklists, principal.tenant, names, wantsCategories)
-        runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
+        analyse {
             let matches = wanted.isEmpty ? [] : try library.index(of: Set(wanted), tenant: tenant).matches(in: passage)
             if asksHarm && !(halts && !matches.isEmpty) {
                 throw Fault(
@@ -273,9 +275,10 @@ extension Exchange {
             json.key("categoriesAnalysis")
             json.raw("[]")
             json.endObject()
-            return Answer(body: json.buffer)
-        }.assumeIsolated().whenComplete { [self] result in
-            continuing { respondToManagement(try result.get()) }
+            return (answer: Answer(body: json.buffer), matches: matches.count)
+        } then: { [self] found in
+            notes = [(name: "blocklists", value: "\(wanted.count)"), (name: "matches", value: "\(found.matches)")]
+            respondToManagement(found.answer)
         }
     }
 
@@ -304,57 +307,5 @@ extension Exchange {
     private func optionalString(_ name: StaticString, of document: JSONDocument) throws -> String? {
         guard let node = document.member(name, of: 0), document.nodes[node].kind != .null else { return nil }
         return try string(node, "\(name)", of: document)
-    }
-}
-
-/// Content Safety's objects as JSON.
-private enum SafetyJSON {
-    static func write(_ list: Blocklist, _ json: inout JSONWriter) {
-        json.beginObject()
-        json.key("blocklistName")
-        json.string(list.name)
-        if let description = list.description {
-            json.key("description")
-            json.string(description)
-        }
-        json.endObject()
-    }
-
-    static func write(_ item: BlocklistItem, _ json: inout JSONWriter) {
-        json.beginObject()
-        json.key("blocklistItemId")
-        json.string(item.id)
-        json.key("text")
-        json.string(item.text)
-        if let description = item.description {
-            json.key("description")
-            json.string(description)
-        }
-        json.key("isRegex")
-        json.bool(item.isRegex)
-        json.endObject()
-    }
-
-    static func one<T>(_ value: T, _ write: (T, inout JSONWriter) -> Void) -> ByteBuffer {
-        var json = JSONWriter(capacity: 256)
-        write(value, &json)
-        return json.buffer
-    }
-
-    static func page<T>(
-        _ page: BlocklistOperations.Page<T>, next: (String) -> String, _ write: (T, inout JSONWriter) -> Void
-    ) -> ByteBuffer {
-        var json = JSONWriter(capacity: 1024)
-        json.beginObject()
-        json.key("value")
-        json.beginArray()
-        for value in page.value { write(value, &json) }
-        json.endArray()
-        if let following = page.next {
-            json.key("nextLink")
-            json.string(next(following.query))
-        }
-        json.endObject()
-        return json.buffer
     }
 }

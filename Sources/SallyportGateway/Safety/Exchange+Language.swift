@@ -18,13 +18,6 @@ extension Exchange {
         let language: String?
     }
 
-    /// The service's inner code and message.
-    private struct Refusal: Error {
-        let inner: String
-        let message: String
-        let target: String?
-    }
-
     func answerLanguage() throws {
         try authorise()
         let version = path?.queryValue("api-version") ?? ""
@@ -32,66 +25,40 @@ extension Exchange {
             throw Fault(.unsupportedAPIVersion, "The api-version is missing or not supported.", param: "api-version")
         }
         summary.apiVersion = version
+        if let principal { try reserveAnalysis(for: principal) }
         let showsStatistics = path?.queryValue("showStats") == "true"
+        let document: JSONDocument
+        do { document = try JSONDocument(parsing: body) } catch {
+            throw Exchange.refusal("InvalidRequestBodyFormat", "The request body is not valid JSON.")
+        }
+        guard document.nodes[0].kind == .object else {
+            throw Exchange.refusal("InvalidRequestBodyFormat", "The request body must be a JSON object.")
+        }
+        guard let kind = document.member("kind", of: 0).flatMap(document.string), kind == "PiiEntityRecognition" else {
+            throw Exchange.refusal("InvalidParameterValue", "Only the kind 'PiiEntityRecognition' is served here.", target: "kind")
+        }
+        let documents = try Exchange.documents(in: document)
+        let analysis = runtime.parts.personalData
+        let parameters: CheckedPersonalDataParameters
         do {
-            let document = try JSONDocument(parsing: body)
-            guard document.nodes[0].kind == .object else {
-                throw Refusal(inner: "InvalidRequestBodyFormat", message: "The request body must be a JSON object.", target: nil)
-            }
-            guard let kind = document.member("kind", of: 0).flatMap(document.string), kind == "PiiEntityRecognition" else {
-                throw Refusal(
-                    inner: "InvalidParameterValue", message: "Only the kind 'PiiEntityRecognition' is served here.", target: "kind")
-            }
-            let documents = try Exchange.documents(in: document)
-            let analysis = runtime.parts.personalData
-            let parameters: CheckedPersonalDataParameters
-            do { parameters = try analysis.checked(try Exchange.parameters(in: document)) } catch let fault as Fault {
-                throw Refusal(inner: "InvalidParameterValue", message: fault.message, target: fault.param)
-            }
-            runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-                try Exchange.results(documents, analysis, parameters, showsStatistics: showsStatistics)
-            }.assumeIsolated().whenComplete { [self] result in
-                continuing {
-                    let body: ByteBuffer
-                    do { body = try result.get() } catch {
-                        throw Fault(.guardUnavailable, "The analysis could not be completed. Please retry.", cause: error)
-                    }
-                    answerStatus = 200
-                    summary.status = 200
-                    finish(body, type: "application/json")
-                }
-            }
-        } catch is JSONFault {
-            refuseAnalysis(Refusal(inner: "InvalidRequestBodyFormat", message: "The request body is not valid JSON.", target: nil))
-        } catch let refusal as Refusal { refuseAnalysis(refusal) }
+            parameters = try analysis.checked(
+                try Exchange.parameters(in: document), minimumConfidence: snapshot.configuration.personalDataMinimumConfidence)
+        } catch let fault as Fault {
+            throw fault.inner == nil ? Exchange.refusal("InvalidParameterValue", fault.message, target: fault.param) : fault
+        }
+        analyse {
+            try Exchange.results(documents, analysis, parameters, showsStatistics: showsStatistics)
+        } then: { [self] results in
+            notes = [(name: "documents", value: "\(documents.count)"), (name: "entities", value: "\(results.entities)")]
+            answerStatus = 200
+            summary.status = 200
+            finish(results.body, type: "application/json")
+        }
     }
 
-    private func refuseAnalysis(_ refusal: Refusal) {
-        var json = JSONWriter(capacity: 256)
-        json.beginObject()
-        json.key("error")
-        json.beginObject()
-        json.key("code")
-        json.string("InvalidRequest")
-        json.key("message")
-        json.string(refusal.message)
-        if let target = refusal.target {
-            json.key("target")
-            json.string(target)
-        }
-        json.key("innererror")
-        json.beginObject()
-        json.key("code")
-        json.string(refusal.inner)
-        json.key("message")
-        json.string(refusal.message)
-        json.endObject()
-        json.endObject()
-        json.endObject()
-        answerStatus = 400
-        summary.status = 400
-        summary.faultCode = .invalidRequest
-        finish(json.buffer, type: "application/json")
+    /// The service's inner code and message.
+    private static func refusal(_ inner: String, _ message: String, target: String? = nil) -> Fault {
+        Fault(.invalidRequest, message, param: target, inner: inner)
     }
 
     // MARK: Reading
@@ -100,26 +67,24 @@ extension Exchange {
         guard let input = body.member("analysisInput", of: 0), let list = body.member("documents", of: input),
             body.nodes[list].kind == .array,
             body.nodes[list].next > list + 1
-        else { throw Refusal(inner: "MissingInputDocuments", message: "Missing input documents.", target: "analysisInput.documents") }
+        else { throw refusal("MissingInputDocuments", "Missing input documents.", target: "analysisInput.documents") }
         var documents: [Document] = []
         var ids: Set<String> = []
         try body.forEachElement(of: list) { position, value in
             let target = "analysisInput.documents[\(position)]"
             guard let id = body.member("id", of: value).flatMap(body.string), !id.isEmpty else {
-                throw Refusal(inner: "InvalidDocument", message: "A document's 'id' is missing or empty.", target: target)
+                throw refusal("InvalidDocument", "A document's 'id' is missing or empty.", target: target)
             }
             guard ids.insert(id).inserted else {
-                throw Refusal(inner: "InvalidDocument", message: "Two documents have the same 'id'.", target: target)
+                throw refusal("InvalidDocument", "Two documents have the same 'id'.", target: target)
             }
             guard let text = body.member("text", of: value), body.nodes[text].kind == .string, let string = body.string(text) else {
-                throw Refusal(inner: "InvalidDocument", message: "A document's 'text' is missing.", target: target)
+                throw refusal("InvalidDocument", "A document's 'text' is missing.", target: target)
             }
             documents.append(Document(id: id, text: string, language: body.member("language", of: value).flatMap(body.string)))
         }
         guard documents.count <= maximumDocuments else {
-            throw Refusal(
-                inner: "InvalidDocumentBatch",
-                message: "Batch request contains too many records. Max \(maximumDocuments) records are permitted.", target: nil)
+            throw refusal("InvalidDocumentBatch", "Batch request contains too many records. Max \(maximumDocuments) records are permitted.")
         }
         return documents
     }
@@ -136,9 +101,7 @@ extension Exchange {
             return found
         }
         if let model = text("modelVersion", of: node), model != "latest", model != personalDataModel {
-            throw Refusal(
-                inner: "ModelVersionIncorrect", message: "Only the model version 'latest' is served here.",
-                target: "parameters.modelVersion")
+            throw refusal("ModelVersionIncorrect", "Only the model version 'latest' is served here.", target: "parameters.modelVersion")
         }
         parameters.domain = text("domain", of: node) ?? parameters.domain
         parameters.stringIndexType = text("stringIndexType", of: node) ?? parameters.stringIndexType
@@ -198,8 +161,9 @@ extension Exchange {
 
     private static func results(
         _ documents: [Document], _ analysis: PersonalDataAnalysis, _ parameters: CheckedPersonalDataParameters, showsStatistics: Bool
-    ) throws -> ByteBuffer {
+    ) throws -> (body: ByteBuffer, entities: Int) {
         var json = JSONWriter(capacity: 2048)
+        var entities = 0
         var refused: [(id: String, message: String)] = []
         var transactions = 0
         json.beginObject()
@@ -218,6 +182,7 @@ extension Exchange {
             guard elements > 0, elements <= maximumElements else { continue }
             let result = try analysis.analyse(document.text, language: document.language, with: parameters)
             transactions += (elements + 999) / 1000
+            entities += result.entities.count
             write(result, of: document, elements: elements, showsStatistics: showsStatistics, &json)
         }
         json.endArray()
@@ -229,17 +194,8 @@ extension Exchange {
             json.string(entry.id)
             json.key("error")
             json.beginObject()
-            json.key("code")
-            json.string("InvalidArgument")
-            json.key("message")
-            json.string("Invalid document in request.")
-            json.key("innererror")
-            json.beginObject()
-            json.key("code")
-            json.string("InvalidDocument")
-            json.key("message")
-            json.string(entry.message)
-            json.endObject()
+            FaultAnswer.writeAnalysisError(
+                "InvalidArgument", "Invalid document in request.", inner: (code: "InvalidDocument", message: entry.message), &json)
             json.endObject()
             json.endObject()
         }
@@ -261,7 +217,7 @@ extension Exchange {
         json.string(personalDataModel)
         json.endObject()
         json.endObject()
-        return json.buffer
+        return (json.buffer, entities)
     }
 
     private static func write(

@@ -19,6 +19,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private var queuedBytes = 0
     private var isTakingQueue = false
     private var isPaused = false
+    /// The caller sends nothing more; it may still read.
+    private var isInputClosed = false
     private var hasServed = false
     private var waitingSince = NIODeadline.now()
     private var ticker: Scheduled<Void>?
@@ -26,15 +28,26 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private var random = RandomWords()
     private var framing = AnswerFraming()
     private static let maximumQueuedBytes = 262_144
+    private static let interim = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
     private static let maximumLinger: TimeAmount = .seconds(5)
 
-    init(_ runtime: GatewayRuntime) { self.runtime = runtime }
+    let isSecure: Bool
+
+    init(_ runtime: GatewayRuntime, isSecure: Bool = false) {
+        self.runtime = runtime
+        self.isSecure = isSecure
+    }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
     func channelActive(context: ChannelHandlerContext) {
         waitingSince = .now()
-        watch(context)
+        let admission = runtime.connect()
+        if admission != .accepted, let record = runtime.parts.refusals.refuse(context.remoteAddress, .overLimit) {
+            _ = runtime.parts.audit.append(record.encoded(), on: context.eventLoop)
+        }
+        if admission == .closed { context.close(promise: nil) } else { watch(context) }
+        if admission == .refused { refuseConnection(context) }
         context.fireChannelActive()
     }
 
@@ -45,6 +58,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         ticker?.cancel()
+        runtime.disconnect()
         leave()
         self.context = nil
         context.fireChannelInactive()
@@ -86,7 +100,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
         if isClosing { return }
-        if exchange != nil && !isReading || !queue.isEmpty && !isTakingQueue {
+        if exchange != nil && !isReading || !queue.isEmpty && !isTakingQueue || exchange == nil && !context.channel.isWritable {
             queue.append(part)
             if case .body(let bytes) = part { queuedBytes += bytes.readableBytes } else { queuedBytes += 512 }
             // The rest waits in the socket until there is room.
@@ -140,7 +154,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
             return exchange.refuse(Fault(.invalidRequest, "The request must have exactly one Host header field."), bodyIsUnread: true)
         }
         guard exchange.begin() else { return }
-        if isReading, expects { context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")), promise: nil) }
+        if isReading, expects { context.writeAndFlush(wrapOutboundOut(DataPlaneHandler.interim), promise: nil) }
     }
 
     private func answerHealth(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
@@ -151,7 +165,20 @@ final class DataPlaneHandler: ChannelInboundHandler {
         writeHead(status: isReady ? 200 : 503, headers: headers, length: body.readableBytes)
         if head.method != .HEAD { writeBody(body) }
         isReading = false
-        end()
+        end(flushed: nil)
+    }
+
+    /// One connection too many. Nothing that it sends is read.
+    private func refuseConnection(_ context: ChannelHandlerContext) {
+        let answer = FaultAnswer(
+            Fault(.overloaded, "The gateway has as many connections as it may. Please retry.", retryAfter: .seconds(1)), in: .openAI)
+        var headers = HTTPHeaders()
+        headers.add(name: "content-type", value: "application/json")
+        headers.add(name: "retry-after", value: "1")
+        closeAfterAnswer()
+        writeHead(status: answer.status, headers: headers, length: answer.body.readableBytes)
+        writeBody(answer.body)
+        end(flushed: nil)
     }
 
     private func writeHead(status: Int, headers: HTTPHeaders, length: Int) {
@@ -183,12 +210,36 @@ final class DataPlaneHandler: ChannelInboundHandler {
             closeAfterAnswer()
             writeHead(status: 400, headers: headers, length: body.readableBytes)
             writeBody(body)
-            end()
+            end(flushed: nil)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .inputClosed? = event as? ChannelEvent { inputDidClose(context) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    /// The caller ended its side, or is gone altogether: only a byte sent to it can tell. One who left answers that with a reset, one
+    /// who still reads passes over an interim answer (RFC 9110, section 15.2) or a comment between events.
+    private func inputDidClose(_ context: ChannelHandlerContext) {
+        isInputClosed = true
+        guard let exchange, !isClosing else { return context.close(promise: nil) }
+        guard exchange.head.version.minor >= 1 else { return }
+        if exchange.phase == .deciding && !exchange.isHeadWritten || exchange.phase == .upstream {
+            context.writeAndFlush(wrapOutboundOut(DataPlaneHandler.interim), promise: nil)
+        } else if exchange.summary.isStreaming, exchange.isHeadWritten {
+            writeBody(ByteBuffer(string: ":\n\n"))
+            flush()
         }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { exchange?.call?.resumeReading() } else { exchange?.call?.pauseReading() }
+        if context.channel.isWritable {
+            exchange?.call?.resumeReading()
+            if exchange == nil { takeQueue(context) }
+        } else {
+            exchange?.call?.pauseReading()
+        }
         context.fireChannelWritabilityChanged()
     }
 }
@@ -209,11 +260,23 @@ extension DataPlaneHandler: ExchangeResponder {
         if framing.isEmpty { context.flush() } else { context.writeAndFlush(wrapOutboundOut(framing.take()), promise: nil) }
     }
 
-    func end() {
-        guard let context else { return }
+    func whenFlushed(_ done: @escaping () -> Void) {
+        guard let context else { return done() }
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { _ in done() }
+        context.write(wrapOutboundOut(framing.take()), promise: promise)
+    }
+
+    func end(flushed: (() -> Void)?) {
+        guard let context else {
+            flushed?()
+            return
+        }
         exchange = nil
         waitingSince = .now()
+        if isInputClosed && queue.isEmpty { keepsAlive = false }
         framing.end()
+        if let flushed { whenFlushed(flushed) }
         flush()
         if keepsAlive && !isReading { return takeQueue(context) }
         // The rest of the request is read and thrown away for a while, since a reset would take the answer with it.
@@ -232,7 +295,8 @@ extension DataPlaneHandler: ExchangeResponder {
         guard !queue.isEmpty, !isTakingQueue else { return }
         isTakingQueue = true
         defer { isTakingQueue = false }
-        while !queue.isEmpty, exchange == nil || isReading, !isClosing {
+        // Answers that the caller does not read are not heaped up.
+        while !queue.isEmpty, exchange == nil || isReading, !isClosing, context.channel.isWritable {
             let part = queue.removeFirst()
             if case .body(let bytes) = part { queuedBytes -= bytes.readableBytes } else { queuedBytes -= 512 }
             take(part, context)

@@ -21,6 +21,8 @@ package final class DataPlaneServer: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.recvAllocator, value: ReadBuffers())
+            // A caller may end its side and still wait for its answer (RFC 9112, section 9.6, asks servers to expect it).
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 65_536, high: 262_144))
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {

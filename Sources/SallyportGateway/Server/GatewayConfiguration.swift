@@ -13,6 +13,8 @@ package struct GatewayConfiguration: Sendable {
     package var maximumUploadBytes = 64 * 1_048_576
     package var maximumAnswerBytes = 64 * 1_048_576
     package var maximumHeaderBytes = 32_768
+    /// Callers' connections at one time.
+    package var maximumConnections = 10_000
     package var maximumConcurrentRequests = 4096
     /// Bodies held in memory at one time, over all requests.
     package var maximumAdmittedBytes = 512 * 1_048_576
@@ -21,10 +23,14 @@ package struct GatewayConfiguration: Sendable {
     package var inlineInspectionBytes = 8192
     /// For `x-ms-region`; empty: the header is not sent.
     package var region = ""
+    /// What callers use as the base of their requests, for links in answers; nil: as each request says.
+    package var publicURL: String?
     /// A request header that names the conversation.
     package var conversationHeader: String?
     /// Where files, batches and other resources without a deployment live; nil: the first upstream that can hold them.
     package var resourceUpstream: UpstreamID?
+    /// For Azure AI Language's PII request, when it names no threshold.
+    package var personalDataMinimumConfidence = 0.65
     package var maximumAttempts = 3
     package var drainTimeout: Duration = .seconds(30)
 

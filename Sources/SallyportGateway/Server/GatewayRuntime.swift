@@ -75,6 +75,7 @@ package final class GatewayRuntime: Sendable {
     private let draining = NIOLockedValueBox(false)
 
     private struct Load {
+        var connections = 0
         var requests = 0
         var bytes = 0
     }
@@ -96,6 +97,20 @@ package final class GatewayRuntime: Sendable {
 
     // MARK: Admission
 
+    enum ConnectionAdmission { case accepted, refused, closed }
+
+    /// Counts a connection until ``disconnect()``, whatever is answered. A few beyond the limit are told so; in a flood not even that.
+    func connect() -> ConnectionAdmission {
+        let limit = snapshot.configuration.maximumConnections
+        return load.withLockedValue { load in
+            load.connections += 1
+            if load.connections <= limit { return .accepted }
+            return load.connections <= limit + limit / 16 + 16 ? .refused : .closed
+        }
+    }
+
+    func disconnect() { load.withLockedValue { $0.connections -= 1 } }
+
     /// - Returns: false when the gateway has as much to do as it may have.
     func admit(_ configuration: GatewayConfiguration) -> Bool {
         load.withLockedValue { load in
@@ -113,12 +128,19 @@ package final class GatewayRuntime: Sendable {
         }
     }
 
+    /// A request has ended; its bytes are given back with it.
     func release(bytes: Int) {
         load.withLockedValue { load in
             load.requests -= 1
             load.bytes -= bytes
         }
     }
+
+    /// Counts what was admitted already and only changes its place.
+    func keepBytes(_ count: Int) { load.withLockedValue { $0.bytes += count } }
+
+    /// Bytes alone: of an answer that has gone, or of a stream that holds less than before.
+    func releaseBytes(_ count: Int) { load.withLockedValue { $0.bytes -= count } }
 
     func noteRequestForRetries() { retries.withLockedValue { $0.recordRequest() } }
     func takeRetry() -> Bool { retries.withLockedValue { $0.takeRetry(now: .now()) } }

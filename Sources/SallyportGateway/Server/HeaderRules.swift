@@ -1,5 +1,6 @@
 import NIOHTTP1
 import SallyportCore
+import SallyportOversight
 
 /// Which header fields pass, each way. What is not listed stays here: credentials, cookies, identity and routing headers above all.
 enum HeaderRules {
@@ -75,7 +76,11 @@ struct TraceContext: Sendable {
         }
     }
 
-    var outgoing: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
+    /// For the upstream. Its parent is the span of the call to it, so that its own spans hang below that one; where nothing is exported
+    /// the exchange's own id will do.
+    var outgoing: String {
+        isSampled ? "00-\(traceID)-\(TraceExporter.upstreamSpanID(of: spanID))-01" : "00-\(traceID)-\(spanID)-00"
+    }
 
     private static func parse(_ header: String) -> (String, String, UInt8)? {
         let bytes = Array(header.utf8)

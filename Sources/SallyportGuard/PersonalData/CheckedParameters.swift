@@ -31,7 +31,7 @@ package struct CheckedPersonalDataParameters: Sendable {
     private static let maskCharacters: Set<String> = ["!", "#", "$", "%", "&", "*", "+", "-", "=", "?", "@", "^", "_", "~"]
     private static let maximumEntries = 256
 
-    init(_ parameters: PersonalDataParameters) throws {
+    init(_ parameters: PersonalDataParameters, minimumConfidence: Double) throws {
         guard let unit = Unit(rawValue: parameters.stringIndexType) else {
             throw Fault(
                 .invalidRequest, "stringIndexType must be TextElements_v8, UnicodeCodePoint or Utf16CodeUnit.", param: "stringIndexType")
@@ -53,7 +53,7 @@ package struct CheckedPersonalDataParameters: Sendable {
         }
         let excluded = exclusion?.excludedValues ?? []
         excludedValues = Set(isExclusionCaseSensitive ? excluded : excluded.map { $0.lowercased() })
-        (threshold, overrides) = try Self.threshold(parameters.confidenceScoreThreshold)
+        (threshold, overrides) = try Self.threshold(parameters.confidenceScoreThreshold, minimum: minimumConfidence)
         synonyms = try Self.synonyms(parameters.entitySynonyms)
     }
 
@@ -119,9 +119,9 @@ package struct CheckedPersonalDataParameters: Sendable {
     // MARK: Confidence and context
 
     private static func threshold(
-        _ given: PersonalDataParameters.ConfidenceScoreThreshold?
+        _ given: PersonalDataParameters.ConfidenceScoreThreshold?, minimum: Double
     ) throws -> (Double, [PersonalDataParameters.ConfidenceScoreThreshold.Override]) {
-        guard let given else { return (0, []) }
+        guard let given else { return (minimum, []) }
         let values = [given.default] + given.overrides.map(\.value)
         guard given.overrides.count <= maximumEntries, values.allSatisfy({ $0 >= 0 && $0 <= 1 }) else {
             throw Fault(.invalidRequest, "confidenceScoreThreshold must be between 0 and 1.", param: "confidenceScoreThreshold")

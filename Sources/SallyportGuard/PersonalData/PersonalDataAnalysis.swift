@@ -20,9 +20,12 @@ package struct PersonalDataAnalysis: Sendable {
     }
 
     /// Judges a request's parameters, once for all its documents.
+    /// - Parameter minimumConfidence: for requests that name no threshold.
     /// - Throws: ``Fault`` `.invalidRequest` with the parameter at fault.
-    package func checked(_ parameters: PersonalDataParameters) throws -> CheckedPersonalDataParameters {
-        try CheckedPersonalDataParameters(parameters)
+    package func checked(
+        _ parameters: PersonalDataParameters, minimumConfidence: Double = 0.65
+    ) throws -> CheckedPersonalDataParameters {
+        try CheckedPersonalDataParameters(parameters, minimumConfidence: minimumConfidence)
     }
 
     /// Analyses one document.

@@ -1,3 +1,5 @@
+import SallyportCore
+
 #if canImport(Glibc)
     import Glibc
 #elseif canImport(Musl)
@@ -33,18 +35,9 @@ package struct AuditTime: Sendable, Hashable, Comparable, CustomStringConvertibl
     func write(into text: UnsafeMutableBufferPointer<UInt8>) {
         // Clamped: one fixed width, whatever a caller's clock says.
         let milliseconds = max(-62_167_219_200_000, min(253_402_300_799_999, millisecondsSince1970))
-        let day = milliseconds.floorDivided(by: 86_400_000)
-        let rest = Int(milliseconds - day * 86_400_000)
-        // Days to a Gregorian date, counted from 1 March of the year 0 in eras of 400 years (H. Hinnant's civil_from_days).
-        let shifted = day + 719_468
-        let era = shifted.floorDivided(by: 146_097)
-        let dayOfEra = Int(shifted - era * 146_097)
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let shiftedMonth = (5 * dayOfYear + 2) / 153
-        let dayOfMonth = dayOfYear - (153 * shiftedMonth + 2) / 5 + 1
-        let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
-        let year = yearOfEra + Int(era) * 400 + (month <= 2 ? 1 : 0)
+        let fraction = Int((milliseconds % 1000 + 1000) % 1000)
+        let date = CivilDate(secondsSince1970: (milliseconds - Int64(fraction)) / 1000)
+        let second = date.secondOfDay
         func put(_ value: Int, _ width: Int, at position: Int, then separator: Unicode.Scalar) {
             var value = value
             for digit in stride(from: position + width - 1, through: position, by: -1) {
@@ -53,16 +46,12 @@ package struct AuditTime: Sendable, Hashable, Comparable, CustomStringConvertibl
             }
             text[position + width] = UInt8(ascii: separator)
         }
-        put(year, 4, at: 0, then: "-")
-        put(month, 2, at: 5, then: "-")
-        put(dayOfMonth, 2, at: 8, then: "T")
-        put(rest / 3_600_000, 2, at: 11, then: ":")
-        put(rest / 60_000 % 60, 2, at: 14, then: ":")
-        put(rest / 1000 % 60, 2, at: 17, then: ".")
-        put(rest % 1000, 3, at: 20, then: "Z")
+        put(date.year, 4, at: 0, then: "-")
+        put(date.monthNumber, 2, at: 5, then: "-")
+        put(date.dayOfMonth, 2, at: 8, then: "T")
+        put(second / 3600, 2, at: 11, then: ":")
+        put(second / 60 % 60, 2, at: 14, then: ":")
+        put(second % 60, 2, at: 17, then: ".")
+        put(fraction, 3, at: 20, then: "Z")
     }
-}
-
-extension Int64 {
-    fileprivate func floorDivided(by divisor: Int64) -> Int64 { self >= 0 ? self / divisor : -((-self + divisor - 1) / divisor) }
 }

@@ -19,7 +19,7 @@ extension ConfigurationTree {
             ConfigurationKey.all.compactMap { $0.path.hasPrefix("upstreams.*.") ? String($0.path.dropFirst("upstreams.*.".count)) : nil })
         return values.filter { $0.key.hasPrefix(base + ".") }
             .map { (key: String($0.key.dropFirst(base.count + 1)), path: $0.key, value: $0.value) }
-            .filter { options.contains($0.key) }
+            .filter { options.contains($0.key) || $0.key.hasPrefix("headers.") }
             .sorted { ($0.value.line, $0.value.column) < ($1.value.line, $1.value.column) }
             .map { ($0.key, $0.path) }
     }
@@ -33,6 +33,9 @@ extension ConfigurationTree {
         }
         if values["\(base).apiKey"] != nil, let entra = keys.first(where: { $0.key.hasPrefix("entra.") }) {
             report("give 'apiKey' or 'entra', not both", at: entra.path)
+        }
+        if values["\(base).apiKeyHeader"] != nil, values["\(base).apiKey"] == nil {
+            report("has no effect without 'apiKey'", at: "\(base).apiKeyHeader")
         }
         for (one, other) in [("clientCertificate", "clientKey"), ("clientKey", "clientCertificate")]
         where values["\(base).tls.\(one)"] != nil && values["\(base).tls.\(other)"] == nil {

@@ -5,6 +5,8 @@ package struct ConfigurationKey: Sendable {
         case text
         /// Never repeated in a message.
         case secret
+        /// A header field's value; may be a secret, never repeated in a message.
+        case headerValue
         case path
         case url
         /// `host:port`
@@ -27,8 +29,10 @@ package struct ConfigurationKey: Sendable {
         case networks
         /// The path of a request, beginning with a slash.
         case requestPath
-        /// The name of a header field.
+        /// The name of a header field that a caller sends; none that holds a credential.
         case headerName
+        /// The name of a header field for an upstream's key.
+        case keyHeaderName
         /// A list of objects whose members are listed as `key[].member`.
         case objects
     }
@@ -50,7 +54,7 @@ package struct ConfigurationKey: Sendable {
     package var kindName: String {
         switch kind {
         case .text: "text"
-        case .secret: "secret"
+        case .secret, .headerValue: "secret"
         case .path: "path"
         case .url: "URL"
         case .address: "host:port"
@@ -60,7 +64,7 @@ package struct ConfigurationKey: Sendable {
         case .duration: "duration (`500ms`, `30s`, `2m`, `1h`)"
         case .size: "size (`512KiB`, `32MiB`)"
         case .requestPath: "path"
-        case .headerName: "text"
+        case .headerName, .keyHeaderName: "text"
         case .flag: "true or false"
         case .choice(let values): values.map { "`\($0)`" }.joined(separator: ", ")
         case .prefixes, .digests, .texts: "list of texts"
@@ -84,6 +88,9 @@ extension ConfigurationKey {
                 "A listener of its own for `/metrics`, without authentication: keep it on loopback or a private network. `none` switches it off."
             ),
             .init("server.threads", .integer(1...256), "one per core", "Event loops."),
+            .init(
+                "server.maximumConnections", .integer(count), "10000",
+                "Callers' connections at one time; one more is answered 503 and closed."),
             .init("server.region", .text, "", "What `x-ms-region` says; without it the header is not sent."),
             .init("server.headerTimeout", .duration, "10s", "From a new connection to the end of its first request's head."),
             .init("server.bodyTimeout", .duration, "60s", "From a request's head to the end of its body; then 408."),
@@ -97,6 +104,9 @@ extension ConfigurationKey {
             .init("server.maximumAdmittedBytes", .size(anySize), "512MiB", "Request bodies in memory at one time; above it 503."),
             .init("server.jsonDepth", .integer(4...512), "64", "How deep a JSON body may be nested."),
             .init("server.conversationHeader", .headerName, "", "A request header that names the conversation (for pseudonyms)."),
+            .init(
+                "server.publicURL", .url, "as each request says",
+                "What callers use as the base of their requests, for links in answers: set it where TLS ends before the gateway."),
             .init(
                 "server.resourceUpstream", .text, "the first `azure-openai` or `openai` upstream by name",
                 "Where files, batches, vector stores and fine-tuning jobs are made."),
@@ -123,6 +133,11 @@ extension ConfigurationKey {
                 "upstreams.*.apiKey", .secret, "",
                 "Its key: sent as `api-key` (`azure-openai`), `Ocp-Apim-Subscription-Key` (`azure-ai`) or `Authorization: Bearer` (`openai`)."
             ),
+            .init(
+                "upstreams.*.apiKeyHeader", .keyHeaderName, "", "Send the key in this header instead, as it is: `x-api-key`, for example."),
+            .init(
+                "upstreams.*.headers.*", .headerValue, "",
+                "A header that every request to it gets, by name: `headers: {x-team: search}`. A caller's of that name is not sent."),
             .init("upstreams.*.apiVersion", .text, "2024-10-21", "For `azure-openai`."),
             .init("upstreams.*.entra.tenant", .text, "", "Microsoft Entra ID instead of a key: the directory (tenant) id."),
             .init("upstreams.*.entra.clientId", .text, "", "The application (client) id."),
@@ -141,6 +156,7 @@ extension ConfigurationKey {
                 "upstreams.*.pool.http2", .choice(["auto", "never", "priorKnowledge"]), "auto",
                 "HTTP/2 by ALPN over TLS, not at all, or without TLS by prior knowledge."),
             .init("upstreams.*.tls.caFile", .path, "", "Certificate authorities to trust instead of the system's."),
+            .init("upstreams.*.tls.minimumVersion", .choice(["1.2", "1.3"]), "1.2", "The oldest TLS that is spoken."),
             .init("upstreams.*.tls.pins", .digests, "", "SHA-256 of certificates or public keys that are accepted, in hex."),
             .init("upstreams.*.tls.clientCertificate", .path, "", "For mutual TLS."),
             .init("upstreams.*.tls.clientKey", .path, "", "Its private key."),
@@ -169,6 +185,10 @@ extension ConfigurationKey {
                 "deployments.*.label", .text, "", "The kind of data that it is cleared for: keys and conditions can be confined to labels."),
             .init("deployments.*.price.promptPer1K", .amount, "0", "For cost quotas: price of 1,000 prompt tokens."),
             .init("deployments.*.price.completionPer1K", .amount, "0", "Price of 1,000 completion tokens."),
+            .init(
+                "language.minimumConfidence", .fraction, "0.65",
+                "What Azure AI Language's PII request reports when it names no `confidenceScoreThreshold`. Shapes that nothing near them speaks for have 0.65, distinctive ones 0.75, those with a right checksum or a fitting word 0.85."
+            ),
             .init("policies.directory", .path, "", "Policy documents (*.json) in Azure's `raiPolicies` shape."),
             .init(
                 "guards.learned", .flag, "true",

@@ -101,9 +101,13 @@ struct ConfigurationMapping {
         gateway.maximumHeaderBytes = size("server.maximumHeaderBytes") ?? gateway.maximumHeaderBytes
         gateway.maximumConcurrentRequests = int("server.maximumConcurrentRequests") ?? gateway.maximumConcurrentRequests
         gateway.maximumAdmittedBytes = size("server.maximumAdmittedBytes") ?? gateway.maximumAdmittedBytes
+        gateway.maximumConnections = int("server.maximumConnections") ?? gateway.maximumConnections
+        gateway.personalDataMinimumConfidence =
+            text("language.minimumConfidence").flatMap(Double.init) ?? gateway.personalDataMinimumConfidence
         gateway.jsonDepth = int("server.jsonDepth") ?? gateway.jsonDepth
         gateway.region = text("server.region") ?? ""
         gateway.conversationHeader = text("server.conversationHeader")
+        gateway.publicURL = text("server.publicURL").map { url in String(url.reversed().drop { $0 == "/" }.reversed()) }
         gateway.resourceUpstream = text("server.resourceUpstream").map { UpstreamID($0) }
         gateway.maximumAttempts = int("retries.maximumAttempts") ?? gateway.maximumAttempts
         return gateway
@@ -192,7 +196,8 @@ struct ConfigurationMapping {
             return upstream
         }
         upstream.egress = UpstreamConfiguration(
-            id: id, kind: kind, endpoint: url, credential: credential(base, kind), timeouts: timeouts(base), pool: pool(base),
+            id: id, kind: kind, endpoint: url, credential: credential(base, kind), headers: headers(base), timeouts: timeouts(base),
+            pool: pool(base),
             tls: tls(base),
             http: httpVersion(base), egress: egressPolicy(base), breaker: breaker(base), probe: probe(base), unavailableReason: reason)
         return upstream
@@ -210,8 +215,28 @@ struct ConfigurationMapping {
         return roots.map { $0 + "/samples/documents" }.first(where: isFolder)
     }
 
+    private mutating func headers(_ base: String) -> [UpstreamHeader] {
+        let own = text("\(base).apiKeyHeader")?.lowercased()
+        return (tree.names["\(base).headers"] ?? []).compactMap { entry in
+            let path = "\(base).headers.\(entry.name)"
+            let name = entry.name.lowercased()
+            guard ConfigurationValues.isFieldName(name) else {
+                tree.report("'\(path)' is not the name of a header field", line: entry.line, column: entry.column)
+                return nil
+            }
+            if ConfigurationValues.reservedHeaders.contains(name) || ["authorization", "api-key", own].contains(name) {
+                tree.report(
+                    "'\(path)' is written by the gateway itself; a key is given by 'apiKey' and 'apiKeyHeader'", line: entry.line,
+                    column: entry.column)
+                return nil
+            }
+            return text(path).map { UpstreamHeader(name: name, value: Redacted($0)) }
+        }
+    }
+
     private mutating func credential(_ base: String, _ kind: UpstreamKind) -> UpstreamCredential {
         if let key = text("\(base).apiKey") {
+            if let name = text("\(base).apiKeyHeader") { return .header(name: name.lowercased(), value: Redacted(key)) }
             switch kind {
             case .azureOpenAI: return .header(name: "api-key", value: Redacted(key))
             case .azureAI: return .header(name: "Ocp-Apim-Subscription-Key", value: Redacted(key))
@@ -254,6 +279,7 @@ struct ConfigurationMapping {
 
     private func tls(_ base: String) -> UpstreamTLS {
         var tls = UpstreamTLS()
+        if text("\(base).tls.minimumVersion") == "1.3" { tls.minimumVersion = .tls13 }
         tls.authoritiesFile = text("\(base).tls.caFile")
         tls.pins = Set((tree.values["\(base).tls.pins"]?.texts ?? []).map { $0.lowercased() })
         tls.certificateFile = text("\(base).tls.clientCertificate")

@@ -9,6 +9,9 @@ enum ConfigurationValues {
         case .text, .texts, .path:
             if text.isEmpty { return "must not be empty" }
             return text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F } ? nil : "must not hold control characters"
+        case .headerValue:
+            let isPlain = text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } && text.first != " " && text.last != " "
+            return text.isEmpty || !isPlain ? "must be printable ASCII without line breaks or blanks at its ends" : nil
         case .secret:
             // A line break at the end of a file that a variable was filled from would travel in a header.
             if text.isEmpty { return "must not be empty" }
@@ -38,6 +41,8 @@ enum ConfigurationValues {
         case .choice(let values): return values.contains(text) ? nil : "must be one of \(values.joined(separator: ", "))"
         case .requestPath: return isRequestPath(text) ? nil : "must be a path that begins with /"
         case .headerName: return isHeaderName(text) ? nil : "must be the name of a header field that holds no credentials"
+        case .keyHeaderName:
+            return isKeyHeaderName(text) ? nil : "must be the name of a header field that may hold a key, such as x-api-key"
         case .prefixes:
             guard isRequestPath(text), text != "/", !text.hasSuffix("/"), !text.contains("//"),
                 !text.utf8.contains(where: { "%?#;".utf8.contains($0) }),
@@ -83,6 +88,25 @@ enum ConfigurationValues {
             }
         return isToken
             && !["authorization", "api-key", "ocp-apim-subscription-key", "cookie", "proxy-authorization"].contains(text.lowercased())
+    }
+
+    /// Header fields of which the client writes its own: an upstream's are not set in the configuration.
+    static let reservedHeaders: Set<String> = [
+        "host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "keep-alive", "te", "trailer",
+        "upgrade", "expect", "http2-settings", "proxy-connection", "proxy-authenticate", "proxy-authorization", "accept-encoding",
+        "traceparent", "cookie",
+    ]
+
+    private static func isKeyHeaderName(_ text: String) -> Bool {
+        isFieldName(text) && !reservedHeaders.contains(text.lowercased())
+    }
+
+    static func isFieldName(_ text: String) -> Bool {
+        (1...128).contains(text.utf8.count)
+            && text.utf8.allSatisfy {
+                $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "_") || $0 < 0x80 && Character(UnicodeScalar($0)).isLetter
+                    || (0x30...0x39).contains($0)
+            }
     }
 
     private static func spelled(_ bytes: Int) -> String {

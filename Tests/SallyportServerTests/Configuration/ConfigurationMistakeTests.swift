@@ -74,6 +74,25 @@ import Testing
             "f.yaml:5:13: 'upstreams.a.apiKey' holds a '${' without a variable's name and '}' (write $${ for a plain one)"),
         Case(upstream + "    apiKey: ${LINES}", "f.yaml:5:13: 'upstreams.a.apiKey' must be printable ASCII without blanks or line breaks"),
         Case("upstreams:\n  a:\n    kind: ${NOWHERE}", "f.yaml:3:11: 'upstreams.a.kind' needs the variable NOWHERE, which is not set"),
+        // Headers for upstreams
+        Case(
+            upstream + "    headers: {Host: x}",
+            "f.yaml:5:15: 'upstreams.a.headers.Host' is written by the gateway itself; a key is given by 'apiKey' and 'apiKeyHeader'"),
+        Case(
+            upstream + "    headers: {accept-encoding: gzip}",
+            "f.yaml:5:15: 'upstreams.a.headers.accept-encoding' is written by the gateway itself; a key is given by 'apiKey' and 'apiKeyHeader'"
+        ),
+        Case(upstream + "    headers: {'x:y': z}", "f.yaml:5:15: 'upstreams.a.headers.x:y' is not the name of a header field"),
+        Case(
+            upstream + "    headers: {x-lines: '${LINES}'}",
+            "f.yaml:5:24: 'upstreams.a.headers.x-lines' must be printable ASCII without line breaks or blanks at its ends"),
+        Case(
+            upstream + "    apiKey: k\n    apiKeyHeader: Transfer-Encoding",
+            "f.yaml:6:19: 'upstreams.a.apiKeyHeader' must be the name of a header field that may hold a key, such as x-api-key"),
+        Case(upstream + "    apiKeyHeader: x-api-key", "f.yaml:5:19: upstreams.a.apiKeyHeader: has no effect without 'apiKey'"),
+        Case(
+            upstream + "    tls: {minimumVersion: 1.1}",
+            "f.yaml:5:27: 'upstreams.a.tls.minimumVersion' must be one of 1.2, 1.3, not '1.1': did you mean '1.2'?"),
         // Upstreams
         Case("upstreams:\n  a: {}", "f.yaml:2:3: 'upstreams.a.kind' is missing"),
         Case("upstreams:\n  a:\n    kind: openai", "f.yaml:2:3: 'upstreams.a.endpoint' is missing"),

@@ -1,0 +1,129 @@
+"""Connections: how many there may be, and what becomes of one that closes in part."""
+
+import json
+import socket
+import time
+
+import pytest
+
+from gateway import API
+from wire import request
+
+BODY = {"messages": [{"role": "user", "content": "hi"}]}
+
+
+def test_a_connection_beyond_the_limit_is_told_so_and_closed(make_gateway):
+    def change(tree):
+        tree["server"]["maximumConnections"] = 5
+
+    gateway = make_gateway(change, start=False)
+    gateway.start()
+    ask = request("GET", "/openai/v1/models", b"", [("api-key", gateway.user)])
+    held = [gateway.wire() for _ in range(5)]
+    for wire in held:
+        wire.send(ask)
+        assert wire.answer().status == 200
+    with gateway.wire() as wire:
+        refused = wire.answer()
+        assert refused.status == 503 and int(refused.header("retry-after")) >= 1 and refused.header("connection") == "close"
+        assert refused.error["message"]
+    # Those that were there first go on; one that leaves makes room.
+    held[0].send(ask)
+    assert held[0].answer().status == 200
+    held.pop().close()
+    for _ in range(200):
+        with gateway.wire() as wire:
+            wire.send(ask)
+            if wire.answer().status == 200:
+                break
+    else:
+        pytest.fail("no room after a connection was closed")
+    for wire in held:
+        wire.close()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "slow upstream"])
+def test_a_client_that_closes_its_writing_side_gets_its_answer(gateway, keys, mock, stream, slow):
+    if slow:
+        mock.script("chat/completions", {"fixture": "chat/stream" if stream else "chat/basic", "wait_ms": 500})
+    message = request(
+        "POST", f"/openai/deployments/gpt-4o/chat/completions?api-version={API}",
+        json.dumps({**BODY, "stream": stream}).encode(), [("api-key", keys.user), ("content-type", "application/json")],
+    )  # fmt: skip
+    with gateway.wire() as wire:
+        wire.send(message)
+        wire.socket.shutdown(socket.SHUT_WR)
+        answer = wire.answer()
+    assert answer.status == 200 and answer.complete
+    assert b"[DONE]" in answer.body if stream else answer.json()["choices"]
+
+
+def large_answer(size):
+    return {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "word " * (size // 5)}}]}
+
+
+def test_answers_count_in_what_may_be_held(make_gateway, mock):
+    """Requests and answers share one total; an answer counts until its caller has read it."""
+
+    def change(tree):
+        tree["server"]["maximumAdmittedBytes"] = "12MiB"
+
+    gateway = make_gateway(change, start=False)
+    gateway.start()
+    mock.script("chat/completions", {"json": large_answer(8_000_000)}, repeat=True)
+    ask = request(
+        "POST", f"/openai/deployments/off/chat/completions?api-version={API}", json.dumps(BODY).encode(), [("api-key", gateway.user), ("content-type", "application/json")]
+    )
+    # The first caller does not read: its answer stays in memory, and there is no room for another.
+    with socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect(gateway.address)
+        idle.sendall(ask)
+        gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("status") == 200)
+        refused = gateway.chat("off", BODY, key=gateway.user)
+        assert refused.status == 503 and int(refused.header("retry-after")) >= 1
+        gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("status") == 503)
+    for _ in range(100):
+        if (answer := gateway.chat("off", BODY, key=gateway.user)).status == 200:
+            break
+        time.sleep(0.05)
+    assert answer.status == 200 and len(answer.body) > 7_900_000, "the room was not given back"
+    for _ in range(3):
+        assert gateway.chat("off", BODY, key=gateway.user).status == 200
+
+
+def test_answers_that_nobody_reads_are_not_heaped_up(make_gateway, mock):
+    gateway = make_gateway(start=False)
+    gateway.start()
+    mock.script("chat/completions", {"json": large_answer(1_000_000)}, repeat=True)
+    ask = request(
+        "POST", f"/openai/deployments/off/chat/completions?api-version={API}", json.dumps(BODY).encode(), [("api-key", gateway.user), ("content-type", "application/json")]
+    )
+    with gateway.wire() as wire:
+        wire.send(ask * 40)
+        mock.wait_for(lambda m: len(m.requests) >= 1, what="the first call")
+        # The kernels' buffers take some; then nothing more is asked for.
+        count, seen = 0, -1
+        while count != seen:
+            seen = count
+            time.sleep(1)
+            count = len(mock.requests)
+        assert count < 30, "the gateway goes on asking for a caller who does not read"
+        for _ in range(40):
+            assert wire.answer().status == 200
+
+
+def test_a_large_stream_gives_back_what_it_took(make_gateway, mock):
+    def change(tree):
+        tree["server"]["maximumAdmittedBytes"] = "6MiB"
+
+    gateway = make_gateway(change, start=False)
+    gateway.start()
+    event = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": None, "delta": {"content": "word " * 40_000}}]}
+    last = {**event, "choices": [{"index": 0, "finish_reason": "stop", "delta": {}}]}
+    mock.script("chat/completions", {"events": [event] * 8 + [last, "[DONE]"]}, repeat=True)
+    for _ in range(6):
+        answer = gateway.chat("masking", {**BODY, "stream": True}, key=gateway.user, timeout=60)
+        assert answer.status == 200 and answer.complete and answer.events()[-1] == "[DONE]", answer.body[-300:]
+        assert len(answer.body) > 1_600_000
