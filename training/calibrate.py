@@ -19,12 +19,13 @@ from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
 from scoring import Model, Scorer, corrected, highest, probability
 
 RATES = (0.001, 0.01, 0.05)
+QUOTING = {"security_article", "llm_docs", "agent_config"}  # documents about attacks that quote one: benign, but not ordinary traffic
 
 
 def platt(logits, labels):
     """p = sigmoid(a * logit + b), both classes weighing the same, slope kept positive."""
     logits, labels = np.asarray(logits, float), np.asarray(labels, float)
-    if labels.sum() < 8 or (1 - labels).sum() < 8:
+    if labels.sum() < 3 or (1 - labels).sum() < 3:
         return {"a": 1.0, "b": 0.0}
     weight = np.where(labels > 0, 0.5 / labels.sum(), 0.5 / (1 - labels).sum())
     a, b = 1.0, 0.0
@@ -51,9 +52,10 @@ def threshold(scores, rate):
 def window_penalty(scorer, texts, columns, rng):
     """The smallest penalty per column with which long benign texts (joined from short ones) are not flagged much more often than short ones:
     at the 1 % threshold of single windows, at most 3 % of texts of 4 to 32 windows."""
-    short = [t for t in texts if len(t) < 420]
-    best, count = scorer.texts(short)
-    alone = best[count == 1]
+    main = [COLUMN[c] for c in ("prompt_attack", "document_attack", *(f"{h}_2" for h in HARMS))]
+    own, counts = scorer.texts(texts)
+    hot = (own[:, main] >= np.quantile(own[:, main], 0.985, axis=0)).any(1)  # what is flagged by itself would say nothing about length
+    texts = [t for t, h in zip(texts, hot) if not h]
     made = []
     for goal in (4, 8, 16, 32):
         for _ in range(80 if goal < 32 else 40):
@@ -65,7 +67,7 @@ def window_penalty(scorer, texts, columns, rng):
     long, windows_ = scorer.texts(made)
     found = {}
     for c in columns:
-        limit = np.quantile(alone[:, COLUMN[c]], 0.99)
+        limit = np.quantile(own[counts == 1, COLUMN[c]], 0.99)
         for penalty in np.arange(0, 1.21, 0.05):
             if (corrected(long[:, COLUMN[c]], windows_, penalty) >= limit).mean() <= 0.03:
                 break
@@ -103,7 +105,7 @@ def benign_rows(folder):
     """Benign traffic for thresholds: benign.dev and held-out authored hard negatives."""
     rows = data.read_rows(folder, "benign", "dev")
     authored = [{"text": r["text"], "kind": "prompt/authored", "source": "authored"} for r in data.authored_rows("prompt_attack", "dev") if not r["label"]]
-    documents = [{"text": r["text"], "kind": "document/authored", "source": "authored"} for r in data.authored_rows("document_attack", "dev") if not r["label"]]
+    documents = [{"text": r["text"], "kind": "document/authored", "source": "authored"} for r in data.authored_rows("document_attack", "dev") if not r["label"] and r["kind"] not in QUOTING]
     return [r for r in rows if r["kind"].startswith("prompt/")] + authored, [r for r in rows if r["kind"].startswith("document/")] + documents
 
 
@@ -124,6 +126,9 @@ def main():
     texts = [r["text"] for r in prompts + documents]
     penalty = window_penalty(scorer, texts, single, rng)
     benign, benign_count = scorer.texts(texts)
+    for column, rows in (("prompt_attack", prompts), ("document_attack", documents)):
+        for value, r in sorted(zip(scorer.texts([r["text"] for r in rows])[0][:, COLUMN[column]], rows), key=lambda x: -x[0])[:8]:
+            print(f"highest benign {column} {value:.2f} {r['source']} {r['kind']} {r['text'][:150]!r}")
     is_prompt = np.arange(len(texts)) < len(prompts)
     calm = np.array([r["source"] not in ("hh_rlhf_first_turn", "harmfulqa") for r in prompts + documents])
     heads = {}
