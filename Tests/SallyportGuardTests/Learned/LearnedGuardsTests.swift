@@ -127,8 +127,8 @@ struct LearnedGuardsTests {
             verdict.suspicions = suspicions
             return engine.escalation(in: context, verdict: &verdict)
         }
-        #expect(found([0.85, 0.86, 0.88, 0.88])?.finding.evidence == "escalation")
-        #expect(found([0.85, 0.86, 0.88, 0.88])?.action == .block)
+        #expect(found([0.85, 0.86, 0.88, 0.88, 0.88])?.finding.evidence == "escalation")
+        #expect(found([0.85, 0.86, 0.88, 0.88, 0.88])?.action == .block)
         #expect(found([0.88]) == nil)
         #expect(found([0.3, 0.5, 0.2, 0.55, 0.4, 0.3, 0.5]) == nil)
         // Long ago and alone.

@@ -157,6 +157,13 @@ import Testing
         log:
           level: info
           format: text
+        guards:
+          learned: true
+          modelsDirectory: ./Models
+          inferenceLibrary: ./.deps/openvino/openvino/libs
+          calibration: ./calibration.json
+          inferenceThreads: 1
+          maximumQueuedTokens: 400000
         tracing:
           endpoint: http://127.0.0.1:4318/v1/traces
           sampleRatio: 0.5
