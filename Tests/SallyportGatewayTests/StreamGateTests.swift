@@ -54,6 +54,15 @@ struct StreamGateTests {
         #expect(text(try gate.receive(ByteBuffer(string: delta(" done. ")))) == delta(" The second is") + delta(" done. "))
     }
 
+    @Test func letsGoOfWhatHasGone() throws {
+        var gate = try gate(.block)
+        #expect(try !gate.receive(ByteBuffer(string: delta("First sentence."))).isEmpty)
+        #expect(gate.queue.isEmpty)
+        #expect(try !gate.receive(ByteBuffer(string: delta(" Second sentence.") + delta(" And a third"))).isEmpty)
+        #expect(gate.queue.count > gate.head)
+        #expect(gate.queue[..<gate.head].allSatisfy { $0.event.raw.readableBytes == 0 && $0.document == nil && $0.pieces.isEmpty })
+    }
+
     @Test func holdsTheLastEventUntilItIsAskedFor() throws {
         var gate = try gate(.block)
         _ = try gate.receive(ByteBuffer(string: delta("Hi.") + finish() + done))
