@@ -60,6 +60,35 @@ package struct TextReading: Sendable {
     package var windowCount: Int { windows.count + cleared }
 }
 
+/// How much it weighs that a claim's words are missing in its sources: fitted with the head that it belongs to.
+package struct LexicalEvidence: Sendable, Hashable {
+    package var intercept: Double
+    /// The weight of the encoder's own score.
+    package var encoder: Double
+    /// Of the share of the claim's content words that are missing.
+    package var novel: Double
+    /// Of the share of its pairs of neighbouring words that are missing.
+    package var pairs: Double
+    /// Of each missing word with a digit, up to three.
+    package var numbers: Double
+    /// Of each missing word with a capital letter, up to three.
+    package var names: Double
+    /// In lower case; carry no content.
+    package var stopWords: Set<String>
+
+    package init(
+        intercept: Double, encoder: Double, novel: Double, pairs: Double, numbers: Double, names: Double, stopWords: Set<String>
+    ) {
+        self.intercept = intercept
+        self.encoder = encoder
+        self.novel = novel
+        self.pairs = pairs
+        self.numbers = numbers
+        self.names = names
+        self.stopWords = stopWords
+    }
+}
+
 /// What a model can score, and how its scores become probabilities and decisions.
 package struct EncoderDescription: Sendable {
     /// p = 1 / (1 + exp(-(slope * score + intercept))), fitted on held-out rows (Platt 1999).
@@ -82,6 +111,9 @@ package struct EncoderDescription: Sendable {
         package let thresholds: [(rate: Double, probability: Double)]
         /// For each column, what a text's score loses for each factor e of its windows (up to 64): the best of many windows is higher by chance.
         package let windowPenalties: [Double]
+
+        /// What a claim's words add to the encoder's score; nil: nothing.
+        package var lexical: LexicalEvidence?
 
         package init(
             kind: Kind, columns: [Int], calibrations: [Calibration], thresholds: [(rate: Double, probability: Double)],

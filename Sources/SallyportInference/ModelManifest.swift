@@ -8,6 +8,27 @@ struct ModelManifest: Decodable {
         let b: Double
     }
 
+    struct Lexical: Decodable {
+        let intercept: Double
+        let encoder: Double
+        let novel: Double
+        let pairs: Double
+        let numbers: Double
+        let names: Double
+        let stopWords: [String]
+
+        enum CodingKeys: String, CodingKey {
+            case intercept, encoder, novel, pairs, numbers, names
+            case stopWords = "stop_words"
+        }
+
+        var evidence: LexicalEvidence {
+            LexicalEvidence(
+                intercept: intercept, encoder: encoder, novel: novel, pairs: pairs, numbers: numbers, names: names,
+                stopWords: Set(stopWords))
+        }
+    }
+
     struct Head: Decodable {
         let kind: String
         let column: String?
@@ -15,9 +36,10 @@ struct ModelManifest: Decodable {
         let calibration: OneOrMany<Calibration>?
         let thresholds: [String: Double]?
         let windowPenalty: OneOrMany<Double>?
+        let lexical: Lexical?
 
         enum CodingKeys: String, CodingKey {
-            case kind, column, columns, calibration, thresholds
+            case kind, column, columns, calibration, thresholds, lexical
             case windowPenalty = "window_penalty"
         }
     }
@@ -165,10 +187,12 @@ struct ModelManifest: Decodable {
             thresholds.append((rate, probability))
         }
         thresholds.sort { $0.rate < $1.rate }
-        return EncoderDescription.Head(
+        var described = EncoderDescription.Head(
             kind: kind, columns: columns,
             calibrations: kind == .bio ? [] : calibrations.map { .init(slope: $0.a, intercept: $0.b) }, thresholds: thresholds,
             windowPenalties: penalties)
+        described.lexical = head.lexical?.evidence
+        return described
     }
 
     /// Where decoding stopped and why, without the values.

@@ -5,7 +5,7 @@ enum Schema {
         let statements: [String]
     }
 
-    static let migrations: [Migration] = [first, access]
+    static let migrations: [Migration] = [first, access, categories]
 
     private static let first = Migration(
         name: "0001-gateway",
@@ -157,6 +157,75 @@ enum Schema {
                 key_id TEXT NOT NULL,
                 last_used_at BIGINT NOT NULL,
                 PRIMARY KEY (tenant, key_id)
+            )
+            """,
+        ])
+
+    private static let categories = Migration(
+        name: "0003-categories",
+        statements: [
+            """
+            CREATE TABLE custom_category (
+                tenant TEXT NOT NULL,
+                name TEXT NOT NULL,
+                version BIGINT NOT NULL,
+                definition TEXT NOT NULL,
+                created_at BIGINT NOT NULL,
+                status TEXT NOT NULL,
+                error TEXT,
+                classifier BLOB,
+                PRIMARY KEY (tenant, name, version)
+            )
+            """,
+            // The last number given: stays when a category goes, so that a number never means two.
+            """
+            CREATE TABLE custom_category_number (
+                tenant TEXT NOT NULL,
+                name TEXT NOT NULL,
+                version BIGINT NOT NULL,
+                PRIMARY KEY (tenant, name)
+            )
+            """,
+            """
+            CREATE TABLE custom_category_sample (
+                tenant TEXT NOT NULL,
+                name TEXT NOT NULL,
+                version BIGINT NOT NULL,
+                position BIGINT NOT NULL,
+                content TEXT NOT NULL,
+                is_positive BIGINT NOT NULL CHECK (is_positive IN (0, 1)),
+                PRIMARY KEY (tenant, name, version, position)
+            )
+            """,
+            """
+            CREATE TABLE safety_operation (
+                tenant TEXT NOT NULL,
+                id TEXT NOT NULL,
+                status TEXT NOT NULL,
+                error TEXT,
+                started_at BIGINT NOT NULL,
+                PRIMARY KEY (tenant, id)
+            )
+            """,
+            """
+            CREATE TABLE text_incident (
+                tenant TEXT NOT NULL,
+                name TEXT NOT NULL,
+                definition TEXT,
+                created_at BIGINT NOT NULL,
+                updated_at BIGINT NOT NULL,
+                vectors BLOB,
+                PRIMARY KEY (tenant, name)
+            )
+            """,
+            """
+            CREATE TABLE text_incident_sample (
+                tenant TEXT NOT NULL,
+                incident TEXT NOT NULL,
+                id TEXT NOT NULL,
+                position BIGINT NOT NULL,
+                content TEXT NOT NULL,
+                PRIMARY KEY (tenant, incident, id)
             )
             """,
         ])

@@ -2,7 +2,8 @@ import NIOConcurrencyHelpers
 import NIOCore
 import SallyportCore
 
-/// An encoder that knows words instead of meanings: a text's scores follow from the marker words in it. Each text is one window.
+/// An encoder that knows words instead of meanings: a text's scores follow from the marker words in it, a pair's from those in both.
+/// Each text is one window.
 package final class ScriptedReader: TextReader {
     /// What a word does: it raises a column of the sequence to a score, or labels itself with a token column.
     package enum Effect: Sendable {
@@ -12,7 +13,7 @@ package final class ScriptedReader: TextReader {
 
     package static let sequence = [
         "prompt_attack", "attack_role_play", "attack_leak", "document_attack", "hate_2", "hate_4", "hate_6", "violence_2", "violence_4",
-        "violence_6",
+        "violence_6", "ungrounded", "off_task",
     ]
     package static let tokens = [
         "payload", "O", "B-PERSON", "I-PERSON", "B-LOCATION", "I-LOCATION", "B-ORGANIZATION", "I-ORGANIZATION",
@@ -39,7 +40,7 @@ package final class ScriptedReader: TextReader {
             heads: [
                 "prompt_attack": sigmoid("prompt_attack"), "attack_role_play": sigmoid("attack_role_play"),
                 "attack_leak": sigmoid("attack_leak"), "document_attack": sigmoid("document_attack"), "hate": ordinal("hate"),
-                "violence": ordinal("violence"),
+                "violence": ordinal("violence"), "ungrounded": sigmoid("ungrounded"), "off_task": sigmoid("off_task"),
                 "payload": .init(kind: .tokenSigmoid, columns: [0], calibrations: [.init()], thresholds: []),
                 "names": .init(kind: .bio, columns: Array(1...7), calibrations: [], thresholds: []),
             ])
@@ -77,9 +78,14 @@ package final class ScriptedReader: TextReader {
             tokenScores += row
             start = end
         }
+        for word in (request.pair.map { Array($0.readableBytesView) } ?? []).split(whereSeparator: { !Self.isLetter($0) }) {
+            for case .sequence(let name, let score) in words[String(decoding: word, as: UTF8.self)] ?? [] {
+                if let column = Self.sequence.firstIndex(of: name) { scores[column] = max(scores[column], score) }
+            }
+        }
         return TextReading(windows: [
             .init(
-                range: 0..<bytes.count, scores: scores,
+                range: 0..<(request.pair?.readableBytes ?? bytes.count), scores: scores,
                 tokens: request.wantsTokens ? .init(ranges: ranges, scores: tokenScores) : nil)
         ])
     }

@@ -15,6 +15,14 @@ import Testing
         try BlocklistStoreContract.verify(SQLBlocklistStore(try SQLiteDatabase(.temporary)))
     }
 
+    @Test func categoriesFollowTheContract() throws {
+        try CategoryStoreContract.verify(SQLCategoryStore(try SQLiteDatabase(.temporary)))
+    }
+
+    @Test func incidentsFollowTheContract() throws {
+        try IncidentStoreContract.verify(SQLIncidentStore(try SQLiteDatabase(.temporary)))
+    }
+
     @Test func policiesFollowTheContract() throws {
         try PolicyStoreContract.verify(SQLPolicyStore(try SQLiteDatabase(.temporary)))
     }

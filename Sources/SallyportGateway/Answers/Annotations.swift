@@ -56,8 +56,36 @@ enum Annotations {
             json.bool(!found.isEmpty)
             json.endObject()
         }
+        if groups.contains(.protectedMaterial) { protectedMaterial(findings, policy: policy, direction, &json) }
         json.endObject()
         return json.buffer
+    }
+
+    /// Known text, and known code with where it is from.
+    private static func protectedMaterial(
+        _ findings: [DecidedFinding], policy: GuardPolicy, _ direction: Direction, _ json: inout JSONWriter
+    ) {
+        for (kind, key) in [(.text, "protected_material_text"), (.code, "protected_material_code")] as [(MaterialKind, StaticString)] {
+            let category = ProtectedMaterialDetector.category(kind)
+            guard policy.looks(for: category, direction) else { continue }
+            let found = findings.filter { $0.finding.category == category }
+            json.key(key)
+            json.beginObject()
+            json.key("filtered")
+            json.bool(found.contains(where: isFiltered))
+            json.key("detected")
+            json.bool(!found.isEmpty)
+            if kind == .code, let citation = ProtectedMaterialDetector.Citation(found.first?.finding.evidence) {
+                json.key("citation")
+                json.beginObject()
+                json.key("URL")
+                json.string(citation.url)
+                json.key("license")
+                json.string(citation.licence)
+                json.endObject()
+            }
+            json.endObject()
+        }
     }
 
     /// Azure's four harm categories: the highest severity found, as a word.

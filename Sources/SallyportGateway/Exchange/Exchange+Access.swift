@@ -27,7 +27,7 @@ extension Exchange {
             if form == .v1 { return "\(method) /openai/v1/\(rest)" }
             return "\(method) /openai/\(operation.isDeploymentScoped ? "deployments/{deployment-id}/" : "")\(rest)"
         case .contentSafety(let rest):
-            return "\(method) /contentsafety/\(rest.first == "text:analyze" ? "text:analyze" : "text/blocklists")"
+            return "\(method) /contentsafety/\(SafetyCall(rest)?.rawValue ?? "text/\((SafetyResource(rest) ?? .blocklists).rawValue)")"
         case .language: return "\(method) /language/:analyze-text"
         case .service(let upstream): return "\(method) \(upstream.paths.first ?? "/")"
         default: return "\(method) /metrics"
@@ -38,7 +38,7 @@ extension Exchange {
     func operationName(of target: RequestTarget) -> String {
         switch target {
         case .openAI(let operation, _, _, _): operation.name.rawValue
-        case .contentSafety(let rest): rest.first == "text:analyze" ? "ContentSafety_AnalyzeText" : "ContentSafety_Blocklists"
+        case .contentSafety(let rest): SafetyCall(rest)?.operation ?? (SafetyResource(rest) ?? .blocklists).operation
         case .language: "Language_AnalyzeText"
         case .service: Operation.Name.service.rawValue
         case .health, .ready: "Health"

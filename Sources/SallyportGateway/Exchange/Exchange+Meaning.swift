@@ -82,7 +82,7 @@ extension Exchange {
     }
 
     /// Too much to read is said at the door, whatever the policy says of guards that fail.
-    static func refuseUnreadable(_ result: Result<[TextReading], TextReadingFault>) throws {
+    static func refuseUnreadable<Reading>(_ result: Result<[Reading], TextReadingFault>) throws {
         switch result {
         case .failure(.overloaded(let delay)):
             throw Fault(.rateLimited, "The content guards have as much to read as they may. Please retry.", retryAfter: delay)

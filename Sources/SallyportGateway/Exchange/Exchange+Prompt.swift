@@ -322,16 +322,19 @@ extension Exchange {
 
     private func prepareContext(for principal: Principal, then proceed: @escaping () throws -> Void) {
         let names = Set(policy.blocklists.map(\.name))
+        // Shared by all contexts that are made below.
+        let extras = materialDetectors(for: principal)
         if policy.rules.contains(where: { $0.action == .pseudonymise }) {
             pseudonyms = ConversationPseudonyms(runtime: runtime, principal: principal, conversation: conversation(of: principal))
         }
         guard !names.isEmpty else {
-            context = GuardEngine.Context(policy: policy, mint: pseudonyms?.mint)
+            context = GuardEngine.Context(policy: policy, extraDetectors: extras, mint: pseudonyms?.mint)
             return continuing(proceed)
         }
         let library = runtime.parts.blocklists
         if let index = library.preparedIndex(of: names, tenant: principal.tenant) {
-            context = GuardEngine.Context(policy: policy, blocklists: BlocklistDetector(index), mint: pseudonyms?.mint)
+            context = GuardEngine.Context(
+                policy: policy, blocklists: BlocklistDetector(index), extraDetectors: extras, mint: pseudonyms?.mint)
             return continuing(proceed)
         }
         runtime.parts.pool.runIfActive(eventLoop: eventLoop) { try library.index(of: names, tenant: principal.tenant) }
@@ -339,7 +342,8 @@ extension Exchange {
                 continuing {
                     do {
                         context = GuardEngine.Context(
-                            policy: policy, blocklists: BlocklistDetector(try result.get()), mint: pseudonyms?.mint)
+                            policy: policy, blocklists: BlocklistDetector(try result.get()), extraDetectors: extras,
+                            mint: pseudonyms?.mint)
                     } catch {
                         throw Fault(.guardUnavailable, "A blocklist that the policy '\(policy.id)' names is not available.", cause: error)
                     }

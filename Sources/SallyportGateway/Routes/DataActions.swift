@@ -6,7 +6,6 @@ enum DataActions {
     private static let openAI = "Microsoft.CognitiveServices/accounts/OpenAI/"
     private static let contentSafety = "Microsoft.CognitiveServices/accounts/ContentSafety/"
 
-    static let analyzeText = contentSafety + "text:analyze/action"
     static let analyzeLanguage = "Microsoft.CognitiveServices/accounts/Language/analyze-text/action"
     static let readBlocklists = contentSafety + "blocklists/read"
     static let writeBlocklists = contentSafety + "blocklists/write"
@@ -17,8 +16,11 @@ enum DataActions {
     static let all: [String] = Array(
         Set(
             RouteTable.operations.map(\.dataAction) + [
-                analyzeText, analyzeLanguage, readBlocklists, writeBlocklists, deleteBlocklists, readMetrics,
-            ])
+                analyzeLanguage, readBlocklists, writeBlocklists, deleteBlocklists, readMetrics,
+            ] + SafetyCall.allCases.map(of)
+                + SafetyResource.allCases.flatMap { resource in
+                    ["GET", "PATCH", "DELETE"].map { of(resource, method: $0) }
+                })
     ).sorted()
 
     /// What makes a deployment one that the caller uses.
@@ -35,11 +37,17 @@ enum DataActions {
 
     /// - Parameter rest: what follows `/contentsafety`.
     static func ofContentSafety(_ rest: [String], method: String) -> String {
-        if rest.first == "text:analyze" { return analyzeText }
+        if let call = SafetyCall(rest) { return of(call) }
+        return of(SafetyResource(rest) ?? .blocklists, method: method)
+    }
+
+    static func of(_ call: SafetyCall) -> String { contentSafety + call.rawValue + "/action" }
+
+    static func of(_ resource: SafetyResource, method: String) -> String {
         switch method {
-        case "GET": return readBlocklists
-        case "DELETE": return deleteBlocklists
-        default: return writeBlocklists
+        case "GET": contentSafety + resource.rawValue + "/read"
+        case "DELETE": contentSafety + resource.rawValue + "/delete"
+        default: contentSafety + resource.rawValue + "/write"
         }
     }
 
@@ -119,24 +127,46 @@ package struct RouteRow: Sendable {
     }
 
     private static let analyses: [RouteRow] = {
-        let lists = "/contentsafety/text/blocklists"
-        let management: [(String, String)] = [
-            ("GET", lists), ("GET", lists + "/{id}"), ("PATCH", lists + "/{id}"), ("DELETE", lists + "/{id}"),
-            ("POST", lists + "/{id}:addOrUpdateBlocklistItems"), ("POST", lists + "/{id}:removeBlocklistItems"),
-            ("GET", lists + "/{id}/blocklistItems"), ("GET", lists + "/{id}/blocklistItems/{id}"),
+        let management: [(SafetyResource, [(String, String)])] = [
+            (
+                .blocklists,
+                [
+                    ("GET", ""), ("GET", "/{id}"), ("PATCH", "/{id}"), ("DELETE", "/{id}"),
+                    ("POST", "/{id}:addOrUpdateBlocklistItems"), ("POST", "/{id}:removeBlocklistItems"),
+                    ("GET", "/{id}/blocklistItems"), ("GET", "/{id}/blocklistItems/{id}"),
+                ]
+            ),
+            (
+                .categories,
+                [
+                    ("GET", ""), ("GET", "/{id}"), ("PUT", "/{id}"), ("DELETE", "/{id}"), ("POST", "/{id}:build"),
+                    ("GET", "/operations/{id}"),
+                ]
+            ),
+            (
+                .incidents,
+                [
+                    ("GET", ""), ("GET", "/{id}"), ("PATCH", "/{id}"), ("DELETE", "/{id}"), ("POST", "/{id}:addIncidentSamples"),
+                    ("POST", "/{id}:removeIncidentSamples"), ("POST", "/{id}:deploy"), ("GET", "/{id}/incidentsamples"),
+                    ("GET", "/{id}/incidentsamples/{id}"), ("GET", "/operations/{id}"),
+                ]
+            ),
         ]
-        return management.map {
-            RouteRow(
-                operation: "ContentSafety_Blocklists", method: $0.0, path: $0.1,
-                action: DataActions.ofContentSafety(["text", "blocklists"], method: $0.0), scope: .project)
-        } + [
-            RouteRow(
-                operation: "ContentSafety_AnalyzeText", method: "POST", path: "/contentsafety/text:analyze",
-                action: DataActions.analyzeText,
-                scope: .project),
-            RouteRow(
-                operation: "Language_AnalyzeText", method: "POST", path: "/language/:analyze-text", action: DataActions.analyzeLanguage,
-                scope: .project),
-        ]
+        return management.flatMap { resource, routes in
+            routes.map {
+                RouteRow(
+                    operation: resource.operation, method: $0.0, path: "/contentsafety/text/\(resource.rawValue)\($0.1)",
+                    action: DataActions.of(resource, method: $0.0), scope: .project)
+            }
+        }
+            + SafetyCall.allCases.map {
+                RouteRow(
+                    operation: $0.operation, method: "POST", path: "/contentsafety/\($0.rawValue)", action: DataActions.of($0),
+                    scope: .project)
+            } + [
+                RouteRow(
+                    operation: "Language_AnalyzeText", method: "POST", path: "/language/:analyze-text", action: DataActions.analyzeLanguage,
+                    scope: .project)
+            ]
     }()
 }

@@ -5,19 +5,11 @@ import SallyportGuard
 import SallyportOversight
 import SallyportWire
 
-/// Azure AI Content Safety, the part that needs no learned detector: blocklist management, and `text:analyze` over blocklists.
+/// Azure AI Content Safety: the way to its calls, and blocklist management.
 extension Exchange {
     private static let safetyVersions: Set<String> = [
         "2023-10-01", "2024-09-01", "2024-02-15-preview", "2024-09-15-preview", "2024-12-15-preview",
     ]
-
-    /// What a management call answers with.
-    private struct Answer: Sendable {
-        var status = 200
-        var body = ByteBuffer()
-        /// What was done, for the record of an administrative act; nil for reading.
-        var act: String?
-    }
 
     func answerContentSafety(_ segments: [String]) throws {
         guard let principal else { throw Fault.invalidKey }
@@ -26,78 +18,30 @@ extension Exchange {
             throw Fault(.unsupportedAPIVersion, "The api-version is missing or not supported.", param: "api-version")
         }
         summary.apiVersion = version
-        if segments == ["text:analyze"], head.method == .POST { return try analyzeText(principal) }
-        guard segments.count >= 2, segments[0] == "text", segments[1] == "blocklists" else { throw Fault.resourceNotFound }
+        if try answerSafetyCall(segments, by: principal) { return }
+        guard let resource = SafetyResource(segments) else { throw Fault.resourceNotFound }
         try authorise()
-        summary.operation = "ContentSafety_Blocklists"
         try reserveAnalysis(for: principal)
-        let operations = runtime.parts.blocklistOperations
-        let work = try blocklistWork(Array(segments.dropFirst(2)), operations, tenant: principal.tenant)
-        let (library, store, tenant) = (runtime.parts.blocklists, runtime.parts.blocklistStore, principal.tenant)
-        guard head.method == .GET else {
-            // An act is on record before it is done, and whether its caller waits for the answer or not.
-            var record = administrativeRecord("blocklists.\(head.method.rawValue.lowercased())")
-            record.details.append((name: "phase", value: "begun"))
-            return runtime.parts.audit.append(record.encoded(), on: eventLoop).assumeIsolated().whenComplete { [self] result in
-                guard case .success = result else { return refuse(Fault.auditUnavailable) }
-                runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-                    let answer = try work()
-                    if answer.act != nil { _ = try library.refresh(from: store, tenants: [tenant]) }
-                    return answer
-                }.assumeIsolated().whenComplete { [self] result in
-                    if phase == .ended, case .success(let answer) = result, let act = answer.act {
-                        var record = administrativeRecord(act)
-                        record.status = answer.status
-                        _ = runtime.parts.audit.append(record.encoded(), on: eventLoop)
-                    }
-                    continuing { respondToManagement(try result.get()) }
-                }
+        let rest = Array(segments.dropFirst(2))
+        let tenant = principal.tenant
+        switch resource {
+        case .blocklists:
+            let work = try blocklistWork(rest, runtime.parts.blocklistOperations, tenant: tenant)
+            let (library, store) = (runtime.parts.blocklists, runtime.parts.blocklistStore)
+            manage(resource) {
+                let answer = try work()
+                if answer.act != nil { _ = try library.refresh(from: store, tenants: [tenant]) }
+                return answer
             }
+        case .categories: try manageCategories(rest, tenant: tenant)
+        case .incidents: try manageIncidents(rest, tenant: tenant)
         }
-        runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-            let answer = try work()
-            if answer.act != nil { _ = try library.refresh(from: store, tenants: [tenant]) }
-            return answer
-        }.assumeIsolated().whenComplete { [self] result in
-            continuing { respondToManagement(try result.get()) }
-        }
-    }
-
-    private func respondToManagement(_ answer: Answer) {
-        answerStatus = answer.status
-        summary.status = answer.status
-        phase = .answering
-        let reply = { [self] (isRecorded: Bool) in
-            guard phase != .ended else { return }
-            guard isRecorded else { return refuse(Fault.auditUnavailable) }
-            var headers = baseHeaders()
-            if answer.body.readableBytes > 0 { headers.add(name: "content-type", value: "application/json") }
-            respond(status: answer.status, headers: headers, body: answer.body)
-            conclude()
-        }
-        guard let act = answer.act else { return recordOutcome(verdict: .allowed, then: reply) }
-        var record = administrativeRecord(act)
-        record.status = answer.status
-        runtime.parts.audit.append(record.encoded(), on: eventLoop).assumeIsolated().whenComplete { result in
-            if case .success = result { reply(true) } else { reply(false) }
-        }
-    }
-
-    private func administrativeRecord(_ act: String) -> AuditRecord {
-        var record = AuditRecord(.adminAct, id: id)
-        record.tenant = principal?.tenant
-        record.principal = principal?.id
-        record.key = principal?.key
-        record.sourceAddress = source.text
-        record.operation = act
-        record.details = [(name: "path", value: path.map { $0.segments.joined(separator: "/") } ?? "")]
-        return record
     }
 
     /// Checks the request and says what is to be done on the pool.
     private func blocklistWork(
         _ rest: [String], _ operations: BlocklistOperations, tenant: TenantID
-    ) throws -> @Sendable () throws -> Answer {
+    ) throws -> @Sendable () throws -> SafetyAnswer {
         let method = head.method.rawValue
         let query = path
         let base = "/contentsafety/text/blocklists"
@@ -110,7 +54,7 @@ extension Exchange {
             guard method == "GET" else { throw Fault(.methodNotAllowed, "This path does not answer to \(method).") }
             return {
                 let found = try operations.lists(of: tenant, page: page)
-                return Answer(
+                return SafetyAnswer(
                     body: SafetyJSON.page(found, next: { "\(origin)\(base)?api-version=\(version)&\($0)" }) { SafetyJSON.write($0, &$1) })
             }
         }
@@ -121,7 +65,7 @@ extension Exchange {
         if rest.count == 2 {
             return {
                 let found = try operations.items(of: name, tenant: tenant, page: page)
-                return Answer(
+                return SafetyAnswer(
                     body: SafetyJSON.page(
                         found, next: { "\(origin)\(base)/\(PercentEncoding.segment(name))/blocklistItems?api-version=\(version)&\($0)" }
                     ) {
@@ -131,18 +75,18 @@ extension Exchange {
         }
         guard rest.count == 3 else { throw Fault.resourceNotFound }
         let id = rest[2]
-        return { Answer(body: SafetyJSON.one(try operations.item(id, of: name, tenant: tenant)) { SafetyJSON.write($0, &$1) }) }
+        return { SafetyAnswer(body: SafetyJSON.one(try operations.item(id, of: name, tenant: tenant)) { SafetyJSON.write($0, &$1) }) }
     }
 
     private func listWork(_ method: String, _ name: String, _ operations: BlocklistOperations, _ tenant: TenantID) throws
-        -> @Sendable () throws -> Answer
+        -> @Sendable () throws -> SafetyAnswer
     {
         switch method {
-        case "GET": return { Answer(body: SafetyJSON.one(try operations.list(name, of: tenant)) { SafetyJSON.write($0, &$1) }) }
+        case "GET": return { SafetyAnswer(body: SafetyJSON.one(try operations.list(name, of: tenant)) { SafetyJSON.write($0, &$1) }) }
         case "DELETE":
             return {
                 try operations.delete(name, of: tenant)
-                return Answer(status: 204, act: "blocklist.delete")
+                return SafetyAnswer(status: 204, act: "blocklist.delete")
             }
         case "PATCH":
             let document = try object()
@@ -153,14 +97,15 @@ extension Exchange {
                 } else { .keep }
             return {
                 let (list, isNew) = try operations.upsert(name, bodyName: bodyName, description: description, of: tenant)
-                return Answer(status: isNew ? 201 : 200, body: SafetyJSON.one(list) { SafetyJSON.write($0, &$1) }, act: "blocklist.upsert")
+                return SafetyAnswer(
+                    status: isNew ? 201 : 200, body: SafetyJSON.one(list) { SafetyJSON.write($0, &$1) }, act: "blocklist.upsert")
             }
         default: throw Fault(.methodNotAllowed, "This path does not answer to \(method).")
         }
     }
 
     private func itemsWork(_ action: String, _ name: String, _ operations: BlocklistOperations, _ tenant: TenantID) throws
-        -> @Sendable () throws -> Answer
+        -> @Sendable () throws -> SafetyAnswer
     {
         let document = try object()
         switch action {
@@ -198,7 +143,7 @@ extension Exchange {
                 for item in saved { SafetyJSON.write(item, &json) }
                 json.endArray()
                 json.endObject()
-                return Answer(body: json.buffer, act: "blocklist.items.addOrUpdate")
+                return SafetyAnswer(body: json.buffer, act: "blocklist.items.addOrUpdate")
             }
         case "removeBlocklistItems":
             var ids: [String] = []
@@ -207,79 +152,16 @@ extension Exchange {
             let removed = ids
             return {
                 try operations.remove(removed, from: name, of: tenant)
-                return Answer(status: 204, act: "blocklist.items.remove")
+                return SafetyAnswer(status: 204, act: "blocklist.items.remove")
             }
         default: throw Fault.resourceNotFound
         }
     }
 
     /// `name:action` of the last segment.
-    private static func split(_ segment: String) -> (name: String, action: String?) {
+    static func split(_ segment: String) -> (name: String, action: String?) {
         guard let colon = segment.firstIndex(of: ":") else { return (segment, nil) }
         return (String(segment[..<colon]), String(segment[segment.index(after: colon)...]))
-    }
-
-    // MARK: text:analyze
-
-    /// Blocklists are matched; the harm categories need learned detectors and are refused clearly when they are asked for.
-    private func analyzeText(_ principal: Principal) throws {
-        summary.operation = "ContentSafety_AnalyzeText"
-        try authorise()
-        try reserveAnalysis(for: principal)
-        let document = try object()
-        guard let textNode = document.member("text", of: 0) else {
-            throw Fault(.invalidRequest, "The field 'text' is required.", param: "text")
-        }
-        let text = document.text(textNode)
-        guard document.nodes[textNode].kind == .string else {
-            throw Fault(.invalidRequest, "The field 'text' must be a string.", param: "text")
-        }
-        let passage = Passage(text.bytes, origin: .user, isASCII: text.isASCII)
-        guard passage.codePoints(in: 0..<passage.count) <= 10_000 else {
-            throw Fault(.invalidRequest, "The field 'text' is longer than 10000 characters.", param: "text")
-        }
-        var names: [String] = []
-        if let array = document.member("blocklistNames", of: 0), document.nodes[array].kind != .null {
-            try document.forEachElement(of: try list("blocklistNames", of: document)) {
-                names.append(try string($1, "blocklistNames[\($0)]", of: document))
-            }
-        }
-        var wantsCategories = true
-        if let array = document.member("categories", of: 0), document.nodes[array].kind == .array, document.nodes[array].next == array + 1 {
-            wantsCategories = false
-        }
-        let halts = document.member("haltOnBlocklistHit", of: 0).flatMap(document.bool) ?? false
-        let (library, tenant, wanted, asksHarm) = (runtime.parts.blocklists, principal.tenant, names, wantsCategories)
-        analyse {
-            let matches = wanted.isEmpty ? [] : try library.index(of: Set(wanted), tenant: tenant).matches(in: passage)
-            if asksHarm && !(halts && !matches.isEmpty) {
-                throw Fault(
-                    .guardUnavailable,
-                    "Harm categories are not analysed by this installation: send an empty 'categories' array to match blocklists only.")
-            }
-            var json = JSONWriter(capacity: 512)
-            json.beginObject()
-            json.key("blocklistsMatch")
-            json.beginArray()
-            for match in matches {
-                json.beginObject()
-                json.key("blocklistName")
-                json.string(match.list)
-                json.key("blocklistItemId")
-                json.string(match.item.id)
-                json.key("blocklistItemText")
-                json.string(match.item.text)
-                json.endObject()
-            }
-            json.endArray()
-            json.key("categoriesAnalysis")
-            json.raw("[]")
-            json.endObject()
-            return (answer: Answer(body: json.buffer), matches: matches.count)
-        } then: { [self] found in
-            notes = [(name: "blocklists", value: "\(wanted.count)"), (name: "matches", value: "\(found.matches)")]
-            respondToManagement(found.answer)
-        }
     }
 
     // MARK: Reading the body

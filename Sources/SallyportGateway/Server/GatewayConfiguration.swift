@@ -33,6 +33,8 @@ package struct GatewayConfiguration: Sendable {
     package var personalDataMinimumConfidence = 0.65
     package var maximumAttempts = 3
     package var drainTimeout: Duration = .seconds(30)
+    /// What calls of the Content Safety API may hold.
+    package var safety = SafetyLimits()
 
     package init() {}
 }

@@ -23,6 +23,12 @@ package final class GatewayRuntime: Sendable {
         package var pseudonyms = PseudonymVault()
         /// The shared encoder; nil when the engine has no learned guards.
         package var meaning: MeaningReader?
+        /// Vectors of texts, for custom categories; nil without a model.
+        package var embedder: (any TextEmbedder)?
+        /// Works whose copies are looked for in answers.
+        package var materials: MaterialLibrary?
+        package var categories: CategoryOperations?
+        package var incidents: IncidentOperations?
         package var observer: any ExchangeObserver
         package var answerer: (any EmbeddedAnswering)?
         package var pool: NIOThreadPool

@@ -264,7 +264,7 @@ package struct BlocklistOperations: Sendable {
 
     // MARK: Paging
 
-    private static func page<Element: Sendable>(_ request: PageRequest, of all: [Element]) -> Page<Element> {
+    package static func page<Element: Sendable>(_ request: PageRequest, of all: [Element]) -> Page<Element> {
         let remaining = max(0, min(request.top ?? .max, all.count - request.skip))
         let asked = request.maximumPageSize.map { $0 == 0 ? Limit.page : min($0, Limit.largestPage) }
         let size = min(remaining, asked ?? Limit.page)

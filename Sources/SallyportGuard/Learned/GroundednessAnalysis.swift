@@ -17,11 +17,11 @@ package struct GroundednessAnalysis: Sendable {
     /// What is to be read, and how the answers are put together.
     package struct Plan: Sendable {
         package let requests: [ReadingRequest]
-        fileprivate let claims: [(range: Range<Int>, prefix: Int, requests: Range<Int>)]
+        fileprivate let claims: [(range: Range<Int>, prefix: Int, requests: Range<Int>, lexical: Double)]
     }
 
     /// Passages that are held against each sentence.
-    private static let candidates = 3
+    private static let candidates = 2
     /// A longer question is left out: it would crowd out the claim.
     private static let longestQuestion = 160
     private let head: EncoderDescription.Head
@@ -58,7 +58,10 @@ package struct GroundednessAnalysis: Sendable {
         for passage in passages { for term in passage.terms { frequency[term, default: 0] += 1 } }
         let question = query.map { $0.utf8.count < Self.longestQuestion && !$0.isEmpty ? Array(($0 + " ").utf8) : [] } ?? []
         var requests: [ReadingRequest] = []
-        var claims: [(range: Range<Int>, prefix: Int, requests: Range<Int>)] = []
+        var claims: [(range: Range<Int>, prefix: Int, requests: Range<Int>, lexical: Double)] = []
+        let weights = head.lexical
+        var words = weights.map { ClaimWords($0) }
+        for source in sources { source.withUnsafeReadableBytes { words?.learn($0) } }
         text.withUnsafeReadableBytes { bytes in
             for range in Sentences.ranges(in: bytes) {
                 let own = Self.terms(in: UnsafeRawBufferPointer(rebasing: bytes[range]))
@@ -70,7 +73,11 @@ package struct GroundednessAnalysis: Sendable {
                 }
                 let best = passages.indices.sorted { (ranked[$0], $1) > (ranked[$1], $0) }.prefix(Self.candidates)
                 for index in best { requests.append(ReadingRequest(claim, pair: passages[index].text, wantsTokens: token != nil)) }
-                claims.append((range, question.count, first..<requests.count))
+                let lexical =
+                    weights.flatMap { weights in
+                        words?.evidence(for: UnsafeRawBufferPointer(rebasing: bytes[range]), weights)
+                    } ?? 0
+                claims.append((range, question.count, first..<requests.count, lexical))
             }
         }
         return Plan(requests: requests, claims: claims)
@@ -111,7 +118,7 @@ package struct GroundednessAnalysis: Sendable {
             var span = claim.range
             for index in claim.requests where index < readings.count {
                 for window in readings[index].windows {
-                    let probability = head.probability(in: window.scores)
+                    let probability = probability(in: window, lexical: claim.lexical)
                     guard probability < best else { continue }
                     best = probability
                     span = unsupported(in: window, of: claim.range, prefix: claim.prefix)
@@ -119,6 +126,15 @@ package struct GroundednessAnalysis: Sendable {
             }
             return Claim(range: claim.range, probability: best, span: span, isUngrounded: best >= threshold)
         }
+    }
+
+    /// Where the head was fitted together with the claim's words, they have their say.
+    private func probability(in window: TextReading.Window, lexical: Double) -> Double {
+        guard let weights = head.lexical, let column = head.columns.first, column < window.scores.count else {
+            return head.probability(in: window.scores)
+        }
+        let score = weights.intercept + weights.encoder * Double(window.scores[column]) + lexical
+        return (head.calibrations.first ?? .init()).probability(of: Float(score))
     }
 
     private func unsupported(in window: TextReading.Window, of claim: Range<Int>, prefix: Int) -> Range<Int> {

@@ -60,7 +60,10 @@ extension GuardEngine {
             case .harm:
                 if let names = rule.names { demand(.harm, names) } else { demand(.harm, HarmDetector.Harm.allCases.map(\.rawValue)) }
             case .attack: if let names = rule.names { demand(.attack, names) }
-            case .groundedness, .protectedMaterial: demand(rule.group, [rule.group.rawValue])
+            case .groundedness: demand(rule.group, [rule.group.rawValue])
+            case .protectedMaterial:
+                guard !comparesMaterial else { continue }
+                missing.formUnion((rule.names ?? Set(MaterialKind.allCases.map(\.name))).map { "protectedmaterial\($0)" })
             case .sensitive, .secret, .blocklist, .output, .invisible: break
             }
         }

@@ -51,13 +51,17 @@ package struct GuardEngine: Sendable {
     private let kinds: Set<TextLayer.Kind>
     private let normaliserID: DetectorID = "normaliser"
     let learned: LearnedGuards?
+    /// There is protected material to compare answers with: contexts bring the detector.
+    let comparesMaterial: Bool
     private static let plain: Set<TextLayer.Kind> = [.original]
 
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
     package init(
-        detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser, learned: LearnedGuards? = nil
+        detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser, learned: LearnedGuards? = nil,
+        comparesMaterial: Bool = false
     ) throws {
         self.detectors = detectors
+        self.comparesMaterial = comparesMaterial
         self.learned = learned
         self.normaliser = normaliser
         var patterns: [Pattern] = []

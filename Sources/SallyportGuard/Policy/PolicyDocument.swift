@@ -82,6 +82,8 @@ package enum PolicyDocument {
         case "jailbreak": return [.init(.attack, names: ["jailbreak"], direction: direction, falsePositiveRate: 0.01, action: action)]
         case "indirectattack":
             return [.init(.attack, names: ["indirect_attack"], direction: direction, falsePositiveRate: 0.01, action: action)]
+        case "protectedmaterialtext": return [.init(.protectedMaterial, names: ["text"], direction: direction, action: action)]
+        case "protectedmaterialcode": return [.init(.protectedMaterial, names: ["code"], direction: direction, action: action)]
         default:
             policy.unavailableFilters.insert(name)
             return []

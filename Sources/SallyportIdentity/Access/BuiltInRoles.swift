@@ -77,11 +77,9 @@ package enum BuiltInRoles {
             description: "What an API key of an Azure resource may do: the whole OpenAI data plane, analyses, and routed services.",
             isBuiltIn: true,
             dataActions: ["Microsoft.CognitiveServices/*", "Microsoft.Search/searchServices/indexes/documents/read"],
-            notDataActions: [
-                "Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/read",
-                "Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/write",
-                "Microsoft.CognitiveServices/accounts/ContentSafety/blocklists/delete",
-            ]),
+            notDataActions: ["blocklists", "categories", "incidents"].flatMap { resource in
+                ["read", "write", "delete"].map { "Microsoft.CognitiveServices/accounts/ContentSafety/\(resource)/\($0)" }
+            }),
         RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000002", role: .safetyOperator, name: "Sallyport Safety Operator",
             description: "Manage blocklists, and call the analyses of Content Safety and Language.", isBuiltIn: true,

@@ -37,6 +37,7 @@ package final class ServerProcess: Sendable {
     private let state: NIOLockedValueBox<State>
     private let answers: DocumentAnswers
     private let traces: TraceExporter?
+    private let materials: MaterialLibrary
 
     private struct State {
         var plan: ServerPlan
@@ -53,6 +54,8 @@ package final class ServerProcess: Sendable {
         let usage: SQLUsageStore
         let subjects: SQLSubjectKeyStore
         let access: SQLAccessStore
+        let categories: SQLCategoryStore
+        let incidents: SQLIncidentStore
     }
 
     // MARK: Start
@@ -63,7 +66,7 @@ package final class ServerProcess: Sendable {
         let stores = Stores(
             keys: SQLKeyStore(database), blocklists: SQLBlocklistStore(database), policies: SQLPolicyStore(database),
             ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database),
-            access: SQLAccessStore(database))
+            access: SQLAccessStore(database), categories: SQLCategoryStore(database), incidents: SQLIncidentStore(database))
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
         let audit = try AuditLog(auditConfiguration, logger: logger)
@@ -94,8 +97,10 @@ package final class ServerProcess: Sendable {
         let blocklists = BlocklistLibrary(compiler: compiler)
         try blocklists.refresh(from: stores.blocklists, tenants: [.default])
         let learned = try LearnedParts(plan.learned)
+        let materials = try ProtectedMaterials.library(plan)
         let engine = try GuardEngine(
-            detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser(), learned: learned?.guards)
+            detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser(), learned: learned?.guards,
+            comparesMaterial: !materials.isEmpty)
         noteLearned(learned, logger)
         let policyRevision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
@@ -129,6 +134,12 @@ package final class ServerProcess: Sendable {
             refusals: refusals, exposition: { metrics.exposition() })
         parts.identity.access = access
         parts.meaning = learned?.meaning
+        parts.embedder = plan.learned.isEnabled ? LazyEmbedder(plan.learned, pool: pool) : nil
+        parts.materials = materials
+        parts.categories = CategoryOperations(store: stores.categories, embedder: parts.embedder) { wallTime().seconds }
+        parts.incidents = IncidentOperations(
+            store: stores.incidents, operations: stores.categories, embedder: parts.embedder
+        ) { wallTime().seconds }
         let runtime = GatewayRuntime(parts, snapshot: snapshot)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
@@ -147,7 +158,8 @@ package final class ServerProcess: Sendable {
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
             egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists,
             compiler: compiler,
-            engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, traces: traces)
+            engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, traces: traces,
+            materials: materials)
     }
 
     private init(
@@ -155,7 +167,7 @@ package final class ServerProcess: Sendable {
         outbox: AdministrationOutbox, runtime: GatewayRuntime, server: DataPlaneServer, metricsServer: MetricsServer?, egress: EgressClient,
         stores: Stores, directory: KeyDirectory, subjects: SubjectKeyring, limits: LimitLedger, blocklists: BlocklistLibrary,
         compiler: HyperscanCompiler, engine: GuardEngine, refusals: RefusalAggregator, plan: ServerPlan, policyRevision: Int64,
-        answers: DocumentAnswers, traces: TraceExporter?
+        answers: DocumentAnswers, traces: TraceExporter?, materials: MaterialLibrary
     ) {
         self.port = port
         self.metricsPort = metricsPort
@@ -178,6 +190,7 @@ package final class ServerProcess: Sendable {
         self.refusals = refusals
         self.answers = answers
         self.traces = traces
+        self.materials = materials
         state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision))
     }
 
@@ -243,6 +256,7 @@ package final class ServerProcess: Sendable {
                 try await reload(state.withLockedValue { $0.plan })
             }
         }
+        await chore("materials") { try materials.refresh(tenants: [.default]) }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }

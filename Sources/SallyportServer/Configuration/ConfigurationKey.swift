@@ -79,6 +79,8 @@ extension ConfigurationKey {
     /// What is held in one buffer.
     private static let held = 1...(1 << 30)
     private static let anySize = 1...(1 << 40)
+    /// Of a text that is read at once.
+    private static let codePoints = 1...100_000_000
 
     package static let all: [ConfigurationKey] =
         [
@@ -206,6 +208,21 @@ extension ConfigurationKey {
             .init(
                 "guards.maximumQueuedTokens", .integer(1024...100_000_000), "400000",
                 "Tokens that may wait for the encoder; a request that finds it full is answered 429, one that is longer alone 413."),
+            .init("contentSafety.maximumText", .integer(codePoints), "10000", "Characters (code points) of `text:analyze`."),
+            .init("contentSafety.maximumPrompt", .integer(codePoints), "10000", "Characters of `text:shieldPrompt`'s prompt."),
+            .init("contentSafety.maximumDocuments", .integer(1...10_000), "5", "Documents of `text:shieldPrompt`."),
+            .init("contentSafety.maximumDocumentText", .integer(codePoints), "10000", "Characters of all of them together."),
+            .init(
+                "contentSafety.maximumGroundedText", .integer(codePoints), "7500",
+                "Characters of `text:detectGroundedness`'s text, and of its question."),
+            .init("contentSafety.maximumGroundingSources", .integer(codePoints), "55000", "Characters of all its sources together."),
+            .init("contentSafety.maximumProtectedText", .integer(codePoints), "1000", "Characters of `text:detectProtectedMaterial`."),
+            .init(
+                "contentSafety.maximumProtectedCode", .integer(codePoints), "10000", "Characters of `text:detectProtectedMaterialForCode`."),
+            .init("contentSafety.maximumCategoryText", .integer(codePoints), "1000", "Characters of `text:analyzeCustomCategory`."),
+            .init("contentSafety.maximumIncidentText", .integer(codePoints), "1000", "Characters of `text:detectIncidents`."),
+            .init(
+                "contentSafety.maximumAgentText", .integer(codePoints), "100000", "Characters of `agent:analyzeTaskAdherence`'s messages."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
         ] + limitKeys("deployments.*.limits", "of the deployment") + access
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")

@@ -110,7 +110,27 @@ struct ConfigurationMapping {
         gateway.publicURL = text("server.publicURL").map { url in String(url.reversed().drop { $0 == "/" }.reversed()) }
         gateway.resourceUpstream = text("server.resourceUpstream").map { UpstreamID($0) }
         gateway.maximumAttempts = int("retries.maximumAttempts") ?? gateway.maximumAttempts
+        gateway.safety = safety()
         return gateway
+    }
+
+    private func safety() -> SafetyLimits {
+        var limits = SafetyLimits()
+        func take(_ name: String, _ limit: WritableKeyPath<SafetyLimits, Int>) {
+            if let value = int("contentSafety.\(name)") { limits[keyPath: limit] = value }
+        }
+        take("maximumText", \.text)
+        take("maximumPrompt", \.prompt)
+        take("maximumDocuments", \.documents)
+        take("maximumDocumentText", \.documentText)
+        take("maximumGroundedText", \.groundedText)
+        take("maximumGroundingSources", \.groundingSources)
+        take("maximumProtectedText", \.protectedText)
+        take("maximumProtectedCode", \.protectedCode)
+        take("maximumCategoryText", \.categoryText)
+        take("maximumIncidentText", \.incidentText)
+        take("maximumAgentText", \.agentText)
+        return limits
     }
 
     private func learned() -> ServerPlan.Learned {

@@ -79,9 +79,11 @@ package struct ThresholdCalibration: Sendable, Codable {
             var thresholds = head.thresholds.filter { own["fpr_\($0.rate)"] == nil }
             for rate in Self.rates { if let probability = own["fpr_\(rate)"] { thresholds.append((rate, probability)) } }
             thresholds.sort { $0.rate < $1.rate }
-            heads[name] = .init(
+            var calibrated = EncoderDescription.Head(
                 kind: head.kind, columns: head.columns, calibrations: head.calibrations, thresholds: thresholds,
                 windowPenalties: head.windowPenalties)
+            calibrated.lexical = head.lexical
+            heads[name] = calibrated
         }
         return EncoderDescription(
             name: description.name, version: description.version, digest: description.digest,

@@ -261,6 +261,18 @@ import Testing
           minimumConfidence: 0.7
         policies:
           directory: /
+        contentSafety:
+          maximumText: 10000
+          maximumPrompt: 10000
+          maximumDocuments: 5
+          maximumDocumentText: 10000
+          maximumGroundedText: 7500
+          maximumGroundingSources: 55000
+          maximumProtectedText: 1000
+          maximumProtectedCode: 10000
+          maximumCategoryText: 1000
+          maximumIncidentText: 1000
+          maximumAgentText: 100000
         retries:
           maximumAttempts: 2
         limits:
