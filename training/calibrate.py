@@ -124,7 +124,7 @@ def main():
     prompts, documents = benign_rows(a.data)
     single = ["prompt_attack", "document_attack", *SUBKINDS, *(f"{h}_{s}" for h in HARMS for s in SEVERITIES)]
     texts = [r["text"] for r in prompts + documents]
-    penalty = window_penalty(scorer, texts, single, rng)
+    penalty = window_penalty(scorer, [r["text"] for r in documents], single, rng)  # joined prompts would be what they are not: a document full of instructions
     benign, benign_count = scorer.texts(texts)
     for column, rows in (("prompt_attack", prompts), ("document_attack", documents)):
         for value, r in sorted(zip(scorer.texts([r["text"] for r in rows])[0][:, COLUMN[column]], rows), key=lambda x: -x[0])[:8]:
@@ -158,12 +158,15 @@ def main():
     best, count = scorer.texts([r["text"] for r in rows])
     own = corrected(best[:, COLUMN["document_attack"]], count, penalty["document_attack"])
     calibration = platt(own, [r["label"] for r in rows])
-    thresholds, used = rates("document_attack", ~is_prompt, calibration)
+    ordinary = np.array([r["source"] != "authored" for r in prompts + documents])  # authored benign documents are twins of attacks: the table shows them, traffic hardly has them
+    thresholds, used = rates("document_attack", ~is_prompt & ordinary, calibration)
     heads["document_attack"] = {"column": "document_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["document_attack"], "benign_rows": used}
     heads["payload"] = {"column": "payload", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
     # Harm
     rows = data.read_rows(a.data, "harm", "dev")
+    data.HOLD_OUT_SHARE = 12  # grades of violence and self-harm come from authored rows alone: the smaller hold-out has too few
     authored = data.authored_rows("harm", "dev")
+    data.HOLD_OUT_SHARE = a.hold_out
     best, count = scorer.texts([r["text"] for r in rows + authored])
     for harm in HARMS:
         fits, own_thresholds = [], None
