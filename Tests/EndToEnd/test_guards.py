@@ -134,6 +134,28 @@ def test_word_as_model_or_deployment_goes_nowhere(line, mock):
     assert not any(holds_word(r.head + r.body) for r in mock.requests)
 
 
+FORWARDED = ["accept", "openai-beta", "aoai-evals", "x-ms-client-request-id", "if-match", "if-none-match", "prefer", "operation-id"]
+
+
+@pytest.mark.parametrize("header", FORWARDED)
+def test_word_in_a_forwarded_header_goes_nowhere(gateway, keys, mock, header):
+    body = {"messages": [{"role": "user", "content": "hi"}]}
+    encoded = base64.b64encode(f"say {WORD} now please".encode()).decode()
+    for value in (WORD, f"a; note={WORD}", encoded):
+        answer = gateway.chat("marked", body, key=keys.user, headers=[(header, value)])
+        assert answer.status == 400 and answer.error["code"] == "content_filter", value
+    assert mock.requests == []
+    # A secret is redacted in a body; in a header it can only be refused.
+    secret = "AKIA" + "IOSFODNN7EXAMPLE".replace("EXAMPLE", "QWERTYU")
+    answer = gateway.chat("gpt-4o", body, key=keys.user, headers=[(header, f"key={secret}")])
+    assert answer.status == 400 or not any(secret.encode() in r.head for r in mock.requests)
+
+
+def test_the_callers_agent_is_recorded_and_not_forwarded(gateway, keys, mock):
+    answer = gateway.chat("gpt-4o", {"messages": [{"role": "user", "content": "hi"}]}, key=keys.user, headers=[("user-agent", f"agent {WORD}")])
+    assert answer.status == 200 and mock.last().header("user-agent") == "sallyport"
+
+
 def test_word_in_a_query_goes_nowhere(line, mock):
     word = urllib.parse.quote(MARKER)
     for target in (

@@ -179,6 +179,7 @@ extension Exchange {
             slots.append(.query(value))
             if !RequestChecks.plainQuery.contains(name) { slots.append(.query(name)) }
         }
+        for text in HeaderRules.texts(forUpstream: head.headers) { slots.append(.query(text)) }
         try refuseOpaque(opaque)
         return (slots, references, opaque)
     }

@@ -5,8 +5,7 @@ import SallyportOversight
 /// Which header fields pass, each way. What is not listed stays here: credentials, cookies, identity and routing headers above all.
 enum HeaderRules {
     private static let upstreamward: Set<String> = [
-        "content-type", "accept", "openai-beta", "aoai-evals", "aoai-copy-ft-checkpoints", "x-ms-client-request-id", "user-agent",
-        "if-match",
+        "content-type", "accept", "openai-beta", "aoai-evals", "aoai-copy-ft-checkpoints", "x-ms-client-request-id", "if-match",
         "if-none-match", "prefer", "operation-id",
     ]
     private static let callerward: Set<String> = [
@@ -40,10 +39,37 @@ enum HeaderRules {
         var fields = HeaderFields()
         fields.reserveCapacity(6)
         for (name, value) in headers where upstreamward.contains(lowered(name)) { fields.append(lowered(name), value) }
+        fields.append("user-agent", "sallyport")
         fields.set("accept-encoding", "identity")
         fields.set("traceparent", trace.outgoing)
         return fields
     }
+
+    /// Values that go upstream and could say anything: guards read them as they read the query.
+    static func texts(forUpstream headers: HTTPHeaders) -> [String] {
+        var texts: [String] = []
+        for (name, value) in headers where upstreamward.contains(lowered(name)) && !saysNothing(value) { texts.append(value) }
+        return texts
+    }
+
+    /// Media types that every client sends, ids of hexadecimal digits, and the boundary of a form, which its body repeats.
+    private static func saysNothing(_ value: String) -> Bool {
+        if plainValues.contains(value) { return true }
+        func isNumber(_ text: some StringProtocol) -> Bool {
+            text.utf8.count <= 70
+                && text.utf8.allSatisfy {
+                    ($0 >= 0x30 && $0 <= 0x39) || ($0 | 0x20 >= 0x61 && $0 | 0x20 <= 0x66) || $0 == UInt8(ascii: "-")
+                }
+        }
+        let form = "multipart/form-data; boundary="
+        if value.hasPrefix(form) { return isNumber(value.dropFirst(form.count)) }
+        return value.utf8.count == 36 && isNumber(value)
+    }
+
+    private static let plainValues: Set<String> = [
+        "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8", "*/*", "application/octet-stream",
+        "application/binary", "text/event-stream", "preview", "true", "*",
+    ]
 
     /// - Parameter ownLimits: the rate limits told are ours; the upstream's are not passed on.
     static func forCaller(_ upstream: HeaderFields, ownLimits: Bool, into headers: inout HTTPHeaders) {
