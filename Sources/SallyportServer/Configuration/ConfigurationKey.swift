@@ -146,7 +146,9 @@ extension ConfigurationKey {
             .init("upstreams.*.entra.clientSecret", .secret, "", "The client secret."),
             .init("upstreams.*.entra.scope", .text, "https://cognitiveservices.azure.com/.default", "The token's scope."),
             .init("upstreams.*.entra.authority", .url, "https://login.microsoftonline.com", "The token service."),
-            .init("upstreams.*.paths", .prefixes, "", "For `azure-ai`: path prefixes that go there, such as `/translator`."),
+            .init(
+                "upstreams.*.paths", .prefixes, "",
+                "For `azure-ai`: path prefixes that go there, such as `/translator`, or `/contentsafety/image:analyze`."),
             .init("upstreams.*.documents", .path, "the sample documents", "For `embedded`: a folder of .md and .txt files."),
             .init("upstreams.*.timeouts.connect", .duration, "5s", "For name resolution, TCP and TLS."),
             .init("upstreams.*.timeouts.firstByte", .duration, "120s", "Per attempt, to the answer's head."),
