@@ -19,6 +19,7 @@ def main():
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--models", required=True, type=pathlib.Path)
     a = p.parse_args()
+    data.HOLD_OUT_SHARE = data.SHIPPED_HOLD_OUT_SHARE
     print("| task | source | rows | at most an epoch | licence |\n| --- | --- | --- | --- | --- |")
     for task, caps in CAPS.items():
         for source, count in sorted(Counter(r["source"] for r in data.read_rows(a.data, task, "train")).items()):

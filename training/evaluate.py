@@ -206,7 +206,7 @@ class Evaluation:
                     ("— other languages", lambda r: attack(r) and not natural(r) and r["language"] != "en"), ("authored, held-out groups, benign", lambda r: calm(r) and not natural(r))]
         p = self.binary("document_attack", rows, benign, cohorts, "cohort")
         self.by_source(rows, p, self.heads["document_attack"]["thresholds"]["fpr_0.01"])
-        picked = [r for r in rows if r["label"] and r.get("payload_span")][:600]
+        picked = [r for r in rows if r["label"] and r.get("payload_span")][:: 3]
         _, _, token, encoded = self.scorer.texts([r["text"] for r in picked], want_tokens=True)
         inside = outside = hit = wrong = 0
         overlap = []
