@@ -46,12 +46,21 @@ let package = Package(
         .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
         .target(
             name: "SallyportIdentity", dependencies: ["SallyportCore", nio, concurrency, crypto, cryptoExtras], swiftSettings: strict),
-        .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio], swiftSettings: strict),
+        .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
         .target(
             name: "SallyportOversight", dependencies: ["SallyportCore", nio, posix, concurrency, log, crypto], swiftSettings: strict),
         // Adapters: each wraps one outside thing.
         .systemLibrary(name: "CHyperscan", pkgConfig: "libhs", providers: [.apt(["libhyperscan-dev"])]),
         .target(name: "SallyportPatterns", dependencies: ["SallyportCore", "CHyperscan", concurrency], swiftSettings: strict),
+        // File formats, in a program of their own that holds no secrets, and what starts it.
+        .systemLibrary(name: "CLibXML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
+        .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CProcess"),
+        .target(name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess"], swiftSettings: strict),
+        .target(name: "SallyportSandbox", dependencies: ["SallyportCore", "CProcess", nio], swiftSettings: strict),
+        .executableTarget(
+            name: "sallyport-worker", dependencies: ["SallyportCore", "SallyportDocuments", "CProcess"], swiftSettings: strict,
+            linkerSettings: standalone),
         .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
         .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
@@ -71,13 +80,15 @@ let package = Package(
             name: "SallyportServer",
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
-                "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportEgress", "SallyportGateway", nio, posix,
+                "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportSandbox", "SallyportEgress", "SallyportGateway",
+                nio, posix,
                 concurrency, log, crypto, yams,
             ], swiftSettings: strict),
         .executableTarget(
             name: "sallyport",
             dependencies: [
                 "SallyportCore", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity", "SallyportGuard",
+                "SallyportRetrieval", "SallyportSandbox",
                 arguments, log, nio,
             ], swiftSettings: strict, linkerSettings: standalone),
         // Fakes, contracts and fixtures; the product never imports it.
@@ -105,7 +116,15 @@ let package = Package(
         .testTarget(
             name: "SallyportOversightTests",
             dependencies: ["SallyportCore", "SallyportOversight", nio, posix, concurrency, log, crypto], swiftSettings: strict),
-        .testTarget(name: "SallyportRetrievalTests", dependencies: ["SallyportCore", "SallyportRetrieval", nio], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportDocumentsTests", dependencies: ["SallyportCore", "SallyportDocuments", "CLibArchive"], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportSandboxTests", dependencies: ["SallyportCore", "SallyportSandbox", "sallyport-worker", nio],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SallyportRetrievalTests",
+            dependencies: ["SallyportCore", "SallyportRetrieval", "SallyportStorage", "SallyportDocuments", nio, concurrency],
+            swiftSettings: strict),
         .testTarget(
             name: "SallyportEgressTests",
             dependencies: ["SallyportEgress", "SallyportCore", nio, posix, http1, http2, tls, concurrency, log], swiftSettings: strict),

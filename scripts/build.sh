@@ -4,4 +4,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 retry swift package resolve
 # Tests reach into modules, so the one build that serves binary and tests is made testable.
 flags=(-c release -Xswiftc -enable-testing)
-if [ "${1:-}" = --build-tests ]; then swift build "${flags[@]}" --build-tests; else swift build "${flags[@]}" --product sallyport; fi
+if [ "${1:-}" = --build-tests ]; then swift build "${flags[@]}" --build-tests; else
+    swift build "${flags[@]}" --product sallyport
+    # Reads documents in a process of its own; found beside the gateway.
+    swift build "${flags[@]}" --product sallyport-worker
+fi

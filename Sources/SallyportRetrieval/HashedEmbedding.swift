@@ -60,8 +60,3 @@ package enum HashedEmbedding {
         return value ^ value >> 33
     }
 }
-
-extension ExtractiveAnswerer {
-    /// See ``HashedEmbedding``.
-    package func embedding(of text: String, dimensions: Int?) -> [Float] { HashedEmbedding.vector(of: text, dimensions: dimensions) }
-}

@@ -11,6 +11,6 @@ struct Sallyport: AsyncParsableCommand {
         version: ServerPlan.version,
         subcommands: [
             ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, PoliciesCommand.self, ProtectedCommand.self,
-            AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
+            DataCommand.self, AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
         ])
 }

@@ -18,6 +18,11 @@ struct StoreOptions: ParsableArguments {
     static func dataDirectory(config: String) throws -> String { try LoadedConfiguration.required(config).dataDirectory }
     static func auditDirectory(config: String) throws -> String { try dataDirectory(config: config) + "/audit" }
 
+    /// How the guards run; without a configuration as they do by default.
+    func learned() throws -> ServerPlan.Learned {
+        try config.map { try LoadedConfiguration.required($0).plan.learned } ?? ServerPlan.Learned()
+    }
+
     func database() throws -> SQLiteDatabase { try SQLiteDatabase(.file(try directory() + "/sallyport.sqlite")) }
     func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
 

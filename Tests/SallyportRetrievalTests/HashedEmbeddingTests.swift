@@ -36,10 +36,4 @@ import Testing
         let vector = HashedEmbedding.vector(of: "Harbour & Finch", dimensions: 8)
         #expect(vector.map { Int(($0 * 1000).rounded()) } == [0, 0, 0, 490, 400, 346, -600, 346])
     }
-
-    @Test func answersThroughTheAnswerer() {
-        let answerer = ExtractiveAnswerer(documents: [:])
-        #expect(answerer.embedding(of: "text", dimensions: nil) == HashedEmbedding.vector(of: "text"))
-        #expect(answerer.embedding(of: "text", dimensions: 64).count == 64)
-    }
 }

@@ -2,13 +2,14 @@ import NIOCore
 import NIOPosix
 import SallyportCore
 import SallyportGuard
+import SallyportRetrieval
 import SallyportWire
 
 /// The upstream that needs no network: extractive answers from documents, in the API's own shapes, through the same gates.
 extension Exchange {
     func answerEmbedded(_ operation: Operation, upstream: UpstreamID) throws {
         guard operation.isDeploymentScoped || operation.name == .responsesCreate else { throw Fault.resourceNotFound }
-        guard let answerer = runtime.parts.answerer, let document else {
+        guard let answerer = runtime.parts.answerer, let document, let principal else {
             throw Fault(.upstreamUnavailable, "The embedded upstream has no documents.")
         }
         current = Attempt(operation: operation, form: .v1, ids: [])
@@ -16,16 +17,16 @@ extension Exchange {
         let model = deployment?.id.rawValue ?? "embedded"
         switch operation.name {
         case .chatCompletions, .responsesCreate, .completions:
-            let question = EmbeddedAnswer.question(in: document, operation.name)
+            let turns = EmbeddedAnswer.turns(in: document, operation.name)
             let (identifier, isStream) = (id, isStreamRequested)
             let bytes = body.readableBytes
             let includesUsage =
                 document.member("stream_options", of: 0).flatMap { document.member("include_usage", of: $0) }.flatMap(document.bool)
                 ?? false
             runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-                let sentences = try answerer.answer(to: question, upstream: upstream)
+                let found = try answerer.answer(to: turns, for: principal, upstream: upstream)
                 let answer = EmbeddedAnswer(
-                    id: identifier, model: model, created: created, sentences: sentences, promptTokens: TokenEstimate.tokens(bytes: bytes))
+                    id: identifier, model: model, created: created, answer: found, promptTokens: TokenEstimate.tokens(bytes: bytes))
                 return isStream ? answer.events(operation.name, includesUsage: includesUsage) : [answer.body(operation.name)]
             }.assumeIsolated().whenComplete { [self] result in
                 embeddedDidAnswer(result, isStream: isStream)
@@ -68,33 +69,36 @@ struct EmbeddedAnswer: Sendable {
     let id: String
     let model: String
     let created: Int64
-    let sentences: [String]
+    let answer: GroundedAnswer
     let promptTokens: Int
 
+    private var sentences: [String] { answer.sentences }
     private var text: String { sentences.joined(separator: " ") }
     private var completionTokens: Int { TokenEstimate.tokens(bytes: text.utf8.count) }
 
-    /// The latest thing that the user said.
-    static func question(in document: JSONDocument, _ operation: Operation.Name) -> String {
+    private static let mostTurns = 4
+
+    /// The latest things that the user said, the last one last.
+    static func turns(in document: JSONDocument, _ operation: Operation.Name) -> [String] {
         switch operation {
-        case .completions: return document.member("prompt", of: 0).map { textOf($0, document) } ?? ""
+        case .completions: return [document.member("prompt", of: 0).map { textOf($0, document) } ?? ""]
         case .responsesCreate:
-            guard let input = document.member("input", of: 0) else { return "" }
-            if document.nodes[input].kind == .string { return document.string(input) ?? "" }
-            return lastUserText(in: input, document)
-        default: return document.member("messages", of: 0).map { lastUserText(in: $0, document) } ?? ""
+            guard let input = document.member("input", of: 0) else { return [] }
+            if document.nodes[input].kind == .string { return [document.string(input) ?? ""] }
+            return userTexts(in: input, document)
+        default: return document.member("messages", of: 0).map { userTexts(in: $0, document) } ?? []
         }
     }
 
-    private static func lastUserText(in messages: Int, _ document: JSONDocument) -> String {
-        var last = ""
+    private static func userTexts(in messages: Int, _ document: JSONDocument) -> [String] {
+        var turns: [String] = []
         document.forEachElement(of: messages) { _, message in
             guard let role = document.member("role", of: message), document.equals(role, "user"),
                 let content = document.member("content", of: message)
             else { return }
-            last = textOf(content, document)
+            turns.append(textOf(content, document))
         }
-        return last
+        return turns.suffix(mostTurns)
     }
 
     /// A string, or the texts of an array of parts.
@@ -152,6 +156,7 @@ struct EmbeddedAnswer: Sendable {
                 json.string(text)
                 json.key("refusal")
                 json.null()
+                writeContext(&json)
                 json.endObject()
             } else {
                 json.key("text")
@@ -246,7 +251,7 @@ struct EmbeddedAnswer: Sendable {
         json.key("text")
         json.string(text)
         json.key("annotations")
-        json.raw("[]")
+        if text.isEmpty { json.raw("[]") } else { writeAnnotations(&json) }
         json.endObject()
     }
 
@@ -277,6 +282,8 @@ struct EmbeddedAnswer: Sendable {
                     if role {
                         json.key("role")
                         json.string("assistant")
+                        // Before any text, as On Your Data streams it.
+                        writeContext(&json)
                     }
                     if let content {
                         json.key("content")

@@ -3,21 +3,29 @@ import SallyportCore
 import SallyportGateway
 import SallyportRetrieval
 
-/// The embedded upstream's documents, replaced as a whole on reload.
+/// The embedded upstreams' answers, each from its index.
 final class DocumentAnswers: EmbeddedAnswering {
-    private let current: NIOLockedValueBox<ExtractiveAnswerer>
+    private let answerer: GroundedAnswerer
+    private let indexes: NIOLockedValueBox<[UpstreamID: IndexID]>
 
-    init(_ answerer: ExtractiveAnswerer) { current = NIOLockedValueBox(answerer) }
-
-    static func answerer(over folders: [UpstreamID: String]) throws -> ExtractiveAnswerer { try ExtractiveAnswerer(folders: folders) }
-
-    func replace(_ answerer: ExtractiveAnswerer) { current.withLockedValue { $0 = answerer } }
-
-    func answer(to question: String, upstream: UpstreamID) throws -> [String] {
-        try current.withLockedValue { $0 }.answer(to: question, upstream: upstream)
+    init(_ answerer: GroundedAnswerer, _ plan: ServerPlan) {
+        self.answerer = answerer
+        indexes = NIOLockedValueBox(Self.indexes(plan))
     }
 
-    func embedding(of text: String, dimensions: Int?) -> [Float] {
-        current.withLockedValue { $0 }.embedding(of: text, dimensions: dimensions)
+    private static func indexes(_ plan: ServerPlan) -> [UpstreamID: IndexID] {
+        plan.documents.reduce(into: plan.documentIndexes) { $0[$1.key] = DocumentParts.index(of: $1.key) }
     }
+
+    func replace(_ plan: ServerPlan) { indexes.withLockedValue { $0 = Self.indexes(plan) } }
+
+    func answer(to turns: [String], for principal: Principal, upstream: UpstreamID) throws -> GroundedAnswer {
+        guard let index = indexes.withLockedValue({ $0[upstream] }) else {
+            throw Fault(.upstreamUnavailable, "The embedded upstream has no documents.")
+        }
+        let reader = DocumentReader(tenant: principal.tenant, user: principal.id, groups: Set(principal.groups))
+        return try answerer.answer(to: turns, in: index, for: reader)
+    }
+
+    func embedding(of text: String, dimensions: Int?) -> [Float] { HashedEmbedding.vector(of: text, dimensions: dimensions) }
 }

@@ -31,6 +31,8 @@ package struct ServerPlan: Sendable {
     package var limits: [String: LimitSet]
     /// Folders of the embedded upstreams.
     package var documents: [UpstreamID: String]
+    /// Indexes of the embedded upstreams that have no folder of their own.
+    package var documentIndexes: [UpstreamID: IndexID] = [:]
     package var tracing: Tracing?
     package var learned = Learned()
     package var warnings: [String]

@@ -36,6 +36,7 @@ package final class ServerProcess: Sendable {
     private let refusals: RefusalAggregator
     private let state: NIOLockedValueBox<State>
     private let answers: DocumentAnswers
+    private let documents: DocumentParts
     private let traces: TraceExporter?
     private let materials: MaterialLibrary
 
@@ -53,6 +54,7 @@ package final class ServerProcess: Sendable {
         let ownership: SQLOwnershipStore
         let usage: SQLUsageStore
         let subjects: SQLSubjectKeyStore
+        let database: SQLiteDatabase
         let access: SQLAccessStore
         let categories: SQLCategoryStore
         let incidents: SQLIncidentStore
@@ -66,7 +68,8 @@ package final class ServerProcess: Sendable {
         let stores = Stores(
             keys: SQLKeyStore(database), blocklists: SQLBlocklistStore(database), policies: SQLPolicyStore(database),
             ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database),
-            access: SQLAccessStore(database), categories: SQLCategoryStore(database), incidents: SQLIncidentStore(database))
+            database: database, access: SQLAccessStore(database), categories: SQLCategoryStore(database),
+            incidents: SQLIncidentStore(database))
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
         let audit = try AuditLog(auditConfiguration, logger: logger)
@@ -110,7 +113,10 @@ package final class ServerProcess: Sendable {
             limits: plan.limits)
         let egress = EgressClient(group: group, logger: logger)
         egress.update(try plan.allEgress())
-        let answers = DocumentAnswers(try DocumentAnswers.answerer(over: plan.documents))
+        let documents = DocumentParts(
+            database: stores.database, engine: engine, learned: learned, eventLoop: group.next())
+        try await takeIn(plan.documents, documents, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
+        let answers = DocumentAnswers(documents.answerer, plan)
         let refusals = RefusalAggregator()
         let upstreams = plan.egress.map(\.id)
         let kinds = Dictionary(plan.upstreams.map { ($0.id, $0.kind) }) { first, _ in first }
@@ -158,8 +164,8 @@ package final class ServerProcess: Sendable {
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
             egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists,
             compiler: compiler,
-            engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, traces: traces,
-            materials: materials)
+            engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, documents: documents,
+            traces: traces, materials: materials)
     }
 
     private init(
@@ -167,7 +173,7 @@ package final class ServerProcess: Sendable {
         outbox: AdministrationOutbox, runtime: GatewayRuntime, server: DataPlaneServer, metricsServer: MetricsServer?, egress: EgressClient,
         stores: Stores, directory: KeyDirectory, subjects: SubjectKeyring, limits: LimitLedger, blocklists: BlocklistLibrary,
         compiler: HyperscanCompiler, engine: GuardEngine, refusals: RefusalAggregator, plan: ServerPlan, policyRevision: Int64,
-        answers: DocumentAnswers, traces: TraceExporter?, materials: MaterialLibrary
+        answers: DocumentAnswers, documents: DocumentParts, traces: TraceExporter?, materials: MaterialLibrary
     ) {
         self.port = port
         self.metricsPort = metricsPort
@@ -189,6 +195,7 @@ package final class ServerProcess: Sendable {
         self.engine = engine
         self.refusals = refusals
         self.answers = answers
+        self.documents = documents
         self.traces = traces
         self.materials = materials
         state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision))
@@ -257,6 +264,9 @@ package final class ServerProcess: Sendable {
             }
         }
         await chore("materials") { try materials.refresh(tenants: [.default]) }
+        await chore("documents") { [documents] in
+            _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+        }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
@@ -284,7 +294,7 @@ package final class ServerProcess: Sendable {
         let revision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
         try Self.checkPolicies(of: plan, among: policies)
-        let answerer = try DocumentAnswers.answerer(over: plan.documents)
+        try await Self.takeIn(plan.documents, documents, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
         let generation = state.withLockedValue { $0.generation + 1 }
         let snapshot = GatewaySnapshot(
             configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
@@ -294,7 +304,7 @@ package final class ServerProcess: Sendable {
         _ = try await audit.append(record.encoded())
         try Self.warm(blocklists, policies)
         egress.update(try plan.allEgress())
-        answers.replace(answerer)
+        answers.replace(plan)
         runtime.parts.identity.access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
         runtime.replace(snapshot)
         state.withLockedValue {

@@ -54,8 +54,8 @@ extension ConfigurationTree {
     private static func applies(_ key: String, to kind: String) -> Bool {
         switch (kind, key) {
         case (_, "kind"): true
-        case ("embedded", _): key == "documents"
-        case (_, "documents"): false
+        case ("embedded", _): key == "documents" || key == "index"
+        case (_, "documents"), (_, "index"): false
         case (_, "paths"): kind == "azure-ai"
         case (_, "apiVersion"): kind == "azure-openai"
         default: true

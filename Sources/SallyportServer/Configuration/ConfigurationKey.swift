@@ -149,7 +149,13 @@ extension ConfigurationKey {
             .init(
                 "upstreams.*.paths", .prefixes, "",
                 "For `azure-ai`: path prefixes that go there, such as `/translator`, or `/contentsafety/image:analyze`."),
-            .init("upstreams.*.documents", .path, "the sample documents", "For `embedded`: a folder of .md and .txt files."),
+            .init(
+                "upstreams.*.documents", .path, "the sample documents",
+                "For `embedded`: a folder of documents (.txt, .md, .html, .pdf, .docx) that every caller of the upstream may read."),
+            .init(
+                "upstreams.*.index", .text, "",
+                "For `embedded`, instead of `documents`: an index made with `sallyport data add`; each caller reads what its access lists allow."
+            ),
             .init("upstreams.*.timeouts.connect", .duration, "5s", "For name resolution, TCP and TLS."),
             .init("upstreams.*.timeouts.firstByte", .duration, "120s", "Per attempt, to the answer's head."),
             .init("upstreams.*.timeouts.idle", .duration, "60s", "Between two pieces of an answer."),

@@ -43,6 +43,7 @@ struct ConfigurationMapping {
             dataDirectory: directory, audit: audit(directory), gateway: gateway(), upstreams: upstreams.compactMap(\.descriptor),
             egress: upstreams.compactMap(\.egress), deployments: deployments, policiesDirectory: text("policies.directory"), limits: limits,
             documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: [])
+        plan.documentIndexes = Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.index))
         plan.learned = learned()
         plan.access = access()
         plan.warnings = warnings
@@ -165,6 +166,7 @@ struct ConfigurationMapping {
         var descriptor: UpstreamDescriptor?
         var egress: UpstreamConfiguration?
         var documents: (UpstreamID, String)?
+        var index: (UpstreamID, IndexID)?
     }
 
     private mutating func upstream(_ name: String, line: Int, column: Int) -> Upstream {
@@ -182,7 +184,13 @@ struct ConfigurationMapping {
                 paths: tree.values["\(base).paths"]?.texts ?? [],
                 policy: PolicyID(text("\(base).policy") ?? "Default")))
         if kind == .embedded {
-            if let folder = text("\(base).documents") {
+            if let index = text("\(base).index") {
+                if tree.values["\(base).documents"] != nil {
+                    tree.report("stands beside 'documents': one of the two", at: "\(base).index")
+                }
+                if index.contains(":") { tree.report("'\(index)' is not a name of an index", at: "\(base).index") }
+                upstream.index = (id, IndexID(index))
+            } else if let folder = text("\(base).documents") {
                 if !isFolder(folder) { tree.report("'\(folder)' is not a folder that can be read", at: "\(base).documents") }
                 upstream.documents = (id, folder)
             } else if let samples = sampleDocuments() {

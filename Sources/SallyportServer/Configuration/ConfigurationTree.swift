@@ -152,7 +152,7 @@ struct ConfigurationTree {
         }
         if let variable = value.unset {
             // An upstream can be down; everything else would silently fall back to its default, a policy or a limit included.
-            guard path.hasPrefix("upstreams."), ![".kind", ".documents"].contains(where: path.hasSuffix) else {
+            guard path.hasPrefix("upstreams."), ![".kind", ".documents", ".index"].contains(where: path.hasSuffix) else {
                 report("'\(path)' needs the variable \(variable), which is not set", scalar.mark)
                 return nil
             }

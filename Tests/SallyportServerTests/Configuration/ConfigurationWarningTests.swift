@@ -217,6 +217,9 @@ import Testing
           d:
             kind: embedded
             documents: /
+          e:
+            kind: embedded
+            index: library
         deployments:
           one:
             upstream: a

@@ -1,0 +1,82 @@
+import Foundation
+import NIOCore
+import SallyportRetrieval
+import SallyportWire
+
+/// Citations in the shapes that clients know: On Your Data's `context`, and the Responses API's annotations.
+extension EmbeddedAnswer {
+    /// `{"citations": […], "intent": "[\"…\"]"}`; nothing when nothing was searched for.
+    func writeContext(_ json: inout JSONWriter) {
+        guard !answer.intents.isEmpty else { return }
+        json.key("context")
+        json.beginObject()
+        json.key("citations")
+        json.beginArray()
+        for citation in answer.citations {
+            json.beginObject()
+            json.key("content")
+            json.string(citation.content)
+            json.key("title")
+            json.string(citation.title)
+            json.key("url")
+            json.null()
+            json.key("filepath")
+            json.string(citation.source)
+            json.key("chunk_id")
+            json.string(citation.chunk.description)
+            if let page = citation.pages.first {
+                json.key("page")
+                json.int(page)
+            }
+            // UTF-8 bytes of the document's extracted text.
+            json.key("spans")
+            json.beginArray()
+            for (number, span) in citation.spans.enumerated() {
+                json.beginObject()
+                json.key("start")
+                json.int(span.lowerBound)
+                json.key("end")
+                json.int(span.upperBound)
+                if citation.pages.count > 1, number < citation.pages.count {
+                    json.key("page")
+                    json.int(citation.pages[number])
+                }
+                json.endObject()
+            }
+            json.endArray()
+            json.endObject()
+        }
+        json.endArray()
+        json.key("intent")
+        var intents = JSONWriter(capacity: 128)
+        intents.beginArray()
+        for intent in answer.intents { intents.string(intent) }
+        intents.endArray()
+        json.string(String(buffer: intents.buffer))
+        json.endObject()
+    }
+
+    /// A `file_citation` for each mark, at its place in code points.
+    func writeAnnotations(_ json: inout JSONWriter) {
+        json.beginArray()
+        var place = 0
+        for (number, sentence) in answer.sentences.enumerated() {
+            place += (number == 0 ? 0 : 1) + sentence.unicodeScalars.count
+            guard let mark = sentence.range(of: "[doc", options: .backwards), sentence.last == "]",
+                let cited = Int(sentence[mark.upperBound...].dropLast()), answer.citations.indices.contains(cited - 1)
+            else { continue }
+            let citation = answer.citations[cited - 1]
+            json.beginObject()
+            json.key("type")
+            json.string("file_citation")
+            json.key("index")
+            json.int(place - sentence[mark.lowerBound...].unicodeScalars.count)
+            json.key("file_id")
+            json.string(citation.chunk.description)
+            json.key("filename")
+            json.string(citation.source)
+            json.endObject()
+        }
+        json.endArray()
+    }
+}

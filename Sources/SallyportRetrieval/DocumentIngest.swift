@@ -1,0 +1,292 @@
+import Crypto
+import Foundation
+import NIOCore
+import SallyportCore
+
+/// Reads what guards find in the chunks of a document. Blocks.
+package protocol ChunkInspector: Sendable {
+    /// - Parameter chunks: of one document, in order, each with its headings.
+    /// - Returns: for each the reason to keep it from being searched, or nil. Never holds text of the document.
+    /// - Throws: when a guard could not do its work: the document is not taken in.
+    func quarantineReasons(for chunks: [String]) throws -> [String?]
+}
+
+/// Takes files into an index: parse in the sandbox, cut, inspect, embed, store. Each document is one transaction, so that a run that was
+/// killed goes on where it ended: what is there with the same hash is passed over. Blocks.
+package struct DocumentIngest: Sendable {
+    package struct Settings: Sendable {
+        package var tenant = TenantID.default
+        package var index: IndexID
+        package var owner: PrincipalID
+        package var access: AccessList
+        /// nil: nobody says; a document that is there keeps its label.
+        package var label: SensitivityLabel?
+        /// Put before the names of all sources.
+        package var prefix = ""
+        /// Documents of the same origin whose files are gone are removed.
+        package var prunes = false
+        /// The index belongs to what is added now: documents of other origins give way.
+        package var replacesOrigins = false
+
+        package init(index: IndexID, owner: PrincipalID, access: AccessList, label: SensitivityLabel? = nil) {
+            self.index = index
+            self.owner = owner
+            self.access = access
+            self.label = label
+        }
+    }
+
+    package enum Outcome: Sendable, Hashable {
+        case added, changed, unchanged
+        /// Only who may read it, its owner or its label changed.
+        case described
+        case removed
+        case refused(DocumentProblem)
+    }
+
+    package struct Step: Sendable {
+        package let done: Int
+        package let of: Int
+        package let source: String
+        package let outcome: Outcome
+        package let quarantined: Int
+    }
+
+    package struct Report: Sendable {
+        package var counts: [String: Int] = [:]
+        package var refused: [(source: String, problem: DocumentProblem)] = []
+        /// Chunks of the documents of this run that wait for a reviewer.
+        package var quarantined = 0
+
+        mutating func note(_ step: Step) {
+            let name =
+                switch step.outcome {
+                case .added: "added"
+                case .changed: "changed"
+                case .unchanged: "unchanged"
+                case .described: "described"
+                case .removed: "removed"
+                case .refused: "refused"
+                }
+            counts[name, default: 0] += 1
+            if case .refused(let problem) = step.outcome { refused.append((step.source, problem)) }
+            quarantined += step.quarantined
+        }
+    }
+
+    /// Why nothing at all was done.
+    package struct Mistake: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    private let store: any DocumentStore
+    private let parser: any DocumentParser
+    private let inspector: any ChunkInspector
+    private let embedder: (any TextEmbedder)?
+    private let chunker: Chunker
+    private let clock: @Sendable () -> Int64
+    private static let parserVersion = "1"
+    private static let largest = 64 << 20
+    private static let mostFiles = 200_000
+    private static let deepest = 16
+
+    package init(
+        store: any DocumentStore, parser: any DocumentParser, inspector: any ChunkInspector, embedder: (any TextEmbedder)? = nil,
+        chunker: Chunker = Chunker(), clock: @escaping @Sendable () -> Int64
+    ) {
+        self.store = store
+        self.parser = parser
+        self.inspector = inspector
+        self.embedder = embedder
+        self.chunker = chunker
+        self.clock = clock
+    }
+
+    private var pipeline: String { "parser \(Self.parserVersion), chunker \(Chunker.version), embedder \(embedder?.digest ?? "none")" }
+
+    /// A file to take in.
+    private struct Candidate {
+        let source: String
+        let path: String
+        let origin: String
+    }
+
+    /// - Parameter paths: files and folders; of folders every file of a known format, hidden ones and links left aside.
+    /// - Throws: ``Mistake`` when a path cannot be read at all; what the store throws.
+    package func add(_ paths: [String], _ settings: Settings, progress: (Step) -> Void = { _ in }) throws -> Report {
+        var candidates: [Candidate] = []
+        var origins: Set<String> = []
+        for path in paths {
+            let absolute = URL(fileURLWithPath: path).standardizedFileURL.path
+            origins.insert(absolute)
+            candidates += try files(at: absolute, prefix: settings.prefix)
+        }
+        let gone = settings.prunes ? try missing(candidates, origins, settings) : []
+        var report = Report()
+        let total = candidates.count + gone.count
+        func tell(_ source: String, _ outcome: Outcome, _ quarantined: Int = 0) {
+            let step = Step(
+                done: report.counts.values.reduce(1, +), of: total, source: source, outcome: outcome, quarantined: quarantined)
+            report.note(step)
+            progress(step)
+        }
+        for document in gone {
+            _ = try store.remove(document.id, in: document.index, of: document.tenant)
+            tell(document.source, .removed)
+        }
+        for candidate in candidates {
+            do {
+                let (outcome, quarantined) = try take(candidate, settings)
+                tell(candidate.source, outcome, quarantined)
+            } catch let problem as DocumentProblem {
+                tell(candidate.source, .refused(problem))
+            }
+        }
+        return report
+    }
+
+    private func take(_ candidate: Candidate, _ settings: Settings) throws -> (Outcome, quarantined: Int) {
+        guard let format = DocumentFormat(fileName: candidate.path) else { throw DocumentProblem.unsupportedFormat }
+        let content = try DocumentIngest.content(of: candidate.path)
+        let hash = Array(SHA256.hash(data: Data(content.readableBytesView)))
+        let old = try store.document(source: candidate.source, in: settings.index, of: settings.tenant)
+        if let old, old.origin != candidate.origin, !settings.replacesOrigins { throw DocumentProblem.otherOrigin }
+        if var old, old.hash == hash, old.pipeline == pipeline {
+            let before = old
+            old.origin = candidate.origin
+            old.owner = settings.owner
+            old.access = settings.access
+            if let label = settings.label { (old.label, old.isLabelDeclared) = (label, true) }
+            if old == before { return (.unchanged, 0) }
+            try store.update(old)
+            return (.described, 0)
+        }
+        let parsed = try parser.parse(content, as: format)
+        var chunks = chunker.chunks(of: parsed)
+        guard chunks.contains(where: { $0.hiding == nil }) else { throw DocumentProblem.empty }
+        let title = parsed.title ?? DocumentIngest.title(from: candidate.source)
+        let reasons: [String?]
+        do {
+            reasons = try inspector.quarantineReasons(
+                for: chunks.map { ([title] + $0.headings.filter { $0 != title } + [$0.text]).joined(separator: "\n") })
+        } catch { throw DocumentProblem.uninspected }
+        guard reasons.count == chunks.count else { throw DocumentProblem.uninspected }
+        for (position, reason) in reasons.enumerated() {
+            guard let reason else { continue }
+            chunks[position].quarantine = [chunks[position].quarantine, reason].compactMap { $0 }.joined(separator: "; ")
+        }
+        try embed(&chunks)
+        let record = DocumentRecord(
+            tenant: settings.tenant, index: settings.index, id: DocumentID(DocumentIngest.randomName()), source: candidate.source,
+            origin: candidate.origin, owner: settings.owner, access: settings.access, label: settings.label ?? old?.label ?? .general,
+            isLabelDeclared: settings.label != nil || old?.isLabelDeclared == true,
+            language: LanguageGuess.language(of: chunks.lazy.filter { $0.hiding == nil }.prefix(20).map(\.text).joined(separator: " ")),
+            hash: hash, pipeline: pipeline, title: title, format: format, notes: parsed.notes, addedAt: clock())
+        try store.put(record, chunks: chunks)
+        return (old == nil ? .added : .changed, chunks.count { $0.quarantine != nil })
+    }
+
+    private func embed(_ chunks: inout [ChunkRecord]) throws {
+        guard let embedder else { return }
+        let wanted = chunks.indices.filter { chunks[$0].hiding == nil }
+        for start in stride(from: 0, to: wanted.count, by: 16) {
+            let batch = wanted[start..<min(wanted.count, start + 16)]
+            let texts = batch.map { ByteBuffer(string: (chunks[$0].headings + [chunks[$0].text]).joined(separator: "\n")) }
+            for (position, vector) in zip(batch, try BlockingEmbedder.vectors(of: texts, by: embedder)) {
+                chunks[position].vector = QuantisedVector.quantise(vector)
+            }
+        }
+    }
+
+    // MARK: Files
+
+    private func missing(_ candidates: [Candidate], _ origins: Set<String>, _ settings: Settings) throws -> [DocumentRecord] {
+        let present = Set(candidates.map(\.source))
+        return try store.documents(in: settings.index, of: settings.tenant).filter {
+            (settings.replacesOrigins || origins.contains($0.origin)) && !present.contains($0.source)
+        }
+    }
+
+    private func files(at path: String, prefix: String) throws -> [Candidate] {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw Mistake(description: "\(path): there is no such file or folder")
+        }
+        guard isFolder.boolValue else {
+            return [Candidate(source: prefix + URL(fileURLWithPath: path).lastPathComponent, path: path, origin: path)]
+        }
+        var found: [Candidate] = []
+        var folders = [(name: "", depth: 0)]
+        while let folder = folders.popLast() {
+            let place = folder.name.isEmpty ? path : path + "/" + folder.name
+            let names: [String]
+            do { names = try FileManager.default.contentsOfDirectory(atPath: place).sorted() } catch {
+                throw Mistake(description: "\(place): cannot be read")
+            }
+            for name in names where !name.hasPrefix(".") {
+                let relative = folder.name.isEmpty ? name : folder.name + "/" + name
+                var status = stat()
+                // Of the link itself: what lies outside the folder is never taken in.
+                guard lstat(path + "/" + relative, &status) == 0 else { continue }
+                if status.st_mode & S_IFMT == S_IFDIR {
+                    guard folder.depth < Self.deepest else {
+                        throw Mistake(description: "\(place): more than \(Self.deepest) folders deep")
+                    }
+                    folders.append((relative, folder.depth + 1))
+                } else if status.st_mode & S_IFMT == S_IFREG, DocumentFormat(fileName: name) != nil {
+                    guard found.count < Self.mostFiles else { throw Mistake(description: "\(path): more than \(Self.mostFiles) files") }
+                    found.append(Candidate(source: prefix + relative, path: path + "/" + relative, origin: path))
+                }
+            }
+        }
+        return found.sorted { $0.source < $1.source }
+    }
+
+    /// Read once: what is hashed is what is parsed.
+    private static func content(of path: String) throws(DocumentProblem) -> ByteBuffer {
+        let file = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0 else { throw .unreadable }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw .unreadable }
+        guard status.st_size > 0 else { throw .empty }
+        guard status.st_size <= largest else { throw .tooLarge }
+        var buffer = ByteBufferAllocator().buffer(capacity: Int(status.st_size))
+        var isWhole = false
+        while !isWhole, buffer.readableBytes <= largest {
+            let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: 1 << 16) { space in
+                max(0, read(file, space.baseAddress, space.count))
+            }
+            isWhole = count == 0
+        }
+        guard buffer.readableBytes <= largest else { throw .tooLarge }
+        guard buffer.readableBytes >= Int(status.st_size) else { throw .unreadable }
+        return buffer
+    }
+
+    private static func randomName() -> String {
+        var generator = SystemRandomNumberGenerator()
+        let digits = Array("0123456789abcdefghjkmnpqrstvwxyz")
+        return String((0..<20).map { _ in digits[Int.random(in: 0..<32, using: &generator)] })
+    }
+
+    /// `leave-policy.md` is "leave policy".
+    static func title(from source: String) -> String {
+        let file = source.split(separator: "/").last.map(String.init) ?? source
+        let stem = file.lastIndex(of: ".").map { String(file[..<$0]) } ?? file
+        return String(stem.map { $0 == "-" || $0 == "_" ? " " : $0 })
+    }
+}
+
+/// An embedder's answer, waited for. Not for event loops.
+package enum BlockingEmbedder {
+    package static func vectors(of texts: [ByteBuffer], by embedder: any TextEmbedder) throws -> [[Float]] {
+        let gate = ConditionLatch<Result<[[Float]], TextReadingFault>>()
+        embedder.embed(texts) { gate.open(with: $0) }
+        let vectors = try gate.wait().get()
+        guard vectors.count == texts.count, vectors.allSatisfy({ $0.count == embedder.dimensions }) else {
+            throw TextReadingFault.failed("another number of vectors than texts")
+        }
+        return vectors
+    }
+}

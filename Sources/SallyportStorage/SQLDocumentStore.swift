@@ -1,0 +1,235 @@
+import SallyportCore
+
+/// Documents and their chunks in SQL. A document and its chunks are written in one transaction: after a kill it is there whole or not.
+package struct SQLDocumentStore: DocumentStore {
+    private let database: any SQLDatabase
+    package init(_ database: any SQLDatabase) { self.database = database }
+
+    private static let columns = """
+        d.tenant, d.collection, d.id, d.source, d.origin, d.owner, d.access, d.label, d.label_declared, d.language, d.hash, d.pipeline, \
+        d.title, d.format, d.notes, d.added_at, \
+        (SELECT count(*) FROM document_chunk c WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id), \
+        (SELECT count(*) FROM document_chunk c WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id \
+        AND c.quarantine IS NOT NULL)
+        """
+    private static let chunkColumns = "position, start_byte, end_byte, pages, headings, content, hiding, quarantine, vector"
+
+    // MARK: Writing
+
+    package func put(_ document: DocumentRecord, chunks: [ChunkRecord]) throws {
+        let arguments = try Self.arguments(document)
+        let rows = try chunks.map { chunk -> [SQLValue] in
+            [
+                .text(document.tenant), .text(document.index), .text(document.id), .integer(chunk.position),
+                .integer(chunk.range.lowerBound), .integer(chunk.range.upperBound), .text(try JSONColumn.text(chunk.pages)),
+                .text(try JSONColumn.text(chunk.headings)), .text(chunk.text), .text(chunk.hiding?.rawValue), .text(chunk.quarantine),
+                chunk.vector.map { .blob(Self.bytes(of: $0)) } ?? .null,
+            ]
+        }
+        try database.write { db in
+            let revision = try Self.next(db)
+            let old = try db.rows(
+                "SELECT id FROM document WHERE tenant = $1 AND collection = $2 AND source = $3",
+                [.text(document.tenant), .text(document.index), .text(document.source)])
+            for row in old { try Self.remove(DocumentID(try row.text(0)), document.index, document.tenant, revision, db) }
+            try db.execute(
+                """
+                INSERT INTO document (tenant, collection, id, source, origin, owner, access, label, label_declared, language, hash, pipeline,
+                    title, format, notes, added_at, revision)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                """, arguments + [.integer(revision)])
+            for row in rows {
+                try db.execute(
+                    """
+                    INSERT INTO document_chunk (tenant, collection, document, \(Self.chunkColumns))
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                    """, row)
+            }
+        }
+    }
+
+    package func update(_ document: DocumentRecord) throws {
+        try database.write { db in
+            let revision = try Self.next(db)
+            let changed = try db.execute(
+                """
+                UPDATE document SET origin = $1, owner = $2, access = $3, label = $4, label_declared = $5, revision = $6
+                WHERE tenant = $7 AND collection = $8 AND id = $9
+                """,
+                [
+                    .text(document.origin), .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
+                    .integer(document.isLabelDeclared ? 1 : 0), .integer(revision), .text(document.tenant), .text(document.index),
+                    .text(document.id),
+                ])
+            guard changed == 1 else { throw Fault(.notFound, "There is no such document.") }
+        }
+    }
+
+    package func remove(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> Bool {
+        let existed = try database.write { db in try Self.remove(id, index, tenant, try Self.next(db), db) }
+        if existed { try database.scrubDeleted() }
+        return existed
+    }
+
+    package func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool {
+        try database.write { db in
+            let changed = try db.execute(
+                """
+                UPDATE document_chunk SET quarantine = NULL, released_by = $1, released_at = $2
+                WHERE tenant = $3 AND collection = $4 AND document = $5 AND position = $6 AND quarantine IS NOT NULL
+                """,
+                [.text(reviewer), .integer(now), .text(tenant), .text(index), .text(id.document), .integer(id.position)])
+            guard changed == 1 else { return false }
+            let revision = try Self.next(db)
+            try db.execute(
+                "UPDATE document SET revision = $1 WHERE tenant = $2 AND collection = $3 AND id = $4",
+                [.integer(revision), .text(tenant), .text(index), .text(id.document)])
+            return true
+        }
+    }
+
+    @discardableResult
+    private static func remove(
+        _ id: DocumentID, _ index: IndexID, _ tenant: TenantID, _ revision: Int64, _ db: any SQLConnection
+    ) throws -> Bool {
+        let place: [SQLValue] = [.text(tenant), .text(index), .text(id)]
+        try db.execute("DELETE FROM document_chunk WHERE tenant = $1 AND collection = $2 AND document = $3", place)
+        guard try db.execute("DELETE FROM document WHERE tenant = $1 AND collection = $2 AND id = $3", place) == 1 else { return false }
+        try db.execute(
+            "INSERT INTO document_removal (tenant, collection, id, revision) VALUES ($1, $2, $3, $4)", place + [.integer(revision)])
+        return true
+    }
+
+    private static func next(_ db: any SQLConnection) throws -> Int64 {
+        try Revision.documents.bump(db)
+        return try Revision.documents.number(db)
+    }
+
+    // MARK: Reading
+
+    package func document(source: String, in index: IndexID, of tenant: TenantID) throws -> DocumentRecord? {
+        try database.read { db in
+            try db.rows(
+                "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 AND d.source = $3",
+                [.text(tenant), .text(index), .text(source)]
+            ).first.map(Self.record)
+        }
+    }
+
+    package func documents(in index: IndexID, of tenant: TenantID) throws -> [DocumentRecord] {
+        try database.read { db in
+            try db.rows(
+                "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 ORDER BY d.source",
+                [.text(tenant), .text(index)]
+            ).map(Self.record)
+        }
+    }
+
+    package func indexes(of tenant: TenantID) throws -> [IndexID] {
+        try database.read { db in
+            try db.rows("SELECT DISTINCT collection FROM document WHERE tenant = $1 ORDER BY collection", [.text(tenant)])
+                .map { IndexID(try $0.text(0)) }
+        }
+    }
+
+    package func chunks(of id: DocumentID, in index: IndexID, of tenant: TenantID, searchableOnly: Bool) throws -> [ChunkRecord] {
+        try database.read { db in
+            try db.rows(
+                """
+                SELECT \(Self.chunkColumns) FROM document_chunk WHERE tenant = $1 AND collection = $2 AND document = $3
+                \(searchableOnly ? "AND quarantine IS NULL" : "") ORDER BY position
+                """, [.text(tenant), .text(index), .text(id)]
+            ).map(Self.chunk)
+        }
+    }
+
+    package func chunks(_ ids: [ChunkID], in index: IndexID, of tenant: TenantID) throws -> [(id: ChunkID, chunk: ChunkRecord)] {
+        try database.read { db in
+            var found: [(id: ChunkID, chunk: ChunkRecord)] = []
+            for id in ids {
+                let rows = try db.rows(
+                    """
+                    SELECT \(Self.chunkColumns) FROM document_chunk
+                    WHERE tenant = $1 AND collection = $2 AND document = $3 AND position = $4 AND quarantine IS NULL
+                    """, [.text(tenant), .text(index), .text(id.document), .integer(id.position)])
+                if let row = rows.first { found.append((id, try Self.chunk(row))) }
+            }
+            return found
+        }
+    }
+
+    package func quarantined(in index: IndexID, of tenant: TenantID) throws -> [QuarantinedChunk] {
+        try database.read { db in
+            try db.rows(
+                """
+                SELECT c.document, c.position, d.source, d.owner, c.quarantine, c.pages FROM document_chunk c
+                JOIN document d ON d.tenant = c.tenant AND d.collection = c.collection AND d.id = c.document
+                WHERE c.tenant = $1 AND c.collection = $2 AND c.quarantine IS NOT NULL ORDER BY d.source, c.position
+                """, [.text(tenant), .text(index)]
+            ).map { row in
+                QuarantinedChunk(
+                    id: ChunkID(DocumentID(try row.text(0)), Int(try row.integer(1))), source: try row.text(2),
+                    owner: PrincipalID(try row.text(3)), reason: try row.text(4), pages: try JSONColumn.value(of: row, 5))
+            }
+        }
+    }
+
+    package func changes(since revision: Int64) throws -> DocumentChanges {
+        try database.read { db in
+            let changed = try db.rows(
+                "SELECT \(Self.columns) FROM document d WHERE d.revision > $1 ORDER BY d.revision, d.id", [.integer(revision)]
+            ).map(Self.record)
+            let removed = try db.rows(
+                "SELECT tenant, collection, id FROM document_removal WHERE revision > $1", [.integer(revision)]
+            ).map { (tenant: TenantID(try $0.text(0)), index: IndexID(try $0.text(1)), id: DocumentID(try $0.text(2))) }
+            return DocumentChanges(revision: try Revision.documents.number(db), changed: changed, removed: removed)
+        }
+    }
+
+    package func revision() throws -> Int64 { try database.read(Revision.documents.number) }
+
+    // MARK: Rows
+
+    private static func arguments(_ document: DocumentRecord) throws -> [SQLValue] {
+        [
+            .text(document.tenant), .text(document.index), .text(document.id), .text(document.source), .text(document.origin),
+            .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
+            .integer(document.isLabelDeclared ? 1 : 0), .text(document.language), .blob(document.hash), .text(document.pipeline),
+            .text(document.title), .text(document.format.rawValue), .text(try JSONColumn.text(document.notes)), .integer(document.addedAt),
+        ]
+    }
+
+    private static func record(_ row: SQLRow) throws -> DocumentRecord {
+        // An access list or label that this version cannot read must not become a wider one.
+        guard let access = AccessList(text: try row.text(6)), let label = SensitivityLabel(rawValue: Int(try row.integer(7))),
+            let format = DocumentFormat(rawValue: try row.text(13))
+        else { throw SQLColumnError(column: 6, expected: "what this version of Sallyport writes") }
+        return DocumentRecord(
+            tenant: TenantID(try row.text(0)), index: IndexID(try row.text(1)), id: DocumentID(try row.text(2)), source: try row.text(3),
+            origin: try row.text(4), owner: PrincipalID(try row.text(5)), access: access, label: label,
+            isLabelDeclared: try row.integer(8) == 1, language: try row.text(9), hash: try row.blob(10), pipeline: try row.text(11),
+            title: try row.text(12), format: format, notes: try JSONColumn.value(of: row, 14), addedAt: try row.integer(15),
+            chunks: Int(try row.integer(16)), quarantined: Int(try row.integer(17)))
+    }
+
+    private static func chunk(_ row: SQLRow) throws -> ChunkRecord {
+        let (start, end) = (Int(try row.integer(1)), Int(try row.integer(2)))
+        guard start >= 0, end >= start else { throw SQLColumnError(column: 1, expected: "a range") }
+        return ChunkRecord(
+            position: Int(try row.integer(0)), range: start..<end, pages: try JSONColumn.value(of: row, 3),
+            headings: try JSONColumn.value(of: row, 4), text: try row.text(5),
+            hiding: try row.optionalText(6).flatMap(ParsedDocument.Hiding.init(rawValue:)), quarantine: try row.optionalText(7),
+            vector: row.values[8] == .null ? nil : vector(of: try row.blob(8)))
+    }
+
+    /// Four bytes of scale, little-endian, then a byte for each dimension.
+    private static func bytes(of vector: ChunkRecord.Vector) -> [UInt8] {
+        withUnsafeBytes(of: vector.scale.bitPattern.littleEndian, Array.init) + vector.values.map { UInt8(bitPattern: $0) }
+    }
+
+    private static func vector(of bytes: [UInt8]) -> ChunkRecord.Vector? {
+        guard bytes.count > 4 else { return nil }
+        let bits = bytes[..<4].enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << (8 * $1.offset) }
+        return ChunkRecord.Vector(scale: Float(bitPattern: bits), values: bytes[4...].map { Int8(bitPattern: $0) })
+    }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Foundation
+import SallyportCore
+import SallyportRetrieval
+import SallyportStorage
+
+extension DataCommand {
+    struct Ask: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Ask an index with someone's eyes, as the embedded upstream answers; with a file, many questions.",
+            discussion:
+                "For each question one line of JSON: the answer, whether it was found, how sure, its citations, and the sources found.")
+        @Argument var index: String
+        @Argument(help: "The question; none with --questions.") var question: String?
+        @OptionGroup var store: StoreOptions
+        @Option(name: .customLong("as"), help: "The principal whose access counts.") var principal: String
+        @Option(help: "Groups of that principal, separated by commas.") var groups: String?
+        @Option(help: "A file with a question on each line.") var questions: String?
+
+        func run() async throws {
+            let asked: [String]
+            if let questions {
+                guard let text = try? String(contentsOfFile: questions, encoding: .utf8) else {
+                    throw ValidationError("\(questions) cannot be read.")
+                }
+                asked = text.split(separator: "\n").map(String.init)
+            } else if let question {
+                asked = [question]
+            } else {
+                throw ValidationError("Ask a question, or name a file of them with --questions.")
+            }
+            let reader = DataCommand.reader(principal, groups)
+            let documents = SQLDocumentStore(try store.database())
+            try store.recorded("data.ask", target: "\(index) as \(reader.user)") {
+                let search = DocumentSearch(documents)
+                try search.refresh()
+                let answerer = GroundedAnswerer(store: documents, search: search)
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                for question in asked {
+                    let hits = search.search(DocumentQuery(question), in: IndexID(index), for: reader, limit: 10).hits
+                    let sources = hits.compactMap { search.entry(of: $0.id.document, in: IndexID(index), for: reader)?.source }
+                    let answer = try answerer.answer(to: [question], in: IndexID(index), for: reader)
+                    let line = Line(
+                        answer: answer.sentences.joined(separator: " "), sentences: answer.sentences, isFound: answer.isFound,
+                        confidence: (answer.confidence * 1000).rounded() / 1000,
+                        citations: answer.citations.map { .init(source: $0.source, content: $0.content) }, sources: sources)
+                    print(String(decoding: try encoder.encode(line), as: UTF8.self))
+                }
+            }
+        }
+
+        private struct Line: Encodable {
+            struct Citation: Encodable { let source, content: String }
+            let answer: String
+            let sentences: [String]
+            let isFound: Bool
+            let confidence: Double
+            let citations: [Citation]
+            let sources: [String]
+        }
+    }
+
+    static func reader(_ principal: String, _ groups: String?) -> DocumentReader {
+        let name = principal.hasPrefix("user:") ? String(principal.dropFirst(5)) : principal
+        return DocumentReader(
+            user: PrincipalID(name), groups: Set((groups ?? "").split(separator: ",").map { $0.drop { $0 == " " } }.map(String.init)))
+    }
+}
