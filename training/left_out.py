@@ -2,7 +2,8 @@
 
     left_out.py --data FOLDER --models MODELS --linear CASCADE --sources SOURCE,…
 
-Thresholds: 1 % and 5 % of the benign texts (benign.dev prompts and held-out authored look-alikes) with a penalty of 0.25 for many windows, fixed before the attacks are read; nothing else is fitted.
+Thresholds: 1 % and 5 % of the benign texts (benign.dev prompts and held-out authored look-alikes) with a penalty of 0.25 for many windows
+(0, 0.25 and 0.5 had been looked at on an earlier checkpoint); nothing else is fitted.
 """
 import argparse
 import pathlib
