@@ -20,6 +20,8 @@ let concurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", packa
 let log = Target.Dependency.product(name: "Logging", package: "swift-log")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -33,6 +35,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-ssl", exact: "2.37.6"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+        .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -45,7 +49,8 @@ let package = Package(
         // Capabilities.
         .target(name: "SallyportGuard", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
         .target(
-            name: "SallyportIdentity", dependencies: ["SallyportCore", nio, concurrency, crypto, cryptoExtras], swiftSettings: strict),
+            name: "SallyportIdentity", dependencies: ["SallyportCore", nio, concurrency, crypto, cryptoExtras, x509, asn1],
+            swiftSettings: strict),
         .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
         .target(
             name: "SallyportOversight", dependencies: ["SallyportCore", nio, posix, concurrency, log, crypto], swiftSettings: strict),
@@ -73,7 +78,7 @@ let package = Package(
             name: "SallyportGateway",
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
-                nio, posix, http1, concurrency, log, crypto,
+                nio, posix, http1, tls, concurrency, log, crypto,
             ], swiftSettings: strict),
         // The one place where parts are put together, and the command line.
         .target(
@@ -108,7 +113,9 @@ let package = Package(
             exclude: ["Fixtures"], swiftSettings: strict),
         .testTarget(
             name: "SallyportIdentityTests",
-            dependencies: ["SallyportCore", "SallyportIdentity", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras],
+            dependencies: [
+                "SallyportCore", "SallyportIdentity", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras, x509, asn1,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb],

@@ -3,7 +3,7 @@ package struct Fault: Error, Sendable {
     /// The closed list of reasons; the raw value is used in records and metrics, not on the wire.
     package enum Code: String, Sendable, CaseIterable {
         case invalidRequest, invalidJSON, payloadTooLarge, headersTooLarge, timeout
-        case unauthenticated, permissionDenied, networkDenied
+        case unauthenticated, invalidToken, keysDisabled, permissionDenied, networkDenied
         case notFound, deploymentNotFound, unsupportedAPIVersion, methodNotAllowed, conflict
         case invalidContentFilterPolicy, contentFiltered, uninspectable, guardUnavailable
         case rateLimited, quotaExceeded, overloaded

@@ -21,6 +21,16 @@ struct FaultAnswer {
         retryAfter = fault.retryAfter.map { max(1, Int(($0 + .milliseconds(999)).components.seconds)) }
         var json = JSONWriter(capacity: 512)
         json.beginObject()
+        if fault.code == .invalidToken {
+            // The service's front door answers so, before any API's own shape.
+            json.key("statusCode")
+            json.int(401)
+            json.key("message")
+            json.string(fault.message)
+            json.endObject()
+            body = json.buffer
+            return
+        }
         json.key("error")
         json.beginObject()
         switch dialect {
@@ -92,7 +102,8 @@ struct FaultAnswer {
         case .payloadTooLarge: return (413, "413", invalid)
         case .headersTooLarge: return (431, "431", invalid)
         case .timeout: return (408, "408", nil)
-        case .unauthenticated: return (401, "401", nil)
+        case .unauthenticated, .invalidToken: return (401, "401", nil)
+        case .keysDisabled: return (403, "AuthenticationTypeDisabled", nil)
         case .permissionDenied: return (401, "PermissionDenied", nil)
         case .networkDenied: return (403, "403", nil)
         case .notFound, .unsupportedAPIVersion: return (404, "404", nil)
@@ -120,7 +131,8 @@ struct FaultAnswer {
         case .payloadTooLarge: return (413, isSafety ? "InvalidRequestBody" : "InvalidRequest", nil)
         case .headersTooLarge: return (431, "InvalidRequest", nil)
         case .timeout: return (408, isSafety ? "InvalidRequestBody" : "Timeout", nil)
-        case .unauthenticated: return (401, isSafety ? "401" : "401", nil)
+        case .unauthenticated, .invalidToken: return (401, "401", nil)
+        case .keysDisabled: return (403, "AuthenticationTypeDisabled", nil)
         case .permissionDenied: return (401, "PermissionDenied", nil)
         case .networkDenied: return (403, "403", nil)
         case .notFound, .deploymentNotFound, .unsupportedAPIVersion: return (404, isSafety ? "ResourceNotFound" : "NotFound", nil)
@@ -164,5 +176,9 @@ extension Fault {
             "The principal \(principal.map { "`\($0)` " } ?? "")lacks the required data action `\(action)` to perform `\(operation)` operation."
         )
     }
+    static let invalidToken = Fault(
+        .invalidToken,
+        "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or have expired.")
+    static let keysDisabled = Fault(.keysDisabled, "Key based authentication is disabled for this resource.")
     static let networkDenied = Fault(.networkDenied, "Access denied due to Virtual Network/Firewall rules.")
 }

@@ -21,6 +21,10 @@ extension Exchange {
         record.policy = policy.id
         record.policyVersion = policy.version
         record.traceID = trace.traceID
+        if let principal, principal.credential != .key {
+            record.details = [(name: "credential", value: principal.credential.name)]
+            if let client = principal.client { record.details.append((name: "client", value: client)) }
+        }
         return record
     }
 
@@ -45,7 +49,7 @@ extension Exchange {
         }
         outcome.verdict = verdict
         if !uninspected.isEmpty {
-            outcome.details = [(name: "uninspected", value: uninspected.map(\.rawValue).sorted().joined(separator: ","))]
+            outcome.details.append((name: "uninspected", value: uninspected.map(\.rawValue).sorted().joined(separator: ",")))
         }
         outcome.details += notes
         outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)

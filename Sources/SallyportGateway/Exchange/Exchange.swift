@@ -22,6 +22,10 @@ final class Exchange {
     let source: Source
 
     var phase = Phase.head
+    /// The head was read, and the body is not wanted before it is known who is calling.
+    var isWaiting = false
+    /// What `WWW-Authenticate` says to who is not let in.
+    var challenge = "Bearer"
     var summary = ExchangeSummary()
     var trace: TraceContext
     let id: String
@@ -108,39 +112,40 @@ final class Exchange {
 
     // MARK: The head
 
-    /// - Returns: false when the exchange was answered already and the body is not wanted.
+    /// - Returns: false when the body is not wanted (yet): the exchange was answered already, or ``isWaiting`` to learn who is calling.
     func begin() -> Bool {
         do {
-            try readHead()
-            phase = .body
-            return true
+            try readPath()
+            guard let principal = try recogniseCaller(mayWait: true) else { return false }
+            return try accept(principal)
         } catch {
             refuse(error, bodyIsUnread: true)
             return false
         }
     }
 
-    private func readHead() throws {
+    private func readPath() throws {
         if head.uri.hasPrefix("/contentsafety/") { dialect = .contentSafety }
         if head.uri.hasPrefix("/language/") { dialect = .language }
-        let path: CanonicalPath
+        if let refusal = snapshot.configuration.network.refusal(of: source.ip) { throw refusal }
         do { path = try CanonicalPath(parsing: head.uri) } catch {
             throw Fault(
                 .invalidRequest,
                 "The request target is not a plain path: it must be in origin form, without '//', dot segments or encoded slashes.")
         }
-        self.path = path
-        let now = runtime.parts.clock().seconds
-        let credential: Substring
-        let principal: Principal
-        do {
-            credential = try HeaderRules.credential(in: head.headers)
-            principal = try runtime.parts.authenticator.principal(presenting: credential, at: now)
-        } catch {
-            throw Unauthenticated(fault: error as? Fault ?? Fault.invalidKey)
-        }
+    }
+
+    /// - Returns: false when the caller must wait for something.
+    func accept(_ principal: Principal) throws -> Bool {
+        guard prepareSubject(of: principal) else { return false }
+        try readHead(as: principal)
+        phase = .body
+        return true
+    }
+
+    private func readHead(as principal: Principal) throws {
+        guard let path else { throw Fault.resourceNotFound }
         self.principal = principal
-        rights = try runtime.parts.identity.access.check(principal, at: now).rights(of: principal)
         let target = try RequestTarget.read(method: head.method.rawValue, path: path, services: snapshot.services)
         self.target = target
         switch target {
@@ -254,12 +259,13 @@ final class Exchange {
         guard phase != .ended, !isHeadWritten else { return failStream(error) }
         if bodyIsUnread { responder.closeAfterAnswer() }
         if let unauthenticated = error as? Unauthenticated {
-            noteRefusal(unauthenticated.fault.message.contains("expired") ? .expiredCredential : .unknownCredential)
+            noteRefusal(unauthenticated.reason)
             return answer(unauthenticated.fault)
         }
         let fault = self.fault(from: error)
         guard principal != nil else {
-            noteRefusal(.malformedRequest)
+            if fault.code == .networkDenied { runtime.parts.identity.counters.noteNetworkDenial() }
+            noteRefusal(fault.code == .networkDenied ? .networkDenied : .malformedRequest)
             return answer(fault)
         }
         phase = .answering
@@ -320,7 +326,8 @@ final class Exchange {
             headers.add(name: "retry-after-ms", value: "\(retryAfter * 1000)")
         }
         if dialect != .openAI { headers.add(name: "x-ms-error-code", value: answer.code) }
-        if fault.code == .permissionDenied || fault.code == .unauthenticated { headers.add(name: "www-authenticate", value: "Bearer") }
+        if answer.status == 401 { headers.add(name: "www-authenticate", value: challenge) }
+        if fault.code == .networkDenied { headers.add(name: "policy-id", value: "ThrowExceptionDueToTrafficDenied") }
         respond(status: answer.status, headers: headers, body: answer.body)
         conclude()
     }
@@ -427,15 +434,18 @@ struct Source {
     let text: String?
     /// As a number, for rules.
     let ip: IPAddress?
+    /// The certificate that the connection was opened with, in DER.
+    let certificate: [UInt8]?
 
-    init(_ address: SocketAddress?) {
+    init(_ address: SocketAddress?, certificate: [UInt8]? = nil) {
         self.address = address
+        self.certificate = certificate
         text = address?.ipAddress
         ip = text.flatMap { IPAddress($0) }?.unmapped
     }
-}
 
-/// Nobody was recognised: counted with others of its kind instead of recorded one by one.
-struct Unauthenticated: Error {
-    let fault: Fault
+    /// Somebody else, on the word of a trusted peer.
+    func standing(for caller: IPAddress) -> Source {
+        Source(try? SocketAddress(ipAddress: caller.description, port: 0), certificate: certificate)
+    }
 }

@@ -10,6 +10,8 @@ protocol ExchangeResponder: AnyObject {
     func flush()
     /// Calls when all that was written so far was handed to the network, or never will be.
     func whenFlushed(_ done: @escaping () -> Void)
+    /// A head that waited was accepted: the body is wanted now.
+    func headIsAccepted()
     /// The answer is complete.
     /// - Parameter flushed: called when its last byte was handed to the network, or never will be.
     func end(flushed: (() -> Void)?)

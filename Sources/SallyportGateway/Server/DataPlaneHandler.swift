@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import SallyportCore
 
 /// One caller's connection: frames requests into exchanges, one at a time, and writes their answers in order.
@@ -22,6 +23,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
     /// The caller sends nothing more; it may still read.
     private var isInputClosed = false
     private var hasServed = false
+    /// The caller waits to be told to send the body, and the head waits to be accepted.
+    private var continuesLater = false
     private var waitingSince = NIODeadline.now()
     private var ticker: Scheduled<Void>?
     private var source: Source?
@@ -31,11 +34,24 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private static let interim = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
     private static let maximumLinger: TimeAmount = .seconds(5)
 
-    let isSecure: Bool
+    /// TLS ends here.
+    var isSecure: Bool { facts.isSecured }
 
-    init(_ runtime: GatewayRuntime, isSecure: Bool = false) {
+    private let facts: ConnectionFacts
+
+    init(_ runtime: GatewayRuntime, facts: ConnectionFacts = ConnectionFacts()) {
         self.runtime = runtime
-        self.isSecure = isSecure
+        self.facts = facts
+    }
+
+    /// Whoever opened the connection, or whom its trusted peer said to speak for; with the certificate that TLS has verified.
+    private func connectionSource(_ context: ChannelHandlerContext) -> Source {
+        var certificate: [UInt8]?
+        if facts.isSecured, let peer = try? context.pipeline.syncOperations.nioSSL_peerCertificate() {
+            certificate = try? peer.toDERBytes()
+        }
+        let source = Source(context.remoteAddress, certificate: certificate)
+        return facts.told.map(source.standing) ?? source
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -127,9 +143,18 @@ final class DataPlaneHandler: ChannelInboundHandler {
         keepsAlive = head.isKeepAlive && !runtime.isDraining && head.version.minor >= 1
         waitingSince = .now()
         hasServed = true
-        if head.uri == "/healthz" || head.uri == "/readyz" { return answerHealth(head, context) }
-        let source = self.source ?? Source(context.remoteAddress)
-        self.source = source
+        let own = self.source ?? connectionSource(context)
+        self.source = own
+        let network = runtime.snapshot.configuration.network
+        if head.uri == "/healthz" || head.uri == "/readyz", network.refusal(of: own.ip) == nil { return answerHealth(head, context) }
+        var source = own
+        var misled: (any Error)?
+        if network.trusts(own.ip), head.headers.contains(name: "x-forwarded-for") {
+            do {
+                let caller = try network.caller(own.ip, forwarded: head.headers["x-forwarded-for"])
+                if let caller, caller != own.ip { source = own.standing(for: caller) }
+            } catch { misled = error }
+        }
         let exchange = Exchange(
             runtime, head: head, source: source, random: &random, responder: self, eventLoop: context.eventLoop)
         self.exchange = exchange
@@ -153,7 +178,15 @@ final class DataPlaneHandler: ChannelInboundHandler {
         if hosts != 1, head.version.minor >= 1 {
             return exchange.refuse(Fault(.invalidRequest, "The request must have exactly one Host header field."), bodyIsUnread: true)
         }
-        guard exchange.begin() else { return }
+        if let misled { return exchange.refuse(misled, bodyIsUnread: true) }
+        guard exchange.begin() else {
+            // What comes meanwhile is kept in the queue, up to its limit.
+            if exchange.isWaiting {
+                isReading = false
+                continuesLater = expects
+            }
+            return
+        }
         if isReading, expects { context.writeAndFlush(wrapOutboundOut(DataPlaneHandler.interim), promise: nil) }
     }
 
@@ -307,6 +340,15 @@ extension DataPlaneHandler: ExchangeResponder {
     func abort() {
         exchange = nil
         context?.close(promise: nil)
+    }
+
+    func headIsAccepted() {
+        guard let context, exchange != nil else { return }
+        isReading = true
+        waitingSince = .now()
+        if continuesLater { context.writeAndFlush(wrapOutboundOut(DataPlaneHandler.interim), promise: nil) }
+        continuesLater = false
+        takeQueue(context)
     }
 
     func closeAfterAnswer() { keepsAlive = false }

@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import NIOSSL
 import SallyportCore
 
 /// The listener of the data plane.
@@ -15,7 +16,9 @@ package final class DataPlaneServer: Sendable {
     }
 
     /// Binds and serves. Port 0 takes a free one.
-    package static func start(host: String, port: Int, runtime: GatewayRuntime, group: any EventLoopGroup) async throws -> DataPlaneServer {
+    package static func start(
+        host: String, port: Int, runtime: GatewayRuntime, group: any EventLoopGroup, security: ListenerSecurity = ListenerSecurity()
+    ) async throws -> DataPlaneServer {
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -27,8 +30,16 @@ package final class DataPlaneServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
+                    let facts = ConnectionFacts()
+                    if security.expectsProxyHeader, runtime.snapshot.configuration.network.trusts(Source(channel.remoteAddress).ip) {
+                        try pipeline.addHandler(ProxyProtocolHandler(facts))
+                    }
+                    if let tls = security.tls {
+                        facts.isSecured = true
+                        try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+                    }
                     try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-                    try pipeline.addHandler(DataPlaneHandler(runtime))
+                    try pipeline.addHandler(DataPlaneHandler(runtime, facts: facts))
                 }
             }
             .bind(host: host, port: port).get()
@@ -55,14 +66,16 @@ package final class MetricsServer: Sendable {
     private init(channel: any Channel) { self.channel = channel }
 
     package static func start(
-        host: String, port: Int, group: any EventLoopGroup, exposition: @escaping @Sendable () -> ByteBuffer
+        host: String, port: Int, group: any EventLoopGroup, rules: NetworkRules = NetworkRules(),
+        exposition: @escaping @Sendable () -> ByteBuffer
     ) async throws -> MetricsServer {
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    try channel.pipeline.syncOperations.addHandler(MetricsHandler(exposition))
+                    try channel.pipeline.syncOperations.addHandler(
+                        MetricsHandler(exposition, isRefused: rules.refusal(of: Source(channel.remoteAddress).ip) != nil))
                 }
             }
             .bind(host: host, port: port).get()
@@ -77,21 +90,28 @@ private final class MetricsHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
     private let exposition: @Sendable () -> ByteBuffer
+    private let isRefused: Bool
     private var isFound = false
 
-    init(_ exposition: @escaping @Sendable () -> ByteBuffer) { self.exposition = exposition }
+    init(_ exposition: @escaping @Sendable () -> ByteBuffer, isRefused: Bool) {
+        self.exposition = exposition
+        self.isRefused = isRefused
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): isFound = head.method == .GET && head.uri.split(separator: "?").first == "/metrics"
         case .body: break
         case .end:
-            let body = isFound ? exposition() : ByteBuffer(string: "not found\n")
+            if isRefused { isFound = false }
+            let body = isFound ? exposition() : ByteBuffer(string: isRefused ? "access denied\n" : "not found\n")
             var headers = HTTPHeaders()
             headers.add(name: "content-type", value: isFound ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain")
             headers.add(name: "content-length", value: "\(body.readableBytes)")
             context.write(
-                wrapOutboundOut(.head(HTTPResponseHead(version: .http1_1, status: isFound ? .ok : .notFound, headers: headers))),
+                wrapOutboundOut(
+                    .head(HTTPResponseHead(version: .http1_1, status: isFound ? .ok : isRefused ? .forbidden : .notFound, headers: headers))
+                ),
                 promise: nil)
             context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)

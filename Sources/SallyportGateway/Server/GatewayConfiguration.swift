@@ -32,6 +32,9 @@ package struct GatewayConfiguration: Sendable {
     /// For Azure AI Language's PII request, when it names no threshold.
     package var personalDataMinimumConfidence = 0.65
     package var maximumAttempts = 3
+    package var network = NetworkRules()
+    /// Whether API keys are accepted at all (Azure: `disableLocalAuth`).
+    package var acceptsKeys = true
     package var drainTimeout: Duration = .seconds(30)
     /// What calls of the Content Safety API may hold.
     package var safety = SafetyLimits()

@@ -16,7 +16,7 @@ enum HeaderRules {
     ]
 
     /// Two credentials that differ are no credential: nobody can say which one was meant.
-    static func credential(in headers: HTTPHeaders) throws -> Substring {
+    static func presented(in headers: HTTPHeaders) throws -> Substring? {
         var found: Substring?
         for (name, value) in headers {
             var candidate: Substring?
@@ -31,7 +31,8 @@ enum HeaderRules {
             if let found, found != candidate { throw Fault.invalidKey }
             found = candidate
         }
-        guard let found, !found.isEmpty else { throw Fault.invalidKey }
+        guard let found else { return nil }
+        guard !found.isEmpty else { throw Fault.invalidKey }
         return found
     }
 

@@ -14,6 +14,8 @@ package enum SignatureAlgorithm: String, Sendable, Hashable, CaseIterable {
     case es384 = "ES384"
     case es512 = "ES512"
     case edDSA = "EdDSA"
+    /// Its name since RFC 9864.
+    case ed25519 = "Ed25519"
 }
 
 /// A public key of an issuer. Its type decides which algorithms can be verified with it at all: a key for signatures never becomes a
@@ -28,7 +30,7 @@ enum SigningKey: Sendable {
     func fits(_ algorithm: SignatureAlgorithm) -> Bool {
         switch (self, algorithm) {
         case (.rsa, .rs256), (.rsa, .rs384), (.rsa, .rs512), (.rsa, .ps256), (.rsa, .ps384), (.rsa, .ps512), (.p256, .es256),
-            (.p384, .es384), (.p521, .es512), (.ed25519, .edDSA):
+            (.p384, .es384), (.p521, .es512), (.ed25519, .edDSA), (.ed25519, .ed25519):
             true
         default: false
         }
@@ -54,7 +56,7 @@ enum SigningKey: Sendable {
             (try? P521.Signing.ECDSASignature(rawRepresentation: signature)).map {
                 key.isValidSignature($0, for: SHA512.hash(data: signed))
             } ?? false
-        case (.ed25519(let key), .edDSA): key.isValidSignature(Data(signature), for: Data(signed))
+        case (.ed25519(let key), .edDSA), (.ed25519(let key), .ed25519): key.isValidSignature(Data(signature), for: Data(signed))
         default: false
         }
     }

@@ -11,6 +11,7 @@ package struct AuditRecord: Sendable {
         case exchangeOutcome = "exchange.outcome"
         case adminAct = "admin.act"
         case authRefused = "auth.refused"
+        case securityAlert = "security.alert"
         case systemStart = "system.start"
         case systemStop = "system.stop"
         case systemConfig = "system.config"

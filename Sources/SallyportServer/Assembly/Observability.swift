@@ -2,6 +2,8 @@ import NIOConcurrencyHelpers
 import NIOCore
 import SallyportCore
 import SallyportEgress
+import SallyportGateway
+import SallyportIdentity
 import SallyportOversight
 
 /// What the parts have to show beside the exchanges, and the way of spans to their collector.
@@ -49,6 +51,17 @@ enum Observability {
         exposition.counter("sallyport_audit_batches_total", help: "Group commits.", Double(figures.batches))
         exposition.counter("sallyport_audit_failures_total", help: "Records that could not be written.", Double(figures.failures))
         exposition.gauge("sallyport_audit_healthy", help: "1 while records are accepted.", log.isHealthy ? 1 : 0)
+    }
+
+    static func identity(_ figures: IdentityCounters.Figures, into exposition: inout Exposition) {
+        exposition.counter("sallyport_honey_key_uses_total", help: "Uses of honey keys: each is an alarm.", Double(figures.honeyKeyUses))
+        exposition.counter(
+            "sallyport_network_denials_total", help: "Requests from networks that may not call.", Double(figures.networkDenials))
+        for refusal in TokenRefusal.allCases {
+            exposition.counter(
+                "sallyport_token_refusals_total", help: "Tokens that were not accepted.", Double(figures.tokenRefusals[refusal] ?? 0),
+                labels: [("reason", "\(refusal)")])
+        }
     }
 
     static func upstreams(_ egress: EgressClient, _ upstreams: [UpstreamID], into exposition: inout Exposition) {

@@ -37,13 +37,18 @@ package struct ServerPlan: Sendable {
     package var learned = Learned()
     package var warnings: [String]
     package var access = Access()
+    package var issuers: [IssuerPlan] = []
+    /// nil: plain HTTP.
+    package var tls: ListenerTLS?
+    package var expectsProxyHeader = false
+    package var metricsRules = NetworkRules()
 
     /// The product's version, as it is shown.
     package static let version = "0.1.0"
 
     /// The upstreams, and the collector of traces.
     func allEgress() throws -> [UpstreamConfiguration] {
-        try egress + (tracing.map { [try Observability.collectorConfiguration($0)] } ?? [])
+        try egress + IssuerSources.upstreams(issuers) + (tracing.map { [try Observability.collectorConfiguration($0)] } ?? [])
     }
 
     /// The learned detectors and what runs them.
@@ -56,6 +61,16 @@ package struct ServerPlan: Sendable {
         package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
         package var maximumQueuedTokens = 400_000
         package init() {}
+    }
+
+    /// An issuer of tokens and where its keys are.
+    package struct IssuerPlan: Sendable, Hashable {
+        package var issuer: Issuer
+        package var discovery: String
+        /// nil: as the issuer's description says.
+        package var keys: String?
+        package var policy: IssuerKeys.Policy
+        package var authoritiesFile: String?
     }
 
     /// Who may do what, as far as the configuration says it.

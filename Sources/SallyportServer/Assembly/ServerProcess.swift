@@ -39,12 +39,14 @@ package final class ServerProcess: Sendable {
     private let documents: DocumentParts
     private let traces: TraceExporter?
     private let materials: MaterialLibrary
+    private let keeper: ListenerKeeper
 
     private struct State {
         var plan: ServerPlan
         var generation = 1
         var policyRevision: Int64 = -1
         var usesNotedIn: Int64 = 0
+        var issuers: [TokenGate.Source] = []
     }
 
     private struct Stores: Sendable {
@@ -125,9 +127,12 @@ package final class ServerProcess: Sendable {
                 serviceName: $0.serviceName, serviceVersion: ServerPlan.version, upstreamKinds: kinds,
                 send: Observability.sender($0, egress, group: group))
         }
+        // Known once the runtime's parts are; metrics are one of them.
+        let identityFigures = NIOLockedValueBox<IdentityCounters?>(nil)
         let metrics = GatewayMetrics(deployments: plan.deployments.map(\.id), region: plan.gateway.region, version: ServerPlan.version) {
             exposition in
             Observability.audit(audit, into: &exposition)
+            if let counters = identityFigures.withLockedValue({ $0 }) { Observability.identity(counters.figures, into: &exposition) }
             Observability.upstreams(egress, upstreams, into: &exposition)
             traces?.write(to: &exposition)
         }
@@ -146,6 +151,12 @@ package final class ServerProcess: Sendable {
         parts.incidents = IncidentOperations(
             store: stores.incidents, operations: stores.categories, embedder: parts.embedder
         ) { wallTime().seconds }
+        let keeper = try ListenerKeeper(
+            plan.tls, expectsProxyHeader: plan.expectsProxyHeader, certificates: parts.identity.certificates, logger: logger)
+        let issuers = IssuerSources.sources(plan.issuers, egress, gate: parts.identity.tokens, logger: logger)
+        parts.identity.tokens.configure(issuers)
+        for source in issuers { source.keys.keepFresh(on: group.next()) }
+        identityFigures.withLockedValue { $0 = parts.identity.counters }
         let runtime = GatewayRuntime(parts, snapshot: snapshot)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
@@ -154,10 +165,13 @@ package final class ServerProcess: Sendable {
             (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)"),
         ]
         _ = try await audit.append(start.encoded())
-        let server = try await DataPlaneServer.start(host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group)
+        let server = try await DataPlaneServer.start(
+            host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group, security: keeper.security)
         var metricsServer: MetricsServer?
         if let address = plan.metricsListen {
-            metricsServer = try await MetricsServer.start(host: address.host, port: address.port, group: group) { metrics.exposition() }
+            metricsServer = try await MetricsServer.start(
+                host: address.host, port: address.port, group: group, rules: plan.metricsRules
+            ) { metrics.exposition() }
         }
         return ServerProcess(
             port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
@@ -165,7 +179,7 @@ package final class ServerProcess: Sendable {
             egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists,
             compiler: compiler,
             engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, documents: documents,
-            traces: traces, materials: materials)
+            traces: traces, materials: materials, keeper: keeper, issuers: issuers)
     }
 
     private init(
@@ -173,8 +187,10 @@ package final class ServerProcess: Sendable {
         outbox: AdministrationOutbox, runtime: GatewayRuntime, server: DataPlaneServer, metricsServer: MetricsServer?, egress: EgressClient,
         stores: Stores, directory: KeyDirectory, subjects: SubjectKeyring, limits: LimitLedger, blocklists: BlocklistLibrary,
         compiler: HyperscanCompiler, engine: GuardEngine, refusals: RefusalAggregator, plan: ServerPlan, policyRevision: Int64,
-        answers: DocumentAnswers, documents: DocumentParts, traces: TraceExporter?, materials: MaterialLibrary
+        answers: DocumentAnswers, documents: DocumentParts, traces: TraceExporter?, materials: MaterialLibrary, keeper: ListenerKeeper,
+        issuers: [TokenGate.Source]
     ) {
+        self.keeper = keeper
         self.port = port
         self.metricsPort = metricsPort
         self.logger = logger
@@ -198,7 +214,7 @@ package final class ServerProcess: Sendable {
         self.documents = documents
         self.traces = traces
         self.materials = materials
-        state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision))
+        state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision, issuers: issuers))
     }
 
     /// The log's public key, to be pinned elsewhere.
@@ -252,6 +268,8 @@ package final class ServerProcess: Sendable {
             }
         }
         await chore("access") { try runtime.parts.identity.access.refresh(from: stores.access, at: Self.wallTime().seconds) }
+        for source in state.withLockedValue({ $0.issuers }) { source.keys.keepFresh(on: group.next()) }
+        keeper.refresh(at: Self.wallTime().seconds)
         await chore("key uses") { try noteKeyUses() }
         await chore("blocklists") {
             if try blocklists.refresh(from: stores.blocklists, tenants: [.default]) {
@@ -295,6 +313,7 @@ package final class ServerProcess: Sendable {
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
         try Self.checkPolicies(of: plan, among: policies)
         try await Self.takeIn(plan.documents, documents, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
+        try keeper.replace(plan.tls)
         let generation = state.withLockedValue { $0.generation + 1 }
         let snapshot = GatewaySnapshot(
             configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
@@ -304,6 +323,12 @@ package final class ServerProcess: Sendable {
         _ = try await audit.append(record.encoded())
         try Self.warm(blocklists, policies)
         egress.update(try plan.allEgress())
+        if plan.issuers != state.withLockedValue({ $0.plan.issuers }) {
+            let issuers = IssuerSources.sources(plan.issuers, egress, gate: runtime.parts.identity.tokens, logger: logger)
+            runtime.parts.identity.tokens.configure(issuers)
+            state.withLockedValue { $0.issuers = issuers }
+            for source in issuers { source.keys.keepFresh(on: group.next()) }
+        }
         answers.replace(plan)
         runtime.parts.identity.access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
         runtime.replace(snapshot)

@@ -46,11 +46,18 @@ struct ConfigurationMapping {
         plan.documentIndexes = Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.index))
         plan.learned = learned()
         plan.access = access()
+        plan.issuers = issuers()
+        plan.tls = listenerTLS()
+        plan.expectsProxyHeader = text("network.proxyProtocol") == "required"
+        plan.metricsRules = metricsRules()
+        plan.gateway.network = networkRules()
+        plan.gateway.acceptsKeys = text("identity.keys") != "disabled"
         plan.warnings = warnings
         return plan
     }
 
     mutating func report(_ message: String, at path: String) { tree.report(message, at: path) }
+    mutating func report(_ message: String, under base: String) { tree.report(message, under: base) }
     mutating func report(_ message: String, line: Int, column: Int) { tree.report(message, line: line, column: column) }
     mutating func warn(_ message: String) { warnings.append(message) }
 

@@ -243,6 +243,55 @@ import Testing
                 model: m
                 weight: 2
                 priority: 1
+        identity:
+          keys: enabled
+          issuers:
+            entra:
+              issuer: https://login.example/t/v2.0
+              audiences: [https://cognitiveservices.azure.com]
+              discovery: https://login.example/t/.well-known/openid-configuration
+              jwksUri: https://keys.example/keys
+              caFile: ca.pem
+              algorithms: [RS256]
+              tenants: [t]
+              clients: [c]
+              scopes: [s]
+              requiredMethods: [mfa]
+              requiredContexts: [c1]
+              principalClaims: [oid]
+              groupsClaim: groups
+              rolesClaim: roles
+              roleMap: {boss: openai-user}
+              project: p
+              team: t
+              clockSkew: 30s
+              maximumLifetime: 2h
+              refreshInterval: 1h
+              refetchCooldown: 30s
+              offlineGrace: 12h
+        network:
+          allow: [10.0.0.0/8]
+          deny: [10.1.0.0/16]
+          publicAccess: disabled
+          trustedProxies: [10.2.0.0/16]
+          proxyProtocol: required
+          metrics:
+            allow: [127.0.0.0/8]
+            deny: [10.0.0.0/8]
+          tls:
+            certificate: c.pem
+            key: k.pem
+            minimumVersion: "1.3"
+            clientCertificates: optional
+            clientAuthorities:
+              mesh:
+                caFile: ca.pem
+                crlFile: crl.pem
+                principalFrom: uri
+                prefix: spiffe://corp.example/
+                project: p
+                team: t
+                roles: [openai-user]
         access:
           roles:
             uploader:
