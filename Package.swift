@@ -64,7 +64,8 @@ let package = Package(
         .target(name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess"], swiftSettings: strict),
         .target(name: "SallyportSandbox", dependencies: ["SallyportCore", "CProcess", nio], swiftSettings: strict),
         .executableTarget(
-            name: "sallyport-worker", dependencies: ["SallyportCore", "SallyportDocuments", "CProcess"], swiftSettings: strict),
+            name: "sallyport-worker", dependencies: ["SallyportCore", "SallyportDocuments", "CProcess"], swiftSettings: strict,
+            linkerSettings: standalone + [.linkedLibrary("swiftSynchronization", .when(platforms: [.linux], configuration: .release))]),
         .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
         .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
@@ -125,7 +126,7 @@ let package = Package(
         .testTarget(
             name: "SallyportDocumentsTests", dependencies: ["SallyportCore", "SallyportDocuments", "CLibArchive"], swiftSettings: strict),
         .testTarget(
-            name: "SallyportSandboxTests", dependencies: ["SallyportCore", "SallyportSandbox", "sallyport-worker", nio],
+            name: "SallyportSandboxTests", dependencies: ["SallyportCore", "SallyportSandbox", nio],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportRetrievalTests",
