@@ -212,8 +212,8 @@ def test_assignments_take_effect_within_a_second_and_are_explained_and_recorded(
     for entry in (json.loads(denied.stdout)["id"], assignment["id"]):
         assert gateway.command("access", "assignments", "remove", entry, "--config", gateway.config).returncode == 0
     assert json.loads(gateway.command("access", "assignments", "list", "--config", gateway.config, "--json").stdout) == []
-    acts = [r["operation"] for r in gateway.records(lambda r: r["type"] == "admin.act")]
-    assert "access.assignments.add" in acts and "access.assignments.remove" in acts
+    for act in ("access.assignments.add", "access.assignments.remove"):
+        gateway.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == act)
 
 
 @pytest.mark.parametrize(
