@@ -104,7 +104,8 @@ enum IssuerSources {
         let promise = eventLoop.makePromise(of: [UInt8].self)
         let gatherer = AnswerGatherer(limit: maximumAnswer, promise)
         gatherer.call = client.send(
-            UpstreamRequest(upstream: upstream, method: "GET", path: target, headers: ["accept": "application/json"], retrySafety: .beforeFirstByte),
+            UpstreamRequest(
+                upstream: upstream, method: "GET", path: target, headers: ["accept": "application/json"], retrySafety: .beforeFirstByte),
             on: eventLoop, delegate: gatherer)
         return promise.futureResult
     }
