@@ -18,10 +18,11 @@ extension GuardPolicy {
                 .invisible, names: ["tag-characters", "variation-selectors"], direction: .completion, minimumConfidence: 0.5,
                 action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
-            // Azure's default: harm at Medium, both ways; attacks in prompts. Attacks in documents are shown, not blocked.
+            // As Azure's default, but harm only from High: the severities are rough, and what blocks work is switched off. Attacks in
+            // documents are shown, not blocked.
             Rule(.attack, names: ["jailbreak"], direction: .prompt, falsePositiveRate: 0.01, action: .block),
             Rule(.attack, names: ["indirect_attack"], direction: .prompt, falsePositiveRate: 0.01, action: .annotate),
-        ] + Rule.harm(harms, .prompt, from: 4, action: .block) + Rule.harm(harms, .completion, from: 4, action: .block),
+        ] + Rule.harm(harms, .prompt, from: 6, action: .block) + Rule.harm(harms, .completion, from: 6, action: .block),
         uninspectable: generatedMedia)
 
     /// Nothing doubtful passes: secrets in a prompt are refused, every identifier is pseudonymised on its way out, active content is removed.
@@ -42,7 +43,7 @@ extension GuardPolicy {
                 minimumConfidence: 0.75, action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
             Rule(.attack, names: ["jailbreak", "indirect_attack"], direction: .prompt, falsePositiveRate: 0.01, action: .block),
-        ] + Rule.harm(harms, .prompt, from: 2, action: .block) + Rule.harm(harms, .completion, from: 2, action: .block),
+        ] + Rule.harm(harms, .prompt, from: 4, action: .block) + Rule.harm(harms, .completion, from: 4, action: .block),
         uninspectable: [:])
 
     /// The policies that every deployment can name.
