@@ -24,6 +24,8 @@ let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates"
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -40,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
     ],
     targets: [
         // The words everyone shares.
@@ -80,13 +83,15 @@ let package = Package(
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
                 nio, posix, http1, tls, concurrency, log, crypto,
             ], swiftSettings: strict),
+        // Administration: routes and pages for people and their tools, where speed does not matter.
+        .target(name: "SallyportConsole", dependencies: ["SallyportCore", hummingbird, hummingbirdTLS, nio, log], swiftSettings: strict),
         // The one place where parts are put together, and the command line.
         .target(
             name: "SallyportServer",
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
                 "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportSandbox", "SallyportEgress", "SallyportGateway",
-                nio, posix,
+                "SallyportConsole", nio, posix,
                 concurrency, log, crypto, yams,
             ], swiftSettings: strict),
         .executableTarget(
