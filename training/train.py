@@ -103,13 +103,14 @@ def worker(rank, args):
     base = load_file(os.path.join(tokens.base_folder(), "model.safetensors"))
     model = Guard(base["embeddings.word_embeddings.weight"].shape[0])
     load_base(model.trunk, base)
+    model.trunk.tune_letters(open(os.path.join(tokens.base_folder(), "vocab.txt"), encoding="utf-8").read().split("\n"))
     if args.start:
-        model.load_state_dict(load_file(args.start))
+        model.load_state_dict(load_file(args.start), strict=False)  # a restored checkpoint has the letters in its table
     model.trunk.words.weight.requires_grad_(False)
     head, body = list(model.heads.parameters()) + [model.trunk.case.weight], []
     known = {id(p) for p in head}
     body = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-    optimiser = torch.optim.AdamW([{"params": body, "base": args.rate}, {"params": head, "base": HEAD_RATE}], lr=0.0, weight_decay=0.01, betas=(0.9, 0.98), foreach=True)
+    optimiser = torch.optim.AdamW([{"params": body, "base": args.rate}, {"params": head, "base": HEAD_RATE}], lr=0.0, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     trained = body + head
     average = [p.detach().clone() for p in trained]
     options = data.Options(pathlib.Path(args.data), args.include_flagged, set(filter(None, args.leave_out.split(","))), set(args.tasks.split(",")), args.seed, args.small)
