@@ -19,6 +19,7 @@ from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
 from scoring import Model, Scorer, corrected, highest, probability
 
 RATES = (0.001, 0.01, 0.05)
+LEVEL_RATES = {2: 0.01, 4: 0.003, 6: 0.001}  # share of harmless texts that a harm category may put at low, medium, high or above
 QUOTING = {"security_article", "llm_docs", "agent_config"}  # documents about attacks that quote one: benign, but not ordinary traffic
 
 
@@ -109,6 +110,14 @@ def benign_rows(folder):
     return [r for r in rows if r["kind"].startswith("prompt/")] + authored, [r for r in rows if r["kind"].startswith("document/")] + documents
 
 
+def harmless_texts(folder, half):
+    """Questions in many languages from sources that never train (by hash one half for the levels, the other for the table) and held-out authored texts without harm."""
+    rows = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "prompt_attack", part) if r["source"] in ("xquad", "clapnq_questions") and not r["label"]]
+    rows += [r["text"] for r in data.authored_rows("prompt_attack", "dev") if not r["label"]]
+    rows += [r["text"] for r in data.authored_rows("harm", "dev") if not any(r[h] for h in HARMS)]
+    return sorted({t for t in rows if data.stable(t) % 2 == half})
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--models", required=True, type=pathlib.Path)
@@ -168,6 +177,8 @@ def main():
     authored = data.authored_rows("harm", "dev")
     data.HOLD_OUT_SHARE = a.hold_out
     best, count = scorer.texts([r["text"] for r in rows + authored])
+    quiet_texts = [r["text"] for r, c in zip(prompts, calm) if c] + harmless_texts(a.data, 0)
+    harmless, harmless_count = scorer.texts(quiet_texts)
     for harm in HARMS:
         fits, own_thresholds = [], None
         for s in SEVERITIES:
@@ -183,15 +194,16 @@ def main():
                 if r[harm] is not None:
                     picked.append(len(rows) + i), labels.append(int(r[harm] >= s))
             fit = platt(corrected(best[picked, COLUMN[column]], count[picked], penalty[column]), labels)
-            strict = rates(column, is_prompt & calm, fit)[0]["fpr_0.01"]
-            if strict > 0.5:  # one half is where both classes weigh the same, or the 1 % point on benign traffic, whichever is stricter
+            quiet = probability(corrected(harmless[:, COLUMN[column]], harmless_count, penalty[column]), fit)
+            strict = threshold(quiet, LEVEL_RATES[s])
+            if strict > 0.5:  # one half is where both classes weigh the same, or the level's rate on harmless texts, whichever is stricter
                 fit["b"] = round(fit["b"] - math.log(strict / (1 - min(strict, 1 - 1e-6))), 5)
             fits.append(fit)
             if s == 2:
                 own_thresholds, used = rates(column, is_prompt & calm, fit)
         heads[harm] = {
             "columns": [f"{harm}_{s}" for s in SEVERITIES], "kind": "ordinal", "calibration": fits, "thresholds": {"default": 0.5, **own_thresholds}, "threshold_column": f"{harm}_2",
-            "window_penalty": [penalty[f"{harm}_{s}"] for s in SEVERITIES], "benign_rows": used,
+            "window_penalty": [penalty[f"{harm}_{s}"] for s in SEVERITIES], "benign_rows": used, "harmless_rows": len(harmless), "level_rates": {str(k): v for k, v in LEVEL_RATES.items()},
         }
     # Pairs
     rows = data.read_rows(a.data, "groundedness", "dev") + [{**data.authored_groundedness(r), "source": "authored"} for r in data.authored_rows("groundedness", "dev")]

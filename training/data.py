@@ -18,7 +18,7 @@ import tokens
 import transformations
 from columns import BIO, HARMS, PAIR_TEXT, SEVERITIES, SUBKINDS, WINDOW
 from sources import (
-    DOCUMENT_CAP, FLAGGED, GROUNDEDNESS_CAP, HARM_CAP, HARM_WEIGHT, HARMLESS, PII_CAP, PROMPT_CAP, PROMPT_COPIES, PROMPT_WEIGHT, SUBKIND_OF, allowed,
+    ASKING, DOCUMENT_CAP, FLAGGED, GROUNDEDNESS_CAP, HARM_CAP, HARM_WEIGHT, HARMLESS, PII_CAP, PROMPT_CAP, PROMPT_COPIES, PROMPT_WEIGHT, SUBKIND_OF, TASK_SHARE, allowed,
 )
 
 AUTHORED = pathlib.Path(__file__).parent / "authored"
@@ -157,7 +157,7 @@ class Builder:
         first = {id(r) for r in rows}
         rows += copies + authored
         rows += [dict(r) for r in authored]  # a second, always changed copy of what was written for this project
-        for _ in range(int(500 * self.options.small)):
+        for _ in range(int(700 * self.options.small)):
             for label in (1, 0):
                 targets = {"prompt_attack": (float(label), 1.0), "attack_role_play": (float(label), 0.5), **harm_zero(0.0 if label else 0.3)}
                 rows.append({"text": persona.prompt(self.random, label), "label": label, "source": "persona", "targets": targets, "weight": 0.8})
@@ -306,6 +306,8 @@ class Builder:
                     if severity:
                         targets[f"{harm}_4"] = (float(severity >= 4), 0.5)
                         targets[f"{harm}_6"] = (float(severity >= 6), 0.5)
+                    elif row["source"] in ASKING:  # by the rubric asking for harm is at least medium
+                        targets[f"{harm}_4"] = (0.9, 0.4)
                 elif row[harm] == 0:
                     if severity != 2:
                         targets[f"{harm}_2"] = (0.0, 1.0)
@@ -448,7 +450,7 @@ class Builder:
             self.groundedness()
         if "task" in wanted:
             self.calls()
-        return self.examples
+        return [e for e in self.examples if self.random.random() < TASK_SHARE.get(e.task, 1.0)]
 
 
 def harm_zero(weight):

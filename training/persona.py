@@ -2,13 +2,15 @@
 import functools
 import pathlib
 
-PARTS = pathlib.Path(__file__).parent / "authored" / "persona_parts.txt"
+AUTHORED = pathlib.Path(__file__).parent / "authored"
+LANGUAGES = ("de", "fr", "es", "it", "pt", "pl", "ru", "tr", "zh", "ar")
 
 
 @functools.cache
 def parts():
     found, current = {}, None
-    for line in PARTS.read_text(encoding="utf-8").splitlines():
+    lines = [line for name in ("persona_parts.txt", "persona_parts_other.txt") for line in (AUTHORED / name).read_text(encoding="utf-8").splitlines()]
+    for line in lines:
         if line.startswith("== "):
             current = found.setdefault(line[3:].strip(), [])
         elif line and not line.startswith("#"):
@@ -18,6 +20,8 @@ def parts():
 
 def prompt(r, attack):
     p, side = parts(), "attack" if attack else "benign"
+    if r.random() < 0.45:
+        return foreign(r, side)
     chosen = [r.choice(p[f"{side}.open"])]
     rules = r.sample(p[f"{side}.rule"], r.randrange(1, 7))
     if not attack and r.random() < 0.3:
@@ -37,3 +41,14 @@ def prompt(r, attack):
     topic = r.choice(p[f"{side}.topic"])
     text = text.replace("{n}", name).replace("{t}", topic).replace("{r}", r.choice(p["benign.role"]))
     return text[:1].upper() + text[1:]
+
+
+def foreign(r, side):
+    p, language = parts(), r.choice(LANGUAGES)
+    own = lambda part: p[f"{language} {side}.{part}"]
+    rules = r.sample(own("rule"), r.randrange(1, 5))
+    glue = r.choice((" ", "\n", "\n- "))
+    text = r.choice(own("open")) + glue + glue.join(rules)
+    if r.random() < 0.7:
+        text += ("\n" if glue == "\n- " else glue) + r.choice(own("close"))
+    return text.replace("{n}", r.choice(p["attack.name"] if side == "attack" or r.random() < 0.15 else p["benign.name"]))

@@ -31,6 +31,7 @@ SUBKIND_OF = {
     "obfuscation": "attack_encoding", "jailbreak": "attack_role_play", "leak": "attack_leak", "prompt_leakage": "attack_leak", "goal_theft": "attack_leak",
     "system_reconnaissance": "attack_leak", "injection": "attack_changing_rules",
 }
+ASKING = {"ailuminate", "strongreject", "catqa", "pyrit_advbench", "hh_rlhf_weak", "deepteam", "harmfulqa"}  # their positives ask for harm; they carry no severity of their own
 HARM_CAP = {"davidson": 4200, "identity_templates": 500, "surge_profanity": 400, "harmfulqa": 700, "authored_harm": 600, "stormfront": 2000}
 HARM_WEIGHT = {"authored_harm": 0.7, "surge_profanity": 0.4, "hh_rlhf_weak": 0.5, "identity_templates": 0.7, "harmfulqa": 0.7}
 PII_CAP = {"btc": 3200, "wnut17": 1600, "authored_pii": 1500, "authored_pii_negative": 250, "authored_hard_negative": 200, "sec_filings": 350}
@@ -40,6 +41,10 @@ GROUNDEDNESS_CAP = {"begin_wow": 1000, **{f"synthetic:docs:{d}": 130 for d in (
 DOCUMENT_CAP = {"asb_tools": 350, "docs:MicrosoftDocs/azure-security-docs": 380, "docs:BerriAI/litellm-docs": 380, "docs:swiftlang/swift-org-website": 380, **{f"code:{c}": 170 for c in (
     "caddyserver/caddy", "hummingbird-project/hummingbird", "protectai/llm-guard", "smallstep/certificates", "vapor/vapor",
 )}}
+
+
+# Share of its examples that a task keeps in an epoch: prompts and harm have the most left to learn.
+TASK_SHARE = {"document": 0.55, "groundedness": 0.5, "names": 0.6, "task": 0.6}
 
 
 def allowed(source: str, include_flagged: bool) -> bool:
