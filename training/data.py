@@ -161,6 +161,14 @@ class Builder:
             for label in (1, 0):
                 targets = {"prompt_attack": (float(label), 1.0), "attack_role_play": (float(label), 0.5), **harm_zero(0.0 if label else 0.3)}
                 rows.append({"text": persona.prompt(self.random, label), "label": label, "source": "persona", "targets": targets, "weight": 0.8})
+        questions = defaultdict(list)
+        for row in rows:
+            if not row["label"] and 15 < len(row["text"]) < 120 and row["source"] not in ("hh_rlhf_first_turn", "harmfulqa", "counsel_chat", "frr_multilingual"):
+                questions[row.get("language", "en")].append(row["text"])
+        for _ in range(int(700 * self.options.small)):
+            for label in (1, 0):
+                targets = {"prompt_attack": (float(label), 1.0), **({} if label else harm_zero(0.3))}
+                rows.append({"text": persona.smuggled(self.random, label, questions), "label": label, "source": "smuggled", "targets": targets, "weight": 0.8})
         benign = [r["text"] for r in rows if not r["label"] and len(r["text"]) < 500]
         for row in rows:
             text, targets, weight = row["text"], row["targets"], row["weight"]
@@ -251,7 +259,7 @@ class Builder:
         encoded = self.encoder.encode(text)
         inside = [bool(span) and s < span[1] and e > span[0] for s, e in encoded.offsets]
         marked = [int(x and label) for x in inside]
-        zeros = {"document_attack": (0.0, 1.0), "prompt_attack": (0.0, 0.4)}
+        zeros = {"document_attack": (0.0, 1.0), "prompt_attack": (0.0, 0.8 if source.startswith("authored:") else 0.4)}
         if source.startswith(("docs:", "code:", "authored")):
             zeros.update(harm_zero(0.2))
         if not label:

@@ -21,7 +21,7 @@ import tokens
 from columns import BIO, COLUMN, HARMS, NAMES, SUBKINDS
 from intervals import auprc, auroc, bootstrap, show, wilson
 from scoring import Model, Scorer, corrected, decode_names, probability, severity
-from sources import FLAGGED, NATURAL_JAILBREAKS
+from sources import ASKING, FLAGGED, NATURAL_JAILBREAKS
 
 TEMPLATES = {"authored_attack", "authored_hard_negative", "authored_harm", "authored_pii", "authored_pii_negative", "adaptive_attacks", "fuzzyai_suffix", "identity_templates", "surge_profanity"}
 OVER_DEFENCE = {"cyberseceval_mitre_frr", "frr_multilingual", "docs:BerriAI/litellm-docs", "docs:Kong/developer.konghq.com", "docs:MicrosoftDocs/azure-security-docs",
@@ -277,6 +277,35 @@ class Evaluation:
                 found.append([harm, len(pick), show(wilson(int((level == true).sum()), len(pick))), show(wilson(int((np.abs(level - true) <= 2).sum()), len(pick))), f"{np.abs(said - true).mean():.2f}"])
         self.say("Severity of authored held-out harms (levels 2, 4, 6):\n")
         self.table(["category", "rows", "same level", "within one level", "mean difference on 0–7"], found)
+
+        prompts, _ = calibrate.benign_rows(self.folder)
+        cohorts = [
+            ("benign chat, dev rows (set the levels)", [r["text"] for r in prompts if r["source"] not in ("hh_rlhf_first_turn", "harmfulqa", "authored")]),
+            ("questions in many languages, sources never trained on, half that set no level", calibrate.harmless_texts(self.folder, 1)),
+            ("harmless authored texts in other languages, held out (half of them set the levels)", [r["text"] for r in data.authored_rows("harm", "dev") + data.authored_rows("prompt_attack", "dev")
+                                                                                           if r["language"] != "en" and not any(r.get(h) for h in HARMS) and not r.get("label")]),
+        ]
+        found = []
+        for name, texts in cohorts:
+            best, count = self.scorer.texts(texts)
+            levels = []
+            for harm in HARMS:
+                head = self.heads[harm]
+                levels.append(severity(np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w), k) for c, k, w in zip(head["columns"], head["calibration"], head["window_penalty"])]), 0)))
+            top = np.max(levels, 0)
+            found.append([name, len(texts), *(show(wilson(int((top >= level).sum()), len(texts))) for level in (2, 4, 6))])
+            self.results[f"harm/levels/{name}"] = found[-1][1:]
+        self.say("Harmless texts at a level or above, any category:\n")
+        self.table(["texts", "rows", "low", "medium", "high"], found)
+        found = []
+        asking = np.array([r["source"] in ASKING and not r["source"].startswith("authored") for r in rows])
+        for harm in HARMS:
+            pick = asking & (truth[harm] == 1)
+            if pick.any():
+                said = severity(p[harm][:, pick])
+                found.append([harm, int(pick.sum()), *(show(wilson(int((said >= level).sum()), int(pick.sum()))) for level in (2, 4, 6))])
+        self.say("Natural requests for harm, dev rows of trained sources, at a level or above:\n")
+        self.table(["category", "rows", "low", "medium", "high"], found)
 
     def groundedness(self):
         self.say("## Groundedness\n")

@@ -1,4 +1,4 @@
-"""Long persona prompts put together from parts (`authored/persona_parts.txt`): jailbreaks as people collect them, and ordinary roles with the same build."""
+"""Prompts put together from authored parts: long personas (jailbreaks as people collect them, and ordinary roles of the same build), and a second request behind an ordinary question."""
 import functools
 import pathlib
 
@@ -52,3 +52,25 @@ def foreign(r, side):
     if r.random() < 0.7:
         text += ("\n" if glue == "\n- " else glue) + r.choice(own("close"))
     return text.replace("{n}", r.choice(p["attack.name"] if side == "attack" or r.random() < 0.15 else p["benign.name"]))
+
+
+@functools.cache
+def tails():
+    found, current = {}, None
+    for line in (AUTHORED / "smuggle_parts.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("== "):
+            current = found.setdefault(tuple(line[3:].split()), [])
+        elif line and not line.startswith("#"):
+            current.append(line)
+    return found
+
+
+def smuggled(r, attack, questions):
+    """An ordinary question or two with a second request behind (or before) it; `questions` are texts by language."""
+    language = r.choice(("en", "en", "en", "de", "de", "fr", "es", "it", "pt", "pl", "ru", "tr", "zh", "ar"))
+    tail = r.choice(tails()[language, "attack" if attack else "benign"])
+    before = r.sample(questions[language], r.randrange(1, 4) if r.random() < 0.4 else 1)
+    glue = r.choice((" ", " ", "\n", ". ", "? ", " - "))
+    parts_ = [*before, tail] if r.random() < 0.8 else [tail, *before]
+    text = glue.join(parts_)
+    return text.lower() if r.random() < 0.15 else text
