@@ -54,7 +54,9 @@ let package = Package(
         .target(
             name: "SallyportIdentity", dependencies: ["SallyportCore", nio, concurrency, crypto, cryptoExtras, x509, asn1],
             swiftSettings: strict),
-        .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", nio, concurrency, crypto], swiftSettings: strict),
+        // Dot products of bytes, as wide as the processor has them.
+        .target(name: "CVectors"),
+        .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", "CVectors", nio, concurrency, crypto], swiftSettings: strict),
         .target(
             name: "SallyportOversight", dependencies: ["SallyportCore", nio, posix, concurrency, log, crypto], swiftSettings: strict),
         // Adapters: each wraps one outside thing.

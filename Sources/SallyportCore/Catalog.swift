@@ -3,6 +3,8 @@ package enum UpstreamKind: String, Sendable, CaseIterable, Codable {
     case azureOpenAI = "azure-openai"
     case openAI = "openai"
     case azureAI = "azure-ai"
+    /// Azure AI Search, as a source of documents.
+    case azureSearch = "azure-search"
     case embedded
 }
 

@@ -15,20 +15,21 @@ struct ChunkGroup: Sendable {
 
     private(set) var chunks: [Chunk] = []
     private(set) var vocabulary: [String: Int32] = [:]
-    /// For each term: chunk in the upper 24 bits, frequency in the lower 8.
-    private var postings: [[UInt32]] = []
-    private var documents: [DocumentEntry?] = []
+    private(set) var postings: [PostingList] = []
+    private(set) var documents: [DocumentEntry?] = []
     private var numbers: [DocumentID: Int32] = [:]
     private var ranges: [DocumentID: Range<Int>] = [:]
+    /// Documents by the words of their titles; some may be gone.
+    private var titles: [String: [Int32]] = [:]
     private(set) var live = 0
     /// Of all live chunks, in terms.
     private(set) var length = 0.0
-    private var dimensions = 0
-    private var vectors: [Int8] = []
-    /// Zero: the chunk has none.
-    private var scales: [Float] = []
+    /// nil: no chunk has a vector.
+    private(set) var vectors: VectorRows?
 
     var isEmpty: Bool { numbers.isEmpty }
+    /// No chunk was removed: counts need not be taken one by one.
+    var isWhole: Bool { live == chunks.count }
     var entries: [DocumentEntry] { documents.compactMap { $0 } }
 
     mutating func add(_ document: DocumentRecord, _ records: [ChunkRecord]) {
@@ -36,6 +37,7 @@ struct ChunkGroup: Sendable {
         documents.append(DocumentEntry(document))
         numbers[document.id] = number
         let title = SearchTerms.of(document.title)
+        for term in Set(title) { titles[term, default: []].append(number) }
         let start = chunks.count
         for record in records where chunks.count < 1 << 24 {
             var counts: [String: Int] = [:]
@@ -48,15 +50,15 @@ struct ChunkGroup: Sendable {
             if record.headings.first != document.title || record.headings.isEmpty {
                 for term in title { counts[term, default: 0] += record.headings.isEmpty ? ChunkGroup.nearHeading : ChunkGroup.farHeading }
             }
-            let place = UInt32(chunks.count) << 8
+            let place = UInt32(chunks.count)
             for (term, count) in counts {
-                let known = vocabulary[term]
-                let slot = known ?? Int32(postings.count)
-                if known == nil {
-                    vocabulary[term] = slot
-                    postings.append([])
+                let frequency = UInt8(min(255, count))
+                if let slot = vocabulary[term] {
+                    postings[Int(slot)].append(chunk: place, frequency: frequency)
+                } else {
+                    vocabulary[term] = Int32(postings.count)
+                    postings.append(PostingList(chunk: place, frequency: frequency))
                 }
-                postings[Int(slot)].append(place | UInt32(min(255, count)))
             }
             let size = counts.values.reduce(0, +)
             chunks.append(Chunk(document: number, position: Int32(record.position), length: Float(size)))
@@ -68,18 +70,12 @@ struct ChunkGroup: Sendable {
     }
 
     private mutating func keep(_ vector: ChunkRecord.Vector?) {
-        if let vector, dimensions == 0 {
-            dimensions = vector.values.count
-            vectors = [Int8](repeating: 0, count: dimensions * (chunks.count - 1))
+        if vectors == nil, let vector, !vector.values.isEmpty {
+            var rows = VectorRows(dimensions: vector.values.count)
+            for _ in 0..<chunks.count - 1 { rows.append(nil) }
+            vectors = rows
         }
-        guard dimensions > 0 else { return scales.append(0) }
-        if let vector, vector.values.count == dimensions {
-            vectors += vector.values
-            scales.append(vector.scale)
-        } else {
-            vectors += repeatElement(0, count: dimensions)
-            scales.append(0)
-        }
+        vectors?.append(vector)
     }
 
     mutating func remove(_ id: DocumentID) {
@@ -97,22 +93,26 @@ struct ChunkGroup: Sendable {
     private mutating func compact() {
         var renumbered = [Int32](repeating: -1, count: chunks.count)
         var kept: [Chunk] = []
-        var keptVectors: [Int8] = []
-        var keptScales: [Float] = []
+        var rows = vectors.map { VectorRows(dimensions: $0.dimensions) }
         for (index, chunk) in chunks.enumerated() where chunk.isLive {
             renumbered[index] = Int32(kept.count)
             kept.append(chunk)
-            keptScales.append(scales[index])
-            if dimensions > 0 { keptVectors += vectors[index * dimensions..<(index + 1) * dimensions] }
+            rows?.append(vectors?.vector(index))
         }
         var terms: [String: Int32] = [:]
-        var lists: [[UInt32]] = []
+        var lists: [PostingList] = []
         for (term, slot) in vocabulary {
-            let list = postings[Int(slot)].compactMap { posting -> UInt32? in
-                let number = renumbered[Int(posting >> 8)]
-                return number < 0 ? nil : UInt32(number) << 8 | posting & 0xFF
+            var list: PostingList?
+            postings[Int(slot)].forEach { chunk, frequency in
+                let number = renumbered[chunk]
+                guard number >= 0 else { return }
+                if list == nil {
+                    list = PostingList(chunk: UInt32(number), frequency: UInt8(frequency))
+                } else {
+                    list?.append(chunk: UInt32(number), frequency: UInt8(frequency))
+                }
             }
-            guard !list.isEmpty else { continue }
+            guard let list else { continue }
             terms[term] = Int32(lists.count)
             lists.append(list)
         }
@@ -120,17 +120,25 @@ struct ChunkGroup: Sendable {
             let start = range.isEmpty ? 0 : Int(renumbered[range.lowerBound])
             ranges[id] = start..<start + range.count
         }
+        titles = titles.compactMapValues { list in
+            let left = list.filter { documents[Int($0)] != nil }
+            return left.isEmpty ? nil : left
+        }
         chunks = kept
         vocabulary = terms
         postings = lists
-        vectors = keptVectors
-        scales = keptScales
+        vectors = rows
     }
 
-    func livePostings(of term: String) -> [UInt32] {
-        guard let slot = vocabulary[term] else { return [] }
-        let list = postings[Int(slot)]
-        return live == chunks.count ? list : list.filter { chunks[Int($0 >> 8)].isLive }
+    func list(of term: String) -> PostingList? { vocabulary[term].map { postings[Int($0)] } }
+
+    /// Live chunks that hold the term.
+    func frequency(in list: PostingList?) -> Int {
+        guard let list else { return 0 }
+        if isWhole { return Int(list.count) }
+        var count = 0
+        list.forEach { chunk, _ in if chunks[chunk].isLive { count += 1 } }
+        return count
     }
 
     func id(of chunk: Int) -> ChunkID {
@@ -141,6 +149,9 @@ struct ChunkGroup: Sendable {
 
     func entry(of document: DocumentID) -> DocumentEntry? { numbers[document].flatMap { documents[Int($0)] } }
 
+    /// Documents whose titles have the word.
+    func titled(_ term: String) -> [DocumentEntry] { (titles[term] ?? []).compactMap { documents[Int($0)] } }
+
     /// The known word that one typing error away leads to; of several the first in the alphabet.
     func nearest(to term: String) -> String? {
         let wrong = Array(term.utf8)
@@ -148,39 +159,10 @@ struct ChunkGroup: Sendable {
         var best: String?
         for (candidate, slot) in vocabulary {
             guard abs(candidate.utf8.count - wrong.count) <= 1, candidate.utf8.first == wrong[0], best.map({ candidate < $0 }) ?? true,
-                SearchTerms.isOneEditAway(wrong, Array(candidate.utf8)),
-                postings[Int(slot)].contains(where: { chunks[Int($0 >> 8)].isLive })
+                SearchTerms.isOneEditAway(wrong, Array(candidate.utf8)), frequency(in: postings[Int(slot)]) > 0
             else { continue }
             best = candidate
         }
         return best
-    }
-
-    /// Exact: every live chunk is compared.
-    func nearest(to query: ChunkRecord.Vector, limit: Int) -> [(id: ChunkID, likeness: Float)] {
-        guard dimensions > 0, query.values.count == dimensions else { return [] }
-        var found: [(chunk: Int, likeness: Float)] = []
-        vectors.withUnsafeBufferPointer { all in
-            query.values.withUnsafeBufferPointer { wanted in
-                for chunk in chunks.indices where chunks[chunk].isLive && scales[chunk] > 0 {
-                    var sum: Int32 = 0
-                    let start = chunk * dimensions
-                    for index in 0..<dimensions { sum &+= Int32(all[start + index]) &* Int32(wanted[index]) }
-                    found.append((chunk, Float(sum) * scales[chunk] * query.scale))
-                }
-            }
-        }
-        found.sort { $0.likeness > $1.likeness }
-        return found.prefix(limit).map { (id(of: $0.chunk), $0.likeness) }
-    }
-}
-
-/// Vectors in a byte per dimension.
-package enum QuantisedVector {
-    package static func quantise(_ vector: [Float]) -> ChunkRecord.Vector {
-        let largest = vector.reduce(0) { max($0, abs($1)) }
-        guard largest > 0, largest.isFinite else { return ChunkRecord.Vector(scale: 0, values: [Int8](repeating: 0, count: vector.count)) }
-        let scale = largest / 127
-        return ChunkRecord.Vector(scale: scale, values: vector.map { Int8(max(-127, min(127, ($0 / scale).rounded()))) })
     }
 }

@@ -281,6 +281,8 @@ package struct DocumentIngest: Sendable {
 /// An embedder's answer, waited for. Not for event loops.
 package enum BlockingEmbedder {
     package static func vectors(of texts: [ByteBuffer], by embedder: any TextEmbedder) throws -> [[Float]] {
+        // A model that is loaded when it is first needed is loaded here, on the waiting thread.
+        guard embedder.dimensions > 0 else { throw TextReadingFault.failed("the embedding model is not there") }
         let gate = ConditionLatch<Result<[[Float]], TextReadingFault>>()
         embedder.embed(texts) { gate.open(with: $0) }
         let vectors = try gate.wait().get()

@@ -7,9 +7,17 @@ import SallyportCore
 /// Documents with the same access list are kept together, and a search looks into the groups that its reader may read, and nowhere else:
 /// no statistic, score or amount of work depends on any other document.
 package final class DocumentSearch: Sendable {
+    /// What is compared.
+    package enum Kind: String, Sendable, CaseIterable { case words, vectors, both }
+
     package struct Hit: Sendable, Hashable {
         package let id: ChunkID
+        /// What hits are ordered by: words and vectors together. Comparable within one search.
         package let score: Double
+        /// BM25 over what the reader may read.
+        package let words: Double
+        /// Cosine of the vectors; 0 where there are none.
+        package let likeness: Double
         /// How much of the question's weight the chunk has, headings included: 0...1.
         package let coverage: Double
         /// How many of the question's terms it has.
@@ -18,12 +26,18 @@ package final class DocumentSearch: Sendable {
     package struct Result: Sendable {
         /// Best first.
         package let hits: [Hit]
-        /// Chunks with any of the terms, all readable.
+        /// Chunks with any of the terms that the filter lets through, all readable.
         package let matched: Int
         /// Chunks that the reader may read.
         package let readable: Int
         package let query: DocumentQuery
     }
+
+    /// How much a vector's likeness counts beside words, whose best is 1; less for languages that the embedding model has hardly seen.
+    private static let likenessWeight: Float = 0.6
+    private static let foreignLikenessWeight: Float = 0.1
+    /// Candidates of either kind that are joined.
+    private static let candidates = 100
 
     private struct Place: Hashable {
         let tenant: TenantID
@@ -89,85 +103,112 @@ package final class DocumentSearch: Sendable {
         }
     }
 
-    /// - Parameter vector: the question's vector; nil: words alone.
+    /// - Parameters:
+    ///   - vector: the question's vector; nil: words alone.
+    ///   - filter: checked already; of documents, joined to what the reader may read.
     package func search(
-        _ query: DocumentQuery, in index: IndexID, for reader: DocumentReader, limit: Int, vector: [Float]? = nil
+        _ query: DocumentQuery, in index: IndexID, for reader: DocumentReader, limit: Int, vector: [Float]? = nil, kind: Kind = .both,
+        filter: FilterExpression? = nil
     ) -> Result {
         let groups = readable(in: index, for: reader)
-        var terms = query.terms
         let total = groups.reduce(0) { $0 + $1.live }
         guard total > 0, limit > 0 else { return Result(hits: [], matched: 0, readable: total, query: query) }
+        let (resolved, lists) = resolve(query, groups, total)
+        let mean = Float(max(1, groups.reduce(0) { $0 + $1.length } / Double(total)))
+        let quantised = kind == .words ? nil : vector.map(QuantisedVector.quantise)
+        let wanted = max(limit, quantised == nil ? 0 : Self.candidates)
+        let before: (Candidate, Candidate) -> Bool = { a, b in
+            let (x, y) = (groups[a.group].id(of: a.chunk), groups[b.group].id(of: b.chunk))
+            return x.document != y.document ? x.document < y.document : x.position < y.position
+        }
+        var scans: [GroupScan] = []
+        var byWords = TopList<Candidate>(wanted, isBefore: before)
+        var byVector = TopList<Candidate>(wanted, isBefore: before)
+        var matched = 0
+        for (number, group) in groups.enumerated() {
+            var scan = GroupScan(group, reader, filter)
+            scan.score(resolved.terms, lists.map { $0[number] }, mean: mean)
+            for chunk in scan.touched where scan.isAdmitted(Int(chunk)) {
+                matched += 1
+                let score = scan.scores[Int(chunk)]
+                if kind != .vectors, byWords.admits(score) { byWords.insert(Candidate(group: number, chunk: Int(chunk)), score: score) }
+            }
+            if let quantised, let rows = group.vectors {
+                rows.scan(quantised) { chunk, likeness in
+                    guard byVector.admits(likeness), group.chunks[chunk].isLive, scan.isAdmitted(chunk) else { return }
+                    byVector.insert(Candidate(group: number, chunk: chunk), score: likeness)
+                }
+            }
+            scans.append(scan)
+        }
+        let weight = resolved.terms.reduce(0) { $0 + $1.rarity * $1.weight }
+        let best = max(byWords.elements.first?.score ?? 0, .leastNormalMagnitude)
+        var joined = TopList<Hit>(limit) { $0.id.document != $1.id.document ? $0.id.document < $1.id.document : $0.id.position < $1.id.position }
+        var seen: Set<Candidate> = []
+        for (_, candidate) in byWords.elements + byVector.elements where seen.insert(candidate).inserted {
+            let (group, scan, chunk) = (groups[candidate.group], scans[candidate.group], candidate.chunk)
+            let likeness = quantised.flatMap { group.vectors?.likeness(chunk, to: $0) } ?? 0
+            let words = scan.scores[chunk]
+            let score: Float
+            switch kind {
+            case .words: score = words
+            case .vectors: score = likeness
+            case .both where quantised == nil: score = words
+            case .both:
+                let isFamiliar = scan.isFamiliar(chunk)
+                score = words / best + max(0, likeness) * (isFamiliar ? Self.likenessWeight : Self.foreignLikenessWeight)
+            }
+            joined.insert(
+                Hit(
+                    id: group.id(of: chunk), score: Double(score), words: Double(words), likeness: Double(likeness),
+                    coverage: weight > 0 ? min(1, Double(scan.covered[chunk]) / weight) : 0, terms: Int(scan.terms[chunk])),
+                score: score)
+        }
+        return Result(hits: joined.elements.map(\.element), matched: matched, readable: total, query: resolved)
+    }
+
+    private struct Candidate: Hashable {
+        let group: Int
+        let chunk: Int
+    }
+
+    /// The question's words with their rarity over what the reader may read, and for each word and group its list.
+    private func resolve(_ query: DocumentQuery, _ groups: [ChunkGroup], _ total: Int) -> (DocumentQuery, [[PostingList?]]) {
+        var terms = query.terms
         var vocabulary = 0
         for group in groups { vocabulary += group.vocabulary.count }
-        let mean = max(1, groups.reduce(0) { $0 + $1.length } / Double(total))
-        // Statistics over what the reader may read.
-        var postings: [[[UInt32]]] = []
+        var lists: [[PostingList?]] = []
         var corrections = 0
         for position in terms.indices {
-            var found = groups.map { $0.livePostings(of: terms[position].text) }
-            if found.allSatisfy(\.isEmpty), corrections < 4, vocabulary <= 20_000, terms[position].mayBeMisspelled {
+            var found = groups.map { $0.list(of: terms[position].text) }
+            var frequency = zip(groups, found).reduce(0) { $0 + $1.0.frequency(in: $1.1) }
+            if frequency == 0, corrections < 4, vocabulary <= 20_000, terms[position].mayBeMisspelled {
                 corrections += 1
                 if let near = groups.compactMap({ $0.nearest(to: terms[position].text) }).min(),
                     !terms.contains(where: { $0.text == near })
                 {
                     terms[position].text = near
-                    found = groups.map { $0.livePostings(of: near) }
+                    found = groups.map { $0.list(of: near) }
+                    frequency = zip(groups, found).reduce(0) { $0 + $1.0.frequency(in: $1.1) }
                 }
             }
-            terms[position].frequency = found.reduce(0) { $0 + $1.count }
-            let frequency = Double(terms[position].frequency)
-            terms[position].rarity = log(1 + (Double(total) - frequency + 0.5) / (frequency + 0.5))
-            postings.append(found)
-        }
-        let weight = terms.reduce(0) { $0 + $1.rarity * $1.weight }
-        var candidates: [(id: ChunkID, score: Double, coverage: Double, terms: Int)] = []
-        for (number, group) in groups.enumerated() {
-            var scores: [Int: (score: Double, covered: Double, terms: Int)] = [:]
-            for (position, term) in terms.enumerated() {
-                for posting in postings[position][number] {
-                    let chunk = Int(posting >> 8)
-                    let frequency = Double(posting & 0xFF)
-                    let norm = 1.2 * (1 - 0.6 + 0.6 * Double(group.chunks[chunk].length) / mean)
-                    let gain = term.rarity * term.weight
-                    let old = scores[chunk] ?? (0, 0, 0)
-                    scores[chunk] = (
-                        old.score + gain * frequency * 2.2 / (frequency + norm), old.covered + gain, old.terms + (term.weight >= 1 ? 1 : 0)
-                    )
-                }
-            }
-            for (chunk, score) in scores {
-                candidates.append((group.id(of: chunk), score.score, weight > 0 ? min(1, score.covered / weight) : 0, score.terms))
-            }
-        }
-        candidates.sort { a, b in
-            a.score != b.score
-                ? a.score > b.score : a.id.document != b.id.document ? a.id.document < b.id.document : a.id.position < b.id.position
+            terms[position].frequency = frequency
+            terms[position].rarity = log(1 + (Double(total) - Double(frequency) + 0.5) / (Double(frequency) + 0.5))
+            lists.append(found)
         }
         var resolved = query
         resolved.terms = terms
-        var hits = candidates.prefix(max(limit, vector == nil ? 0 : 100)).map {
-            Hit(id: $0.id, score: $0.score, coverage: $0.coverage, terms: $0.terms)
-        }
-        if let vector { hits = fused(hits, groups, vector) }
-        return Result(hits: Array(hits.prefix(limit)), matched: candidates.count, readable: total, query: resolved)
+        return (resolved, lists)
     }
 
-    /// Reciprocal ranks of words and vectors, added up (Cormack et al. 2009, k = 60).
-    private func fused(_ hits: [Hit], _ groups: [ChunkGroup], _ vector: [Float]) -> [Hit] {
-        let quantised = QuantisedVector.quantise(vector)
-        var near: [(id: ChunkID, likeness: Float)] = []
-        for group in groups { near += group.nearest(to: quantised, limit: 100) }
-        near.sort { $0.likeness != $1.likeness ? $0.likeness > $1.likeness : $0.id.description < $1.id.description }
-        var ranks: [ChunkID: Double] = [:]
-        var known: [ChunkID: Hit] = [:]
-        for (rank, hit) in hits.enumerated() {
-            ranks[hit.id, default: 0] += 1 / Double(60 + rank + 1)
-            known[hit.id] = hit
+    /// Every chunk that the reader may read and the filter lets through, by document and place.
+    func all(in index: IndexID, for reader: DocumentReader, filter: FilterExpression?) -> [ChunkID] {
+        var found: [ChunkID] = []
+        for group in readable(in: index, for: reader) {
+            var scan = GroupScan(group, reader, filter)
+            for chunk in group.chunks.indices where group.chunks[chunk].isLive && scan.isAdmitted(chunk) { found.append(group.id(of: chunk)) }
         }
-        for (rank, hit) in near.prefix(100).enumerated() { ranks[hit.id, default: 0] += 1 / Double(60 + rank + 1) }
-        return ranks.map { id, score in
-            Hit(id: id, score: score, coverage: known[id]?.coverage ?? 0, terms: known[id]?.terms ?? 0)
-        }.sorted { $0.score != $1.score ? $0.score > $1.score : $0.id.description < $1.id.description }
+        return found.sorted { $0.document != $1.document ? $0.document < $1.document : $0.position < $1.position }
     }
 
     /// What a search result or an answer says about a document.
@@ -180,6 +221,20 @@ package final class DocumentSearch: Sendable {
         readable(in: index, for: reader).flatMap(\.entries).sorted { $0.source < $1.source }
     }
 
+    /// The document with the shortest title that has all of these words.
+    func titled(_ words: Set<String>, in index: IndexID, for reader: DocumentReader) -> DocumentEntry? {
+        guard let first = words.min() else { return nil }
+        return readable(in: index, for: reader).flatMap { $0.titled(first) }
+            .map { (entry: $0, terms: Set(SearchTerms.of($0.title))) }
+            .filter { words.isSubset(of: $0.terms) }
+            .min { ($0.terms.count, $0.entry.source) < ($1.terms.count, $1.entry.source) }?.entry
+    }
+
+    /// Chunks that the reader may read; 0 as well where there is no such index.
+    package func readableChunks(in index: IndexID, for reader: DocumentReader) -> Int {
+        readable(in: index, for: reader).reduce(0) { $0 + $1.live }
+    }
+
     private func readable(in index: IndexID, for reader: DocumentReader) -> [ChunkGroup] {
         let place = Place(tenant: reader.tenant, index: index)
         return state.withLockedValue { state in
@@ -190,21 +245,64 @@ package final class DocumentSearch: Sendable {
     }
 }
 
-/// A document in a search index.
-package struct DocumentEntry: Sendable, Hashable {
-    package let id: DocumentID
-    package let source: String
-    package let title: String
-    package let label: SensitivityLabel
-    package let language: String
-    package let terms: Set<String>
+/// What one search learns of one group.
+private struct GroupScan {
+    let group: ChunkGroup
+    private let reader: DocumentReader
+    private let filter: FilterExpression?
+    private(set) var scores: [Float]
+    private(set) var covered: [Float]
+    private(set) var terms: [UInt8]
+    /// Chunks with any of the terms.
+    private(set) var touched: [Int32] = []
+    /// Of each document, once it was asked for: 0 not known, 1 let through, 2 not.
+    private var admitted: [UInt8]
 
-    init(_ document: DocumentRecord) {
-        id = document.id
-        source = document.source
-        title = document.title
-        label = document.label
-        language = document.language
-        terms = Set(SearchTerms.of(document.title))
+    init(_ group: ChunkGroup, _ reader: DocumentReader, _ filter: FilterExpression?) {
+        self.group = group
+        self.reader = reader
+        self.filter = filter
+        scores = [Float](repeating: 0, count: group.chunks.count)
+        covered = [Float](repeating: 0, count: group.chunks.count)
+        terms = [UInt8](repeating: 0, count: group.chunks.count)
+        admitted = filter == nil ? [] : [UInt8](repeating: 0, count: group.documents.count)
+    }
+
+    /// BM25 with k1 1.2, b 0.6.
+    mutating func score(_ query: [DocumentQuery.Term], _ lists: [PostingList?], mean: Float) {
+        let (isWhole, all) = (group.isWhole, group.chunks)
+        for (term, list) in zip(query, lists) {
+            guard let list else { continue }
+            let gain = Float(term.rarity * term.weight)
+            let isOwn: UInt8 = term.weight >= 1 ? 1 : 0
+            all.withUnsafeBufferPointer { chunks in
+                list.forEach { chunk, count in
+                    guard isWhole || chunks[chunk].isLive else { return }
+                    let frequency = Float(count)
+                    let norm = 1.2 * (1 - 0.6 + 0.6 * chunks[chunk].length / mean)
+                    if covered[chunk] == 0 { touched.append(Int32(chunk)) }
+                    scores[chunk] += gain * frequency * 2.2 / (frequency + norm)
+                    covered[chunk] += gain
+                    terms[chunk] &+= isOwn
+                }
+            }
+        }
+    }
+
+    /// Whether the filter lets the chunk's document through.
+    mutating func isAdmitted(_ chunk: Int) -> Bool {
+        guard let filter else { return true }
+        let document = Int(group.chunks[chunk].document)
+        if admitted[document] == 0 {
+            let isIn = group.documents[document].map { entry in filter.holds { entry.value(of: $0, for: reader) } } ?? false
+            admitted[document] = isIn ? 1 : 2
+        }
+        return admitted[document] == 1
+    }
+
+    /// English, or nobody could tell.
+    func isFamiliar(_ chunk: Int) -> Bool {
+        let language = group.documents[Int(group.chunks[chunk].document)]?.language ?? "und"
+        return language == "en" || language == "und"
     }
 }

@@ -23,6 +23,13 @@ package struct GroundedAnswer: Sendable, Hashable {
     package var isFound = false
     /// How sure it is that the answer is there: the share of the question's weight that the best chunk has. 0...1.
     package var confidence = 0.0
+    /// All that was found for the question (for several, for each), best first.
+    package var retrieved: [RetrievedChunk] = []
+
+    /// That the documents do not say.
+    package static func refusal(_ intents: [String]) -> GroundedAnswer {
+        GroundedAnswer(sentences: [GroundedAnswerer.refusal], intents: intents)
+    }
 
     /// The highest label of what is quoted.
     package var label: SensitivityLabel? { citations.map(\.label).max() }
@@ -39,12 +46,17 @@ package struct GroundedAnswerer: Sendable {
         /// Of a long question, this many words in one chunk count too, with a smaller share.
         package var neededTerms = 5
         package var neededShareOfMany = 0.3
+        /// How alike in meaning the best sentence must be, where a model can tell.
+        package var neededLikeness = 0.3
         package var sentences = 3
+        /// What a sentence of another document must bring of the question that the first did not have.
+        package var neededGain = 0.2
         package init() {}
     }
 
     private let store: any DocumentStore
     private let search: DocumentSearch
+    private let retriever: DocumentRetriever
     private let embedder: (any TextEmbedder)?
     private let configuration: Configuration
 
@@ -56,11 +68,16 @@ package struct GroundedAnswerer: Sendable {
         self.search = search
         self.embedder = embedder
         self.configuration = configuration
+        retriever = DocumentRetriever(store: store, search: search, embedder: embedder)
     }
 
-    /// - Parameter turns: what the user said, the latest last.
+    /// - Parameters:
+    ///   - turns: what the user said, the latest last.
+    ///   - options: nil: the answerer's own bounds decide what is enough.
     /// - Throws: what the store throws; a ``TextReadingFault`` of the embedder.
-    package func answer(to turns: [String], in index: IndexID, for reader: DocumentReader) throws -> GroundedAnswer {
+    package func answer(
+        to turns: [String], in index: IndexID, for reader: DocumentReader, options: RetrievalOptions? = nil
+    ) throws -> GroundedAnswer {
         let question = turns.last ?? ""
         let words = Words.folded(question.suffix(8192), limit: 1000)
         if words.isEmpty { return plain(["Please ask a question about the documents.", offer(index, reader)]) }
@@ -70,43 +87,136 @@ package struct GroundedAnswerer: Sendable {
         let whole = DocumentQuery(turns: turns)
         // Only words that ask: "What can you do?"
         if whole.terms.isEmpty { return plain([offer(index, reader)]) }
-        if turns.count == 1 || whole.terms.allSatisfy({ $0.weight >= 1 }),
+        if options?.filter == nil, turns.count == 1 || whole.terms.allSatisfy({ $0.weight >= 1 }),
             let overview = try overview(of: whole, in: index, for: reader)
         {
             return overview
         }
-        let parts = Self.parts(of: question)
-        guard parts.count > 1 else { return try answer(whole, in: index, for: reader) }
+        let parts = Array(Self.parts(of: question).prefix(max(1, options?.mostQueries ?? 4)))
+        guard parts.count > 1 else { return try answer(whole, question, in: index, for: reader, options) }
         var answers: [GroundedAnswer] = []
-        for part in parts { answers.append(try answer(DocumentQuery(part), in: index, for: reader)) }
+        for part in parts { answers.append(try answer(DocumentQuery(part), part, in: index, for: reader, options)) }
         // A question that only looks like several may be answered as one.
-        guard answers.contains(where: \.isFound) else { return try answer(whole, in: index, for: reader) }
+        guard answers.contains(where: \.isFound) else { return try answer(whole, question, in: index, for: reader, options) }
         return joined(answers)
     }
 
     private func plain(_ sentences: [String]) -> GroundedAnswer { GroundedAnswer(sentences: sentences) }
 
-    private func answer(_ query: DocumentQuery, in index: IndexID, for reader: DocumentReader) throws -> GroundedAnswer {
-        var vector: [Float]?
-        if let embedder { vector = try BlockingEmbedder.vectors(of: [ByteBuffer(string: query.text)], by: embedder).first }
-        let result = search.search(query, in: index, for: reader, limit: 5, vector: vector)
+    /// What was chosen of a chunk.
+    private struct Quote {
+        let found: RetrievedChunk
+        var sentences: [Sentence]
+    }
+
+    private struct Sentence {
+        let text: String
+        let range: Range<Int>
+        let terms: Set<String>
+        /// Of the question's weight.
+        let share: Double
+        let likeness: Double
+        let hasKind: Bool
+        /// What sentences of a chunk are chosen by.
+        var score: Double { share + 0.5 * max(0, likeness) + (hasKind ? 0.2 : 0) }
+    }
+
+    private func answer(
+        _ query: DocumentQuery, _ question: String, in index: IndexID, for reader: DocumentReader, _ options: RetrievalOptions?
+    ) throws -> GroundedAnswer {
+        let (resolved, ranked) = try retriever.ranked(query, in: index, for: reader, options ?? RetrievalOptions())
+        let needed = options?.neededRelevance ?? 0
+        let found = ranked.filter { $0.relevance >= needed }.prefix(options?.top ?? 5)
         var none = GroundedAnswer(sentences: [Self.refusal], intents: [query.text])
-        none.confidence = result.hits.first?.coverage ?? 0
-        guard result.query.hasWord else { return none }
-        for hit in result.hits.prefix(3) {
+        none.retrieved = Array(ranked)
+        none.confidence = min(0.99, confidence(of: ranked.first, nil))
+        guard resolved.hasWord else { return none }
+        let wanted = AnswerKind(question)
+        for candidate in found.prefix(3) {
             let isEnough =
-                hit.coverage >= configuration.neededShare
-                || hit.terms >= configuration.neededTerms && hit.coverage >= configuration.neededShareOfMany
-            guard isEnough, let found = try store.chunks([hit.id], in: index, of: reader.tenant).first,
-                let entry = search.entry(of: hit.id.document, in: index, for: reader)
-            else { continue }
-            let quoted = select(from: found.chunk, result.query)
-            var answer = GroundedAnswer(sentences: quoted.map(\.text), intents: [query.text], isFound: true, confidence: hit.coverage)
-            answer.sentences[answer.sentences.count - 1] += " [doc1]"
-            answer.citations = [citation(found.id, found.chunk, entry, quoted.map(\.range))]
+                candidate.coverage >= configuration.neededShare
+                || candidate.terms >= configuration.neededTerms && candidate.coverage >= configuration.neededShareOfMany
+            guard isEnough else { continue }
+            let sentences = try sentences(of: candidate, resolved, wanted)
+            guard !wanted.isKnown || sentences.contains(where: \.hasKind) else { continue }
+            let quoted = chosen(sentences, wanted)
+            guard let best = quoted.max(by: { $0.score < $1.score }) else { continue }
+            if embedder != nil, best.likeness < configuration.neededLikeness, best.share < 0.8 { continue }
+            var quotes = [Quote(found: candidate, sentences: quoted)]
+            for other in found where other.id != candidate.id && quotes.count < 3 {
+                if let more = try addition(from: other, to: quotes, resolved, wanted) { quotes.append(more) }
+            }
+            var answer = GroundedAnswer(sentences: [], intents: [query.text], isFound: true, confidence: confidence(of: candidate, best))
+            answer.retrieved = Array(ranked)
+            for quote in quotes {
+                answer.sentences += quote.sentences.map(\.text)
+                answer.citations.append(citation(quote.found.id, quote.found.chunk, quote.found.entry, quote.sentences.map(\.range)))
+                answer.sentences[answer.sentences.count - 1] += " [doc\(answer.citations.count)]"
+            }
             return answer
         }
         return none
+    }
+
+    /// How sure: how much of the question the chunk has, and how alike its best sentence is.
+    private func confidence(of chunk: RetrievedChunk?, _ best: Sentence?) -> Double {
+        guard let chunk else { return 0 }
+        guard embedder != nil else { return chunk.coverage }
+        return min(1, 0.5 * chunk.coverage + 0.5 * max(0, best?.likeness ?? chunk.likeness))
+    }
+
+    private func sentences(of found: RetrievedChunk, _ query: DocumentQuery, _ wanted: AnswerKind) throws -> [Sentence] {
+        let bytes = Array(found.chunk.text.utf8)
+        let ranges = SentenceSplitter.ranges(of: found.chunk.text)
+        let texts = ranges.map { String(decoding: bytes[$0], as: UTF8.self) }
+        var likeness = [Double](repeating: 0, count: texts.count)
+        if let embedder, !texts.isEmpty {
+            // A sentence leans on its heading: "It lasts four years."
+            let heading = found.chunk.headings.last.map { "\($0): " } ?? ""
+            let asked = texts.prefix(24).map { ByteBuffer(string: heading + $0) }
+            let vectors = try BlockingEmbedder.vectors(of: [ByteBuffer(string: query.text)] + asked, by: embedder)
+            for (index, vector) in vectors.dropFirst().enumerated() {
+                likeness[index] = Double(zip(vectors[0], vector).reduce(0) { $0 + $1.0 * $1.1 })
+            }
+        }
+        let weight = max(query.terms.reduce(0) { $0 + $1.rarity * $1.weight }, .leastNormalMagnitude)
+        return texts.indices.map { index in
+            let terms = Set(SearchTerms.of(texts[index]))
+            let own = query.terms.reduce(0) { $0 + (terms.contains($1.text) ? $1.rarity * $1.weight : 0) }
+            return Sentence(
+                text: texts[index], range: ranges[index], terms: terms, share: own / weight, likeness: likeness[index],
+                hasKind: wanted.isIn(texts[index]))
+        }
+    }
+
+    /// The sentences that have most of the question, in their own order. Where only the heading matched, the chunk's beginning.
+    private func chosen(_ all: [Sentence], _ wanted: AnswerKind) -> [Sentence] {
+        guard let top = all.map(\.score).max(), top > 0 else { return Array(all.prefix(configuration.sentences)) }
+        let lexical = all.map(\.share).max() ?? 0
+        if lexical == 0, embedder == nil { return Array(all.prefix(configuration.sentences)) }
+        let ranked = all.indices.filter { index in
+            embedder == nil
+                ? all[index].share >= lexical * 0.5 && all[index].share > 0 : all[index].score >= top * 0.75
+        }.sorted { (all[$1].score, $0) < (all[$0].score, $1) }
+        return ranked.prefix(configuration.sentences).sorted().map { all[$0] }
+    }
+
+    /// A sentence of another document that has of the question what the ones chosen so far have not.
+    private func addition(
+        from other: RetrievedChunk, to quotes: [Quote], _ query: DocumentQuery, _ wanted: AnswerKind
+    ) throws -> Quote? {
+        guard !quotes.contains(where: { $0.found.id.document == other.id.document }) else { return nil }
+        let known = quotes.reduce(into: Set<String>()) { words, quote in for sentence in quote.sentences { words.formUnion(sentence.terms) } }
+        let weight = max(query.terms.reduce(0) { $0 + $1.rarity * $1.weight }, .leastNormalMagnitude)
+        let missing = query.terms.filter { $0.frequency > 0 && !known.contains($0.text) }
+        guard missing.reduce(0, { $0 + $1.rarity * $1.weight }) / weight >= configuration.neededGain else { return nil }
+        let gains = try sentences(of: other, query, wanted).map { sentence in
+            (sentence: sentence, gain: missing.reduce(0) { $0 + (sentence.terms.contains($1.text) ? $1.rarity * $1.weight : 0) } / weight)
+        }
+        guard let best = gains.max(by: { ($0.gain, $0.sentence.share) < ($1.gain, $1.sentence.share) }),
+            best.gain >= configuration.neededGain, best.sentence.share >= configuration.neededShare
+        else { return nil }
+        return Quote(found: other, sentences: [best.sentence])
     }
 
     private func citation(_ id: ChunkID, _ chunk: ChunkRecord, _ entry: DocumentEntry, _ ranges: [Range<Int>]) -> GroundedAnswer.Citation {
@@ -117,25 +227,10 @@ package struct GroundedAnswerer: Sendable {
             chunk: id, content: chunk.text, title: entry.title, source: entry.source, spans: spans, pages: pages, label: entry.label)
     }
 
-    /// The sentences that have most of the question, in their own order. Where only the heading matched, the chunk's beginning.
-    private func select(from chunk: ChunkRecord, _ query: DocumentQuery) -> [(text: String, range: Range<Int>)] {
-        let bytes = Array(chunk.text.utf8)
-        let all = SentenceSplitter.ranges(of: chunk.text).map { (text: String(decoding: bytes[$0], as: UTF8.self), range: $0) }
-        let scores = all.map { sentence -> Double in
-            let terms = Set(SearchTerms.of(sentence.text))
-            return query.terms.reduce(0) { $0 + (terms.contains($1.text) ? $1.rarity * $1.weight : 0) }
-        }
-        let top = scores.max() ?? 0
-        guard top > 0 else { return Array(all.prefix(configuration.sentences)) }
-        let ranked = scores.indices.filter { scores[$0] >= top * 0.5 }.sorted { (scores[$1], $0) < (scores[$0], $1) }
-        return ranked.prefix(configuration.sentences).sorted().map { all[$0] }
-    }
-
     /// How each of a document's first parts begins, for a question that is a document's title.
     private func overview(of query: DocumentQuery, in index: IndexID, for reader: DocumentReader) throws -> GroundedAnswer? {
         let wanted = Set(query.terms.map(\.text))
-        let titled = search.entries(in: index, for: reader).filter { !$0.terms.isEmpty && wanted.isSubset(of: $0.terms) }
-        guard let entry = titled.min(by: { ($0.terms.count, $0.source) < ($1.terms.count, $1.source) }) else { return nil }
+        guard let entry = search.titled(wanted, in: index, for: reader) else { return nil }
         var answer = GroundedAnswer(sentences: [], intents: [query.text], isFound: true, confidence: 1)
         for chunk in try store.chunks(of: entry.id, in: index, of: reader.tenant, searchableOnly: true).prefix(4) {
             guard let first = SentenceSplitter.ranges(of: chunk.text).first else { continue }
@@ -149,6 +244,7 @@ package struct GroundedAnswerer: Sendable {
     private func joined(_ answers: [GroundedAnswer]) -> GroundedAnswer {
         var whole = GroundedAnswer(sentences: [], intents: answers.flatMap(\.intents), isFound: true)
         whole.confidence = answers.filter(\.isFound).map(\.confidence).min() ?? 0
+        for found in answers.flatMap(\.retrieved) where !whole.retrieved.contains(where: { $0.id == found.id }) { whole.retrieved.append(found) }
         for answer in answers where answer.isFound {
             var numbers: [Int] = []
             for citation in answer.citations {
@@ -161,7 +257,10 @@ package struct GroundedAnswerer: Sendable {
             }
             for sentence in answer.sentences {
                 var sentence = sentence
-                if sentence.hasSuffix(" [doc1]"), let number = numbers.first { sentence = sentence.dropLast(7) + " [doc\(number)]" }
+                for (old, new) in numbers.enumerated() where sentence.hasSuffix(" [doc\(old + 1)]") {
+                    sentence = sentence.dropLast(" [doc\(old + 1)]".count) + " [doc\(new)]"
+                    break
+                }
                 if !whole.sentences.contains(sentence) { whole.sentences.append(sentence) }
             }
         }

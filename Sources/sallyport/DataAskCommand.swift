@@ -16,6 +16,7 @@ extension DataCommand {
         @Option(name: .customLong("as"), help: "The principal whose access counts.") var principal: String
         @Option(help: "Groups of that principal, separated by commas.") var groups: String?
         @Option(help: "A file with a question on each line.") var questions: String?
+        @Option(help: "What is compared: words, vectors, or both.") var kind = "both"
 
         func run() async throws {
             let asked: [String]
@@ -30,17 +31,25 @@ extension DataCommand {
                 throw ValidationError("Ask a question, or name a file of them with --questions.")
             }
             let reader = DataCommand.reader(principal, groups)
+            let options = try DataCommand.options(kind)
             let documents = SQLDocumentStore(try store.database())
             try store.recorded("data.ask", target: "\(index) as \(reader.user)") {
                 let search = DocumentSearch(documents)
                 try search.refresh()
-                let answerer = GroundedAnswerer(store: documents, search: search)
+                let embedder = try DataCommand.embedder(store, options)
+                let answerer = GroundedAnswerer(store: documents, search: search, embedder: embedder)
+                let retriever = DocumentRetriever(store: documents, search: search, embedder: embedder)
+                var asking = options
+                asking.strictness = 1
+                asking.top = 10
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
                 for question in asked {
-                    let hits = search.search(DocumentQuery(question), in: IndexID(index), for: reader, limit: 10).hits
-                    let sources = hits.compactMap { search.entry(of: $0.id.document, in: IndexID(index), for: reader)?.source }
-                    let answer = try answerer.answer(to: [question], in: IndexID(index), for: reader)
+                    let found = try retriever.retrieve([DocumentQuery(question)], in: IndexID(index), for: reader, asking)
+                    let sources = (found.kept + found.dropped).prefix(10).map(\.entry.source)
+                    var plain = options
+                    plain.strictness = 1
+                    let answer = try answerer.answer(to: [question], in: IndexID(index), for: reader, options: plain)
                     let line = Line(
                         answer: answer.sentences.joined(separator: " "), sentences: answer.sentences, isFound: answer.isFound,
                         confidence: (answer.confidence * 1000).rounded() / 1000,

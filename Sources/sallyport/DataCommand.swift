@@ -138,6 +138,7 @@ struct DataCommand: AsyncParsableCommand {
         @Option(name: .customLong("as"), help: "The principal whose access counts.") var principal: String
         @Option(help: "Groups of that principal, separated by commas.") var groups: String?
         @Option(help: "The most results.") var top = 5
+        @Option(help: "What is compared: words, vectors, or both.") var kind = "both"
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
@@ -146,14 +147,14 @@ struct DataCommand: AsyncParsableCommand {
             let hits = try store.recorded("data.search", target: "\(index) as \(reader.user)") {
                 let search = DocumentSearch(documents)
                 try search.refresh()
-                let result = search.search(DocumentQuery(query), in: IndexID(index), for: reader, limit: max(1, min(100, top)))
-                return try documents.chunks(result.hits.map(\.id), in: IndexID(index), of: .default).compactMap { found in
-                    guard let hit = result.hits.first(where: { $0.id == found.id }),
-                        let entry = search.entry(of: found.id.document, in: IndexID(index), for: reader)
-                    else { return nil as Shown? }
-                    return Shown(
-                        chunk: found.id.description, source: entry.source, title: entry.title, page: found.chunk.pages.first?.page,
-                        score: (hit.score * 1000).rounded() / 1000, text: found.chunk.text)
+                var options = try DataCommand.options(kind)
+                options.top = max(1, min(100, top))
+                options.strictness = 1
+                let retriever = DocumentRetriever(store: documents, search: search, embedder: try DataCommand.embedder(store, options))
+                return try retriever.retrieve([DocumentQuery(query)], in: IndexID(index), for: reader, options).kept.map { found in
+                    Shown(
+                        chunk: found.id.description, source: found.entry.source, title: found.entry.title,
+                        page: found.chunk.pages.first?.page, score: (found.relevance * 1000).rounded() / 1000, text: found.chunk.text)
                 }
             }
             if json { return print(try DataCommand.json(hits)) }
@@ -222,6 +223,20 @@ struct DataCommand: AsyncParsableCommand {
     }
 
     // MARK: Shared
+
+    static func options(_ kind: String) throws -> RetrievalOptions {
+        guard let kind = DocumentSearch.Kind(rawValue: kind) else { throw ValidationError("'\(kind)' is not words, vectors or both.") }
+        var options = RetrievalOptions()
+        options.kind = kind
+        return options
+    }
+
+    /// The embedding model, where the configuration has one and it is needed.
+    static func embedder(_ store: StoreOptions, _ options: RetrievalOptions) throws -> (any TextEmbedder)? {
+        let learned = try store.learned()
+        guard learned.isEnabled, options.kind != .words else { return nil }
+        return try explaining { try LearnedParts.embedder(learned) }
+    }
 
     static func check(_ index: String) throws {
         guard !index.isEmpty, index.utf8.count <= 128, !index.contains(":"), index.unicodeScalars.allSatisfy({ $0.value > 0x20 }) else {

@@ -3,7 +3,7 @@ import SallyportCore
 import SallyportWire
 
 /// Which API's words an error is told in.
-enum ErrorDialect: Sendable { case openAI, contentSafety, language }
+enum ErrorDialect: Sendable { case openAI, contentSafety, language, search }
 
 /// The one place where a fault gets its HTTP status, code and body (CONTRACT: Azure OpenAI, Content Safety and Language error shapes).
 struct FaultAnswer {
@@ -54,6 +54,12 @@ struct FaultAnswer {
                 if let annotations { json.raw(annotations) } else { json.raw("{}") }
                 json.endObject()
             }
+        case .search:
+            // The service leaves the code of most errors empty.
+            json.key("code")
+            json.string(status == 400 ? "" : self.code)
+            json.key("message")
+            json.string(fault.message)
         case .contentSafety, .language:
             let inner =
                 dialect == .language && status == 400
@@ -94,7 +100,7 @@ struct FaultAnswer {
     }
 
     private static func words(for code: Fault.Code, in dialect: ErrorDialect) -> (status: Int, code: String?, type: String?) {
-        if dialect != .openAI { return analysisWords(for: code, in: dialect) }
+        if dialect == .contentSafety || dialect == .language { return analysisWords(for: code, in: dialect) }
         let invalid = "invalid_request_error"
         switch code {
         case .invalidRequest: return (400, nil, invalid)

@@ -30,6 +30,8 @@ enum Shapes {
             ("tool_calls", .array(toolCall)),
             ("function_call", .object([("name", .name(.toolCall)), ("arguments", .json(.toolCall))], others: .text(.toolCall))),
             ("refusal", .text(.assistant)), ("audio", .object([("id", .opaque(.audio))])),
+            // What an earlier answer rested on stays a document's words.
+            ("context", .text(.document)),
         ], others: .text(.assistant), speaker: true)
 
     private static let samplingMembers: [(StaticString, TextShape)] = [
@@ -54,8 +56,27 @@ enum Shapes {
             ("prediction", .object([("type", .token), ("content", .array(contentPart))])), ("data_sources", .array(dataSource)),
             ("user_security_context", .text(.metadata)),
         ])
-    /// On Your Data is a feature of its own; until a deployment offers it, a search that we cannot see is a hosted tool.
-    private static let dataSource = TextShape.object([("type", .toolType)])
+    /// On Your Data. A type that is not served here is a search that we cannot see: a hosted tool.
+    private static let dataSource = TextShape.object([
+        ("type", .token),
+        (
+            "parameters",
+            .object([
+                ("endpoint", .token), ("index_name", .token), ("query_type", .token), ("semantic_configuration", .token),
+                ("role_information", .text(.system)), ("filter", .text(.user)), ("include_contexts", .array(.token)),
+                // Never sent on: the gateway has credentials of its own.
+                ("authentication", .object([], others: .numbers)),
+                ("embedding_dependency", .object([("type", .token), ("deployment_name", .token)])),
+                (
+                    "fields_mapping",
+                    .object([
+                        ("title_field", .token), ("url_field", .token), ("filepath_field", .token), ("content_fields", .array(.token)),
+                        ("vector_fields", .array(.token)), ("image_vector_fields", .array(.token)),
+                    ])
+                ),
+            ])
+        ),
+    ])
 
     private static let filterResult = TextShape.object(
         [("filtered", .token), ("severity", .token), ("detected", .token)], others: .text(.completion))

@@ -9,51 +9,7 @@ extension EmbeddedAnswer {
     func writeContext(_ json: inout JSONWriter) {
         guard !answer.intents.isEmpty else { return }
         json.key("context")
-        json.beginObject()
-        json.key("citations")
-        json.beginArray()
-        for citation in answer.citations {
-            json.beginObject()
-            json.key("content")
-            json.string(citation.content)
-            json.key("title")
-            json.string(citation.title)
-            json.key("url")
-            json.null()
-            json.key("filepath")
-            json.string(citation.source)
-            json.key("chunk_id")
-            json.string(citation.chunk.description)
-            if let page = citation.pages.first {
-                json.key("page")
-                json.int(page)
-            }
-            // UTF-8 bytes of the document's extracted text.
-            json.key("spans")
-            json.beginArray()
-            for (number, span) in citation.spans.enumerated() {
-                json.beginObject()
-                json.key("start")
-                json.int(span.lowerBound)
-                json.key("end")
-                json.int(span.upperBound)
-                if citation.pages.count > 1, number < citation.pages.count {
-                    json.key("page")
-                    json.int(citation.pages[number])
-                }
-                json.endObject()
-            }
-            json.endArray()
-            json.endObject()
-        }
-        json.endArray()
-        json.key("intent")
-        var intents = JSONWriter(capacity: 128)
-        intents.beginArray()
-        for intent in answer.intents { intents.string(intent) }
-        intents.endArray()
-        json.string(String(buffer: intents.buffer))
-        json.endObject()
+        context.write(&json)
     }
 
     /// A `file_citation` for each mark, at its place in code points.

@@ -12,6 +12,7 @@ extension Exchange {
         case .openAI(let operation, _, _, _): operation.dataAction
         case .contentSafety(let rest): DataActions.ofContentSafety(rest, method: head.method.rawValue)
         case .language: DataActions.analyzeLanguage
+        case .search: SearchCall.dataAction
         case .service(let upstream): DataActions.ofService(upstream.id, method: head.method.rawValue)
         case .metrics: DataActions.readMetrics
         case .health, .ready, .unknown, nil: nil
@@ -29,6 +30,7 @@ extension Exchange {
         case .contentSafety(let rest):
             return "\(method) /contentsafety/\(SafetyCall(rest)?.rawValue ?? "text/\((SafetyResource(rest) ?? .blocklists).rawValue)")"
         case .language: return "\(method) /language/:analyze-text"
+        case .search: return "\(method) /indexes/{index}/docs"
         case .service(let upstream): return "\(method) \(upstream.paths.first ?? "/")"
         default: return "\(method) /metrics"
         }
@@ -40,6 +42,7 @@ extension Exchange {
         case .openAI(let operation, _, _, _): operation.name.rawValue
         case .contentSafety(let rest): SafetyCall(rest)?.operation ?? (SafetyResource(rest) ?? .blocklists).operation
         case .language: "Language_AnalyzeText"
+        case .search(let call): call.operation
         case .service: Operation.Name.service.rawValue
         case .health, .ready: "Health"
         case .metrics: "Metrics"

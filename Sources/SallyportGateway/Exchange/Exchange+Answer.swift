@@ -21,6 +21,7 @@ extension Exchange {
             throw Fault(.upstreamInvalid, "The upstream's answer is not what this operation answers with.")
         }
         if answerBody.readableBytes == 0 { return finish(answerBody, type: type) }
+        if awaitsGrounding { return try completeGrounding { [self] in try inspectAnswer() } }
         if isJSON || looksLikeJSON(answerBody), !isFileOfRows(operation) {
             return try inspectJSON(operation, isError: isError, context: context, type: type)
         }
@@ -263,6 +264,12 @@ extension Exchange {
     func finish(_ bytes: ByteBuffer, type: String) {
         guard phase != .ended else { return }
         phase = .answering
+        var (bytes, type) = (bytes, type)
+        let streams = grounding?.buffersStream == true && answerStatus < 300
+        if streams, let events = Exchange.events(of: bytes, includesUsage: includesUsage) {
+            (bytes, type) = (events, "text/event-stream; charset=utf-8")
+            answerHeaders.remove("content-type")
+        }
         answerBody = bytes
         summary.responseBytes = bytes.readableBytes
         recordOutcome(verdict: passedVerdict) { [self] isRecorded in

@@ -20,13 +20,27 @@ extension Exchange {
             let turns = EmbeddedAnswer.turns(in: document, operation.name)
             let (identifier, isStream) = (id, isStreamRequested)
             let bytes = body.readableBytes
-            let includesUsage =
-                document.member("stream_options", of: 0).flatMap { document.member("include_usage", of: $0) }.flatMap(document.bool)
-                ?? false
+            let includesUsage = includesUsage
+            let source = grounding?.source
+            let library = runtime.parts.library
+            // Quotes need no second look, but one that is the policy's.
+            grounding?.isComplete = true
             runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-                let found = try answerer.answer(to: turns, for: principal, upstream: upstream)
+                let found: GroundedAnswer
+                if let source, let library {
+                    found = try library.answer(
+                        to: turns, in: IndexID(source.index), for: library.reader(for: principal), source.options)
+                } else {
+                    found = try answerer.answer(to: turns, for: principal, upstream: upstream)
+                }
+                var context = GroundingContext(citations: found.citations.map(GroundingContext.Source.init), intents: found.intents)
+                if let source {
+                    context.contexts = source.contexts
+                    context.retrieved = found.retrieved.map(GroundingContext.Source.init)
+                }
                 let answer = EmbeddedAnswer(
-                    id: identifier, model: model, created: created, answer: found, promptTokens: TokenEstimate.tokens(bytes: bytes))
+                    id: identifier, model: model, created: created, answer: found, context: context,
+                    promptTokens: TokenEstimate.tokens(bytes: bytes))
                 return isStream ? answer.events(operation.name, includesUsage: includesUsage) : [answer.body(operation.name)]
             }.assumeIsolated().whenComplete { [self] result in
                 embeddedDidAnswer(result, isStream: isStream)
@@ -50,7 +64,7 @@ extension Exchange {
         }
     }
 
-    private func embeddedDidAnswer(_ result: Result<[ByteBuffer], any Error>, isStream: Bool) {
+    func embeddedDidAnswer(_ result: Result<[ByteBuffer], any Error>, isStream: Bool) {
         continuing {
             let parts: [ByteBuffer]
             do { parts = try result.get() } catch {
@@ -70,6 +84,7 @@ struct EmbeddedAnswer: Sendable {
     let model: String
     let created: Int64
     let answer: GroundedAnswer
+    let context: GroundingContext
     let promptTokens: Int
 
     private var sentences: [String] { answer.sentences }
@@ -102,7 +117,7 @@ struct EmbeddedAnswer: Sendable {
     }
 
     /// A string, or the texts of an array of parts.
-    private static func textOf(_ node: Int, _ document: JSONDocument) -> String {
+    static func textOf(_ node: Int, _ document: JSONDocument) -> String {
         if document.nodes[node].kind == .string { return document.string(node) ?? "" }
         var parts: [String] = []
         document.forEachElement(of: node) { _, part in

@@ -16,6 +16,7 @@ extension Exchange {
             let isDeployment = ids.first.map { snapshot.deployments[DeploymentID($0)] != nil } ?? true
             if isDeployment || form == .v1 || snapshot.resourceUpstream == nil { return try answerModels(ids.first, principal) }
         }
+        if let index = ownVectorStore(operation, ids) { return try answerVectorStoreSearch(index) }
         try resolveDeployment(operation, named: named, by: principal)
         let selected = head.headers.first(name: "x-policy-id")
         policy =
@@ -25,6 +26,7 @@ extension Exchange {
                 try snapshot.resourcePolicy(selected: selected, for: principal, at: snapshot.resourceUpstream?.id, using: mayUse)
             }
         noteStream(operation)
+        if operation.name == .chatCompletions { try readDataSource() }
         try judge(operation, form: form, ids: ids, for: principal)
     }
 
@@ -45,7 +47,7 @@ extension Exchange {
             if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
             try checkFilters()
             prepareContext(for: principal) { [self] in
-                inspect(reading.slots) { [self] in try send(operation, form: form, ids: ids) }
+                inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
             }
         }
     }
@@ -162,6 +164,7 @@ extension Exchange {
             slots = reading.slots
             references = reading.references
             opaque = reading.opaque
+            if hasForeignDataSource { opaque.insert(.hostedTool) }
         } else if let multipart {
             let reading = MultipartReading(of: multipart, in: body, operation: operation.name)
             slots = reading.slots
@@ -232,8 +235,11 @@ extension Exchange {
 
     func settle(_ reservation: LimitLedger.Reservation) {
         let isAnswered = summary.upstreamHeadAt > 0 && summary.status < 500
-        let tokens = isAnswered || intentIsRecorded ? summary.promptTokens + summary.completionTokens : 0
-        let cost = Exchange.cost(prompt: summary.promptTokens, completion: summary.completionTokens, deployment?.price)
+        // What was asked on the way to the answer is paid for too.
+        let prompt = summary.promptTokens + (grounding?.extraPromptTokens ?? 0)
+        let completion = summary.completionTokens + (grounding?.extraCompletionTokens ?? 0)
+        let tokens = isAnswered || intentIsRecorded ? prompt + completion : 0
+        let cost = Exchange.cost(prompt: prompt, completion: completion, deployment?.price)
         runtime.parts.limits.settle(reservation, tokens: tokens, costMicros: cost, now: runtime.parts.clock().seconds)
     }
 

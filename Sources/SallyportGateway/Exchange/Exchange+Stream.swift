@@ -13,13 +13,14 @@ extension Exchange {
         }
         openGate(dialect, context: context)
         writeStreamHead()
+        if let event = groundingEvent() { take(.chunk(event)) }
     }
 
     func openGate(_ dialect: StreamDialect, context: GuardEngine.Context) {
         let configuration = StreamGate.Configuration(
             dialect: dialect, choices: requestedChoices,
             promptResults: policy.annotates ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil,
-            promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring)
+            promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring, keepsText: grounding.map { !$0.isComplete } ?? false)
         readsStream = snapshot.engine.mayRead(.completion, under: policy)
         gate = StreamGate(configuration, inspector: BodyInspector(engine: snapshot.engine, context: context))
         phase = .answering
@@ -174,6 +175,13 @@ extension Exchange {
                 conclude()
             }
         }
+        if grounding.map({ !$0.isComplete }) ?? false {
+            return completeStreamGrounding(gate.answerText) { [self] in continueFinishing(gate, finish) }
+        }
+        continueFinishing(gate, finish)
+    }
+
+    private func continueFinishing(_ gate: StreamGate, _ finish: @escaping () -> Void) {
         // A stored response belongs to its caller before its last event says that it is there.
         if upstreamKind != .embedded, let kind = current?.operation.creates, let id = gate.createdID, let principal {
             claim(kind, id, for: principal) { finish() }

@@ -73,7 +73,7 @@ extension Exchange {
 
     // MARK: Writing the request
 
-    private func target(
+    func target(
         _ operation: Operation, form: RequestTarget.Form, ids: [String], for chosen: DeploymentTarget, at upstream: UpstreamDescriptor
     ) -> String {
         if upstream.kind == .azureAI { return head.uri }

@@ -87,6 +87,13 @@ final class Exchange {
     var current: Attempt?
     var retriedSame = 0
 
+    /// Answers rest on documents.
+    var grounding: Grounding?
+    /// The request has tools besides its data source: the tools go first.
+    var ignoresDataSource = false
+    /// A data source that is not served here: a search that we cannot see.
+    var hasForeignDataSource = false
+
     init(
         _ runtime: GatewayRuntime, head: HTTPRequestHead, source: Source, random: inout RandomWords, responder: any ExchangeResponder,
         eventLoop: any EventLoop
@@ -152,6 +159,7 @@ final class Exchange {
         case .unknown(let isMethod):
             throw isMethod ? Fault(.methodNotAllowed, "This path does not answer to \(head.method.rawValue).") : Fault.resourceNotFound
         case .openAI(_, let form, _, _): summary.apiVersion = form.apiVersion
+        case .search: dialect = .search
         default: break
         }
         summary.operation = operationName(of: target)
@@ -216,6 +224,7 @@ final class Exchange {
                 try decide(operation, form: form, named: deployment, ids: ids)
             case .contentSafety(let path): try answerContentSafety(path)
             case .language: try answerLanguage()
+            case .search(let call): try answerSearch(call)
             case .service(let upstream): try decideService(upstream)
             case .metrics: try answerMetrics()
             case .health, .ready, .unknown, nil: throw Fault.resourceNotFound

@@ -18,6 +18,8 @@ struct StreamGate {
         var maximumEventBytes = 1_048_576
         /// Gives back what a pseudonym stands for; nil when none were made.
         var restore: (@Sendable (Passage) -> [TextEdit])?
+        /// The first choice's text is wanted when the stream is over.
+        var keepsText = false
     }
 
     /// Usage as the upstream counted it.
@@ -36,6 +38,10 @@ struct StreamGate {
     var isTerminated = false
     var wasBlocked = false
     var createdID: String?
+    /// The first choice's text as the upstream wrote it, when it is wanted; at most ``longestKept`` bytes.
+    var keptText = ByteBuffer()
+    static let longestKept = 262_144
+    var answerText: String { String(buffer: keptText) }
 
     let configuration: Configuration
     var inspector: BodyInspector
@@ -254,6 +260,11 @@ struct StreamGate {
         let start = hold.end
         hold.append(slot.passage.text, isASCII: slot.passage.isASCII)
         completionBytes += slot.passage.count
+        if configuration.keepsText, channel.index == 0, channel.field == "content",
+            keptText.readableBytes + slot.passage.count <= Self.longestKept
+        {
+            keptText.writeImmutableBuffer(slot.passage.text)
+        }
         holds[channel] = hold
         held.pieces.append(HeldEvent.Piece(channel: channel, range: start..<hold.end, slot: slot))
     }

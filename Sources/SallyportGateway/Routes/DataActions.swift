@@ -16,7 +16,7 @@ enum DataActions {
     static let all: [String] = Array(
         Set(
             RouteTable.operations.map(\.dataAction) + [
-                analyzeLanguage, readBlocklists, writeBlocklists, deleteBlocklists, readMetrics,
+                analyzeLanguage, readBlocklists, writeBlocklists, deleteBlocklists, readMetrics, SearchCall.dataAction,
             ] + SafetyCall.allCases.map(of)
                 + SafetyResource.allCases.flatMap { resource in
                     ["GET", "PATCH", "DELETE"].map { of(resource, method: $0) }
@@ -107,11 +107,16 @@ package struct RouteRow: Sendable {
 
     /// Every route that is served, but for routed services.
     package static let all: [RouteRow] =
-        RouteTable.operations.flatMap(rows) + analyses + [
+        RouteTable.operations.flatMap(rows) + analyses + search + [
             RouteRow(operation: "Metrics", method: "GET", path: "/metrics", action: DataActions.readMetrics, scope: .project),
             RouteRow(operation: "Health", method: "GET", path: "/healthz", action: nil, scope: .open),
             RouteRow(operation: "Ready", method: "GET", path: "/readyz", action: nil, scope: .open),
         ]
+
+    private static let search: [RouteRow] = [
+        ("Documents_Search", "POST", "/indexes/{id}/docs/search"), ("Documents_Search", "GET", "/indexes/{id}/docs"),
+        ("Documents_Count", "GET", "/indexes/{id}/docs/$count"), ("Documents_Get", "GET", "/indexes/{id}/docs/{id}"),
+    ].map { RouteRow(operation: $0.0, method: $0.1, path: $0.2, action: SearchCall.dataAction, scope: .project) }
 
     /// The data actions that requests are judged by.
     package static let actions = DataActions.all

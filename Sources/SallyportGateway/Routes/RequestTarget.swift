@@ -18,6 +18,8 @@ enum RequestTarget {
     case openAI(Operation, form: Form, deployment: String?, ids: [String])
     case contentSafety(path: [String])
     case language
+    /// Azure AI Search's data plane over our own indexes.
+    case search(SearchCall)
     /// Another Azure AI service, by path prefix.
     case service(UpstreamDescriptor)
     case health, ready
@@ -44,6 +46,10 @@ enum RequestTarget {
         let spelled = "/" + segments.joined(separator: "/")
         for service in services where service.paths.contains(where: { spelled == $0 || spelled.hasPrefix($0 + "/") }) {
             return .service(service)
+        }
+        if segments.first?.hasPrefix("indexes") == true {
+            if let call = SearchCall(method: method, segments) { return .search(call) }
+            return .unknown(isMethod: ["GET", "POST"].contains { SearchCall(method: $0, segments) != nil })
         }
         return .unknown(isMethod: false)
     }

@@ -52,10 +52,40 @@ package struct UpstreamDescriptor: Sendable, Hashable {
     package let paths: [String]
     /// For `azure-ai`: the floor for its calls.
     package let policy: PolicyID
+    /// For `azure-search`.
+    package let search: SearchService?
+
+    /// A search service, and the fields of its indexes that say who may read a document.
+    package struct SearchService: Sendable, Hashable {
+        /// As ``normalised(_:)`` spells it.
+        package let endpoint: String
+        /// Group names of the caller are looked for here.
+        package let groupsField: String
+        /// The caller's own name is looked for here too; nil: there is no such field.
+        package let usersField: String?
+
+        package init(endpoint: String, groupsField: String = "group_ids", usersField: String? = nil) {
+            self.endpoint = Self.normalised(endpoint)
+            self.groupsField = groupsField
+            self.usersField = usersField
+        }
+
+        package static func isFieldName(_ name: String) -> Bool { SearchFieldName.isValid(name) }
+
+        /// Lower case, without a slash at the end: what two spellings of one endpoint have in common.
+        package static func normalised(_ endpoint: String) -> String {
+            var text = endpoint.lowercased()
+            while text.hasSuffix("/") { text.removeLast() }
+            if text.hasPrefix("https://"), text.hasSuffix(":443") { text.removeLast(4) }
+            return text
+        }
+    }
 
     package init(
-        id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = [], policy: PolicyID = "Default"
+        id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = [], policy: PolicyID = "Default",
+        search: SearchService? = nil
     ) {
+        self.search = search
         self.policy = policy
         self.id = id
         self.kind = kind

@@ -31,6 +31,8 @@ package final class GatewayRuntime: Sendable {
         package var incidents: IncidentOperations?
         package var observer: any ExchangeObserver
         package var answerer: (any EmbeddedAnswering)?
+        /// Our own indexes; nil without any.
+        package var library: (any DocumentLibrary)?
         package var pool: NIOThreadPool
         package var logger: Logger
         /// Share of exchanges without a caller's trace that are traced.

@@ -110,6 +110,8 @@ package struct GuardPolicy: Sendable, Hashable {
     package var annotates: Bool
     /// Azure filters that the document enables and that this build has no detector for, by lower-cased bare name.
     package var unavailableFilters: Set<String>
+    /// For answers from documents.
+    package var grounding = GroundingPolicy()
 
     package init(
         id: PolicyID, version: Int = 1, rules: [Rule] = [], settings: [DetectorID: GuardSettings] = [:], blocklists: [BlocklistUse] = [],
@@ -166,6 +168,7 @@ package struct GuardPolicy: Sendable, Hashable {
         combined.rules += other.rules
         combined.blocklists += other.blocklists
         combined.annotates = annotates || other.annotates
+        combined.grounding = grounding.tightened(by: other.grounding)
         combined.unavailableFilters.formUnion(other.unavailableFilters)
         for kind in Uninspectable.allCases where other.action(onUninspectable: kind) == .refuse { combined.uninspectable[kind] = nil }
         combined.streaming.isAsynchronous = streaming.isAsynchronous && other.streaming.isAsynchronous

@@ -123,6 +123,15 @@ package enum PolicyDocument {
                     policy.settings[DetectorID(guardName)] = try settings(Node(value, at: "\(node.place).\(guardName)"))
                 }
             case "uninspectable": policy.uninspectable = try uninspectable(node)
+            case "grounding":
+                for (key, value) in try node.object() {
+                    let node = Node(value, at: "\(node.place).\(key)")
+                    switch key {
+                    case "spotlight": policy.grounding.spotlight = try node.oneOf()
+                    case "groundedness": policy.grounding.groundedness = try node.oneOf()
+                    default: throw Mistake(place: node.place, reason: "is not known here")
+                    }
+                }
             case "streaming":
                 for (key, value) in try node.object() {
                     let node = Node(value, at: "\(node.place).\(key)")

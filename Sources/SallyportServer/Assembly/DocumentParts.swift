@@ -12,6 +12,7 @@ package struct DocumentParts: Sendable {
     package let store: any DocumentStore
     package let search: DocumentSearch
     package let answerer: GroundedAnswerer
+    package let retriever: DocumentRetriever
     private let engine: GuardEngine
     private let read: DocumentGuard.Reading?
     private let embedder: (any TextEmbedder)?
@@ -29,6 +30,7 @@ package struct DocumentParts: Sendable {
         search = DocumentSearch(store)
         self.embedder = embedder
         answerer = GroundedAnswerer(store: store, search: search, embedder: embedder)
+        retriever = DocumentRetriever(store: store, search: search, embedder: embedder)
         self.engine = engine
         if let meaning = learned?.meaning {
             read = { requests in try meaning.read(requests, for: TenantID.default, on: eventLoop).wait() }
@@ -42,7 +44,9 @@ package struct DocumentParts: Sendable {
         let learned = try LearnedParts(plan)
         let engine = try GuardEngine(
             detectors: DetectorCatalog.all(), compiler: try HyperscanCompiler(), normaliser: Normaliser(), learned: learned?.guards)
-        self.init(database: database, engine: engine, learned: learned, eventLoop: eventLoop)
+        self.init(
+            database: database, engine: engine, learned: learned, embedder: learned == nil ? nil : try LearnedParts.embedder(plan),
+            eventLoop: eventLoop)
     }
 
     /// Starts the sandbox.

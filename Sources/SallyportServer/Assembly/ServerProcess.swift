@@ -115,10 +115,11 @@ package final class ServerProcess: Sendable {
             limits: plan.limits)
         let egress = EgressClient(group: group, logger: logger)
         egress.update(try plan.allEgress())
+        let embedder = plan.learned.isEnabled ? LazyEmbedder(plan.learned, pool: pool) : nil
         let documents = DocumentParts(
-            database: stores.database, engine: engine, learned: learned, eventLoop: group.next())
+            database: stores.database, engine: engine, learned: learned, embedder: embedder, eventLoop: group.next())
         try await takeIn(plan.documents, documents, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
-        let answers = DocumentAnswers(documents.answerer, plan)
+        let answers = DocumentAnswers(documents, plan)
         let refusals = RefusalAggregator()
         let upstreams = plan.egress.map(\.id)
         let kinds = Dictionary(plan.upstreams.map { ($0.id, $0.kind) }) { first, _ in first }
@@ -145,7 +146,8 @@ package final class ServerProcess: Sendable {
             refusals: refusals, exposition: { metrics.exposition() })
         parts.identity.access = access
         parts.meaning = learned?.meaning
-        parts.embedder = plan.learned.isEnabled ? LazyEmbedder(plan.learned, pool: pool) : nil
+        parts.embedder = embedder
+        parts.library = answers
         parts.materials = materials
         parts.categories = CategoryOperations(store: stores.categories, embedder: parts.embedder) { wallTime().seconds }
         parts.incidents = IncidentOperations(

@@ -127,13 +127,15 @@ extension ConfigurationKey {
             .init("tracing.endpoint", .url, "", "An OpenTelemetry collector's OTLP/HTTP traces URL; without it nothing is exported."),
             .init("tracing.sampleRatio", .fraction, "0.1", "Share of requests traced when the caller's `traceparent` does not decide."),
             .init("tracing.serviceName", .text, "sallyport", "`service.name` of the spans."),
-            .init("upstreams.*.kind", .choice(["azure-openai", "openai", "azure-ai", "embedded"]), "", "What speaks there. Needed."),
+            .init(
+                "upstreams.*.kind", .choice(["azure-openai", "openai", "azure-ai", "azure-search", "embedded"]), "",
+                "What speaks there. Needed. `azure-search` is a source of documents for `data_sources`, not of answers."),
             .init(
                 "upstreams.*.endpoint", .url, "",
                 "Its base URL; needed but for `embedded`. For `openai` with its path, such as `https://host/v1`."),
             .init(
                 "upstreams.*.apiKey", .secret, "",
-                "Its key: sent as `api-key` (`azure-openai`), `Ocp-Apim-Subscription-Key` (`azure-ai`) or `Authorization: Bearer` (`openai`)."
+                "Its key: sent as `api-key` (`azure-openai`, `azure-search`), `Ocp-Apim-Subscription-Key` (`azure-ai`) or `Authorization: Bearer` (`openai`)."
             ),
             .init(
                 "upstreams.*.apiKeyHeader", .keyHeaderName, "", "Send the key in this header instead, as it is: `x-api-key`, for example."),
@@ -144,11 +146,18 @@ extension ConfigurationKey {
             .init("upstreams.*.entra.tenant", .text, "", "Microsoft Entra ID instead of a key: the directory (tenant) id."),
             .init("upstreams.*.entra.clientId", .text, "", "The application (client) id."),
             .init("upstreams.*.entra.clientSecret", .secret, "", "The client secret."),
-            .init("upstreams.*.entra.scope", .text, "https://cognitiveservices.azure.com/.default", "The token's scope."),
+            .init(
+                "upstreams.*.entra.scope", .text, "https://cognitiveservices.azure.com/.default",
+                "The token's scope. For `azure-search` the default is `https://search.azure.com/.default`."),
             .init("upstreams.*.entra.authority", .url, "https://login.microsoftonline.com", "The token service."),
             .init(
                 "upstreams.*.paths", .prefixes, "",
                 "For `azure-ai`: path prefixes that go there, such as `/translator`, or `/contentsafety/image:analyze`."),
+            .init(
+                "upstreams.*.trimming.groups", .text, "group_ids",
+                "For `azure-search`: the field of its indexes that holds the groups that may read a document (a collection, filterable)."),
+            .init(
+                "upstreams.*.trimming.users", .text, "", "For `azure-search`: the field that holds single readers, where there is one."),
             .init(
                 "upstreams.*.documents", .path, "the sample documents",
                 "For `embedded`: a folder of documents (.txt, .md, .html, .pdf, .docx) that every caller of the upstream may read."),

@@ -189,7 +189,7 @@ struct ConfigurationMapping {
             descriptor: UpstreamDescriptor(
                 id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21",
                 paths: tree.values["\(base).paths"]?.texts ?? [],
-                policy: PolicyID(text("\(base).policy") ?? "Default")))
+                policy: PolicyID(text("\(base).policy") ?? "Default"), search: kind == .azureSearch ? searchService(base) : nil))
         if kind == .embedded {
             if let index = text("\(base).index") {
                 if tree.values["\(base).documents"] != nil {
@@ -238,6 +238,17 @@ struct ConfigurationMapping {
         return upstream
     }
 
+    private mutating func searchService(_ base: String) -> UpstreamDescriptor.SearchService {
+        let fields = [text("\(base).trimming.groups") ?? "group_ids", text("\(base).trimming.users")]
+        for (field, name) in zip(fields, ["groups", "users"]) {
+            if let field, !UpstreamDescriptor.SearchService.isFieldName(field) {
+                tree.report("'\(field)' is not the name of a field", at: "\(base).trimming.\(name)")
+            }
+        }
+        return UpstreamDescriptor.SearchService(
+            endpoint: text("\(base).endpoint") ?? "", groupsField: fields[0] ?? "group_ids", usersField: fields[1])
+    }
+
     private func isFolder(_ path: String) -> Bool {
         var isDirectory: ObjCBool = false
         return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
@@ -273,7 +284,7 @@ struct ConfigurationMapping {
         if let key = text("\(base).apiKey") {
             if let name = text("\(base).apiKeyHeader") { return .header(name: name.lowercased(), value: Redacted(key)) }
             switch kind {
-            case .azureOpenAI: return .header(name: "api-key", value: Redacted(key))
+            case .azureOpenAI, .azureSearch: return .header(name: "api-key", value: Redacted(key))
             case .azureAI: return .header(name: "Ocp-Apim-Subscription-Key", value: Redacted(key))
             case .openAI, .embedded: return .bearer(Redacted(key))
             }
@@ -292,7 +303,9 @@ struct ConfigurationMapping {
         return .entra(
             EntraCredential(
                 authority: authority, tenant: tenant, clientID: client, clientSecret: Redacted(secret),
-                scope: text("\(base).entra.scope") ?? "https://cognitiveservices.azure.com/.default", egress: egressPolicy(base),
+                scope: text("\(base).entra.scope")
+                    ?? (kind == .azureSearch ? "https://search.azure.com/.default" : "https://cognitiveservices.azure.com/.default"),
+                egress: egressPolicy(base),
                 tls: tls(base)))
     }
 
@@ -375,6 +388,9 @@ struct ConfigurationMapping {
             return nil
         }
         guard !targets.isEmpty else { return nil }
+        for target in targets where text("upstreams.\(target.upstream).kind") == UpstreamKind.azureSearch.rawValue {
+            tree.report("the upstream '\(target.upstream)' is a source of documents: it answers for no deployment", line: line, column: column)
+        }
         return Deployment(
             id: DeploymentID(name), project: ProjectID(text("\(base).project") ?? "default"), targets: targets,
             policy: PolicyID(text("\(base).policy") ?? "Default"), limits: limitSet("\(base).limits"),
