@@ -21,6 +21,7 @@ struct Library {
     }
 
     var answerer: GroundedAnswerer { GroundedAnswerer(store: store, search: search) }
+    var retriever: DocumentRetriever { DocumentRetriever(store: store, search: search, embedder: nil) }
 
     /// The folder that ships with the project.
     static let samples: String = {
@@ -41,13 +42,19 @@ struct Library {
     }
 
     /// Puts texts in, past the file system.
-    func put(_ source: String, _ text: String, access: Set<Grantee> = [.everyone], tenant: TenantID = .default) throws {
+    func put(
+        _ source: String, _ text: String, access: Set<Grantee> = [.everyone], tenant: TenantID = .default, vectors: Bool = false
+    ) throws {
         let parsed = try DocumentParsers.parse(Array(text.utf8), as: .markdown)
         let record = DocumentRecord(
             tenant: tenant, index: index, id: DocumentID("id-\(tenant)-\(source)"), source: source, origin: "/", owner: "owner",
             access: AccessList(access), hash: [UInt8](repeating: 0, count: 32), pipeline: "test", title: parsed.title ?? source,
             format: .markdown, addedAt: 0)
-        try store.put(record, chunks: Chunker().chunks(of: parsed))
+        var chunks = Chunker().chunks(of: parsed)
+        for position in chunks.indices where vectors {
+            chunks[position].vector = QuantisedVector.quantise(HashedEmbedding.vector(of: chunks[position].text, dimensions: 64))
+        }
+        try store.put(record, chunks: chunks)
     }
 
     func ask(_ question: String, _ reader: DocumentReader = Library.anyone) throws -> GroundedAnswer {
