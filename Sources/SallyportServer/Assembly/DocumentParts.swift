@@ -44,9 +44,9 @@ package struct DocumentParts: Sendable {
         let learned = try LearnedParts(plan)
         let engine = try GuardEngine(
             detectors: DetectorCatalog.all(), compiler: try HyperscanCompiler(), normaliser: Normaliser(), learned: learned?.guards)
-        self.init(
-            database: database, engine: engine, learned: learned, embedder: learned == nil ? nil : try LearnedParts.embedder(plan),
-            eventLoop: eventLoop)
+        var embedder: (any TextEmbedder)?
+        if learned != nil { embedder = try LearnedParts.embedder(plan) }
+        self.init(database: database, engine: engine, learned: learned, embedder: embedder, eventLoop: eventLoop)
     }
 
     /// Starts the sandbox.
