@@ -20,6 +20,25 @@ package struct CivilDate: Sendable, Hashable {
         year = yearOfEra + era * 400 + (monthNumber <= 2 ? 1 : 0)
     }
 
+    /// Midnight at the beginning of a day, in seconds since 1970 (H. Hinnant's days_from_civil).
+    package static func seconds(year: Int, month: Int, day: Int) -> Int64 {
+        let shifted = month <= 2 ? year - 1 : year
+        let era = (shifted >= 0 ? shifted : shifted - 399) / 400
+        let yearOfEra = shifted - era * 400
+        let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+        let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+        return Int64(era * 146_097 + dayOfEra - 719_468) * 86_400
+    }
+
+    /// The same time of day so many months later; where that month is shorter, its last day.
+    package func adding(months: Int) -> Int64 {
+        let index = year * 12 + monthNumber - 1 + months
+        let (newYear, newMonth) = (index / 12, index % 12 + 1)
+        let isLeap = (newYear % 4 == 0 && newYear % 100 != 0) || newYear % 400 == 0
+        let length = [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][newMonth - 1]
+        return Self.seconds(year: newYear, month: newMonth, day: min(dayOfMonth, length)) + Int64(secondOfDay)
+    }
+
     /// `2026-11`
     package var month: String { "\(year)-\(monthNumber < 10 ? "0" : "")\(monthNumber)" }
     /// `2026-11-24`

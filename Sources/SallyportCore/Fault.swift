@@ -6,6 +6,7 @@ package struct Fault: Error, Sendable {
         case unauthenticated, invalidToken, keysDisabled, permissionDenied, networkDenied
         case notFound, deploymentNotFound, unsupportedAPIVersion, methodNotAllowed, conflict
         case invalidContentFilterPolicy, contentFiltered, uninspectable, guardUnavailable
+        case consentMissing, residencyViolated
         case rateLimited, quotaExceeded, overloaded
         case auditUnavailable, storeUnavailable
         case upstreamUnavailable, upstreamTimeout, upstreamInvalid

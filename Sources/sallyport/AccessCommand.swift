@@ -9,7 +9,7 @@ struct AccessCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "access", abstract: "Who may do what: roles, assignments, revocations, and why.",
         subcommands: [
-            Roles.self, Assignments.self, Explain.self, RevokeTokens.self, Principals.self, Matrix.self,
+            Roles.self, Assignments.self, Explain.self, Usage.self, Conflicts.self, RevokeTokens.self, Principals.self, Matrix.self,
         ])
 
     // MARK: Roles

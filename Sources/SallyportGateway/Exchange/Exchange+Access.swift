@@ -54,14 +54,19 @@ extension Exchange {
         guard let action = requiredAction, let rights, let principal else { return }
         if rights.confinementByAddress(address) != nil { throw Fault.networkDenied }
         if let operations = principal.scope.operations, !operations.contains(summary.operation) { throw denied(action) }
-        guard rights.mightPermit(action) else { throw denied(action) }
+        guard rights.mightPermit(action) else {
+            permission = (action, .lacking)
+            throw denied(action)
+        }
     }
 
     /// - Throws: ``Fault`` `.permissionDenied` naming the data action that is missing.
     func authorise(_ deployment: Deployment? = nil) throws {
         guard let action = requiredAction else { return }
         guard let rights else { throw Fault.invalidKey }
-        guard rights.decision(on: action, in: accessContext(deployment)).isAllowed else { throw denied(action) }
+        let decision = rights.decision(on: action, in: accessContext(deployment))
+        permission = (action, decision)
+        guard decision.isAllowed else { throw denied(action) }
     }
 
     /// Whether an operation other than the request's own (a row of a batch) may be called.

@@ -45,6 +45,7 @@ extension Exchange {
         checkOwnership(references + reading.references, of: principal) { [self] owners in
             try adoptPolicies(of: owners, for: principal, opaque: reading.opaque)
             if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
+            try checkPrivacy(principal)
             try checkFilters()
             prepareContext(for: principal) { [self] in
                 inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }

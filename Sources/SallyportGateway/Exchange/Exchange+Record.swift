@@ -1,6 +1,7 @@
 import NIOCore
 import SallyportCore
 import SallyportGuard
+import SallyportIdentity
 import SallyportOversight
 
 /// What goes on record: the intent before a byte leaves, the outcome before the last chunk does.
@@ -52,6 +53,10 @@ extension Exchange {
             outcome.details.append((name: "uninspected", value: uninspected.map(\.rawValue).sorted().joined(separator: ",")))
         }
         outcome.details += notes
+        if let (action, decision) = permission {
+            outcome.details.append((name: "action", value: action))
+            if let grant = decision.grant { outcome.details.append((name: "grant", value: grant)) }
+        }
         outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)
         outcome.status = summary.status
         outcome.errorCode = summary.faultCode.map { FaultAnswer.code(of: $0, in: dialect) }
@@ -127,6 +132,17 @@ extension Exchange {
     private func harmful() -> [(textType: Direction, category: String, blocked: Bool)] {
         (promptFindings.map { (Direction.prompt, $0) } + (completionFindings.map { (Direction.completion, $0) }))
             .map { ($0.0, $0.1.finding.category.group.rawValue, $0.1.action == .block && $0.1.mode == .enforce) }
+    }
+}
+
+extension AccessDecision {
+    /// What allowed it, as records name it.
+    var grant: String? {
+        switch self {
+        case .allowedByCredential(let role): "role:\(role)"
+        case .allowedByAssignment(let id): "assignment:\(id)"
+        case .lacking, .deniedByAssignment, .outsideCredential: nil
+        }
     }
 }
 

@@ -34,6 +34,8 @@ final class Exchange {
     // What the request turned out to be.
     var principal: Principal?
     var rights: AccessRights?
+    /// What the caller asked to do, and what allowed it or not: for the record.
+    var permission: (action: String, decision: AccessDecision)?
     var target: RequestTarget?
     var path: CanonicalPath?
     var body = ByteBuffer()

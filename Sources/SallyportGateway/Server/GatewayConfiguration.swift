@@ -38,6 +38,8 @@ package struct GatewayConfiguration: Sendable {
     package var drainTimeout: Duration = .seconds(30)
     /// What calls of the Content Safety API may hold.
     package var safety = SafetyLimits()
+    /// Names that stand for several regions, for policies' `residency`.
+    package var regions: [String: Set<String>] = [:]
 
     package init() {}
 }
@@ -81,11 +83,15 @@ package struct UpstreamDescriptor: Sendable, Hashable {
         }
     }
 
+    /// Where it processes what it is sent, in lower case; nil: nobody has said so.
+    package let region: String?
+
     package init(
         id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = [], policy: PolicyID = "Default",
-        search: SearchService? = nil
+        search: SearchService? = nil, region: String? = nil
     ) {
         self.search = search
+        self.region = region
         self.policy = policy
         self.id = id
         self.kind = kind

@@ -41,6 +41,8 @@ package final class GatewayRuntime: Sendable {
         package var clock: @Sendable () -> WallTime
         package var refusals: RefusalAggregator
         package var identity = IdentityServices()
+        /// Who has agreed to what.
+        package var consents: any ConsentRegister = EmptyConsentRegister()
         /// Prometheus text, for callers with the role `metrics-reader`.
         package var exposition: @Sendable () -> ByteBuffer
         /// One for all requests: looking for an item and writing it are one step.

@@ -112,6 +112,7 @@ package struct GuardPolicy: Sendable, Hashable {
     package var unavailableFilters: Set<String>
     /// For answers from documents.
     package var grounding = GroundingPolicy()
+    package var privacy = Privacy()
 
     package init(
         id: PolicyID, version: Int = 1, rules: [Rule] = [], settings: [DetectorID: GuardSettings] = [:], blocklists: [BlocklistUse] = [],
@@ -170,6 +171,7 @@ package struct GuardPolicy: Sendable, Hashable {
         combined.annotates = annotates || other.annotates
         combined.grounding = grounding.tightened(by: other.grounding)
         combined.unavailableFilters.formUnion(other.unavailableFilters)
+        combined.privacy = privacy.tightened(by: other.privacy)
         for kind in Uninspectable.allCases where other.action(onUninspectable: kind) == .refuse { combined.uninspectable[kind] = nil }
         combined.streaming.isAsynchronous = streaming.isAsynchronous && other.streaming.isAsynchronous
         combined.streaming.maximumBytes = max(streaming.maximumBytes, other.streaming.maximumBytes)

@@ -132,6 +132,12 @@ package enum PolicyDocument {
                     default: throw Mistake(place: node.place, reason: "is not known here")
                     }
                 }
+            case "storage": policy.privacy.storage = try storage(node)
+            case "residency":
+                let regions = try node.array().map { try Node($0, at: node.place).string().lowercased() }
+                guard !regions.isEmpty else { throw Mistake(place: node.place, reason: "names no region") }
+                policy.privacy.residency = [Set(regions)]
+            case "requires": try readRequirements(node, into: &policy.privacy)
             case "streaming":
                 for (key, value) in try node.object() {
                     let node = Node(value, at: "\(node.place).\(key)")
@@ -141,6 +147,48 @@ package enum PolicyDocument {
                     default: throw Mistake(place: node.place, reason: "is not known here")
                     }
                 }
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+    }
+
+    private static func storage(_ node: Node) throws -> GuardPolicy.Storage {
+        let members = try node.object()
+        var storage = GuardPolicy.Storage(
+            what: try member("what", of: members, at: node.place).oneOf(), purpose: try member("purpose", of: members, at: node.place).string(),
+            legalBasis: try member("legalBasis", of: members, at: node.place).oneOf(),
+            retentionDays: try member("retentionDays", of: members, at: node.place).integer(in: 1...3650))
+        guard (1...128).contains(storage.purpose.utf8.count) else {
+            throw Mistake(place: "\(node.place).purpose", reason: "is not 1 to 128 bytes")
+        }
+        for (key, value) in members where !["what", "purpose", "legalBasis", "retentionDays"].contains(key) {
+            let node = Node(value, at: "\(node.place).\(key)")
+            guard key == "onFailure" else { throw Mistake(place: node.place, reason: "is not known here") }
+            storage.onFailure = try node.oneOf()
+        }
+        return storage
+    }
+
+    private static func readRequirements(_ node: Node, into privacy: inout GuardPolicy.Privacy) throws {
+        for (key, value) in try node.object() {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "consents":
+                privacy.consents = try node.array().enumerated().map { index, value in
+                    let node = Node(value, at: "\(node.place)[\(index)]")
+                    let members = try node.object()
+                    var requirement = GuardPolicy.ConsentRequirement(purpose: try member("purpose", of: members, at: node.place).string())
+                    for (key, value) in members where key != "purpose" {
+                        let node = Node(value, at: "\(node.place).\(key)")
+                        switch key {
+                        case "version": requirement.version = try node.string()
+                        case "operations": requirement.operations = Set(try node.array().map { try Node($0, at: node.place).string() })
+                        default: throw Mistake(place: node.place, reason: "is not known here")
+                        }
+                    }
+                    return requirement
+                }
+            case "notices": privacy.notices = Set(try node.array().map { try Node($0, at: node.place).string() })
             default: throw Mistake(place: node.place, reason: "is not known here")
             }
         }

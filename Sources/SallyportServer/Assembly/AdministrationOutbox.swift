@@ -14,12 +14,15 @@ package struct AdministrationOutbox: Sendable {
     package init(dataDirectory: String) { directory = dataDirectory + "/outbox" }
 
     /// Puts an act on record. Durable when it returns.
-    package func record(_ operation: String, target: String, details: [(name: String, value: String)] = []) throws {
+    /// - Parameter principal: nil: whoever runs this program.
+    package func record(
+        _ operation: String, target: String, details: [(name: String, value: String)] = [], by principal: PrincipalID? = nil
+    ) throws {
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         var record = AuditRecord(.adminAct, id: UUID().uuidString.lowercased())
         record.tenant = .default
-        record.principal = PrincipalID("os-user:\(NSUserName())")
+        record.principal = principal ?? PrincipalID("os-user:\(NSUserName())")
         record.operation = operation
         record.details = [(name: "target", value: target)] + details
         let line = record.encoded()

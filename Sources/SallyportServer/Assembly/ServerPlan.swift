@@ -37,6 +37,7 @@ package struct ServerPlan: Sendable {
     package var learned = Learned()
     package var warnings: [String]
     package var access = Access()
+    package var privacy = Privacy()
     package var issuers: [IssuerPlan] = []
     /// nil: plain HTTP.
     package var tls: ListenerTLS?
@@ -77,6 +78,9 @@ package struct ServerPlan: Sendable {
     package struct Access: Sendable {
         package var roles: [RoleDefinition] = []
         package var assignments: [RoleAssignment] = []
+        package var breakGlass: Set<PrincipalReference> = []
+        /// Rules of the organisation's own, besides the built-in ones.
+        package var separation: [SeparationRule] = []
         package init() {}
     }
 

@@ -18,10 +18,10 @@ package final class ServerProcess: Sendable {
     package let port: Int
     package let metricsPort: Int?
     private let logger: Logger
-    private let group: MultiThreadedEventLoopGroup
-    private let pool: NIOThreadPool
+    let group: MultiThreadedEventLoopGroup
+    let pool: NIOThreadPool
     private let audit: AuditLog
-    private let outbox: AdministrationOutbox
+    let outbox: AdministrationOutbox
     private let runtime: GatewayRuntime
     private let server: DataPlaneServer
     private let metricsServer: MetricsServer?
@@ -47,6 +47,7 @@ package final class ServerProcess: Sendable {
         var policyRevision: Int64 = -1
         var usesNotedIn: Int64 = 0
         var issuers: [TokenGate.Source] = []
+        var governedAt: Int64 = 0
     }
 
     private struct Stores: Sendable {
@@ -145,6 +146,9 @@ package final class ServerProcess: Sendable {
             answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
             refusals: refusals, exposition: { metrics.exposition() })
         parts.identity.access = access
+        let consents = ConsentDirectory { wallTime().seconds }
+        try consents.refresh(from: SQLPrivacyStore(stores.database))
+        parts.consents = consents
         parts.meaning = learned?.meaning
         parts.embedder = embedder
         parts.library = answers
@@ -269,6 +273,7 @@ package final class ServerProcess: Sendable {
                 try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
             }
         }
+        await chore("consents") { try (runtime.parts.consents as? ConsentDirectory)?.refresh(from: SQLPrivacyStore(stores.database)) }
         await chore("access") { try runtime.parts.identity.access.refresh(from: stores.access, at: Self.wallTime().seconds) }
         for source in state.withLockedValue({ $0.issuers }) { source.keys.keepFresh(on: group.next()) }
         keeper.refresh(at: Self.wallTime().seconds)
@@ -289,7 +294,17 @@ package final class ServerProcess: Sendable {
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
+        await governanceChores()
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
+    }
+
+    /// The plan, when ``GovernanceAdministration`` is due to look after its things (every few seconds).
+    func planForGovernance(at now: Int64) -> (ServerPlan, SQLiteDatabase)? {
+        state.withLockedValue { state in
+            guard now >= state.governedAt + 5 else { return nil }
+            state.governedAt = now
+            return (state.plan, stores.database)
+        }
     }
 
     /// Once a minute at most: last uses are told to the minute.
@@ -302,7 +317,7 @@ package final class ServerProcess: Sendable {
         if isDue || now { try stores.keys.noteUses(directory.usesToNote()) }
     }
 
-    private func chore(_ name: String, _ work: () async throws -> Void) async {
+    func chore(_ name: String, _ work: () async throws -> Void) async {
         do { try await work() } catch {
             logger.warning("housekeeping failed", metadata: ["chore": "\(name)", "error.type": "\(type(of: error))"])
         }

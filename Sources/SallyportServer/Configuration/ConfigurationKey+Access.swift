@@ -16,5 +16,13 @@ extension ConfigurationKey {
         .init("access.assignments[].condition", .text, "always", "When it holds; see `docs/access.md`."),
         .init("access.assignments[].expires", .text, "never", "When it ends: an ISO 8601 date or date and time."),
         .init("access.assignments[].note", .text, "", "For people."),
+        .init(
+            "access.breakGlass", .texts, "",
+            "Principals for emergencies (`user:ID`, `service:ID`, `key:ID`): no access review ever takes anything from them."),
+        .init(
+            "access.separation.*.first", .texts, "",
+            "A rule of your own for the separation of duty: who may do one of these actions (`*` stands for anything) ..."),
+        .init("access.separation.*.second", .texts, "", "... must not be able to do one of these."),
+        .init("access.separation.*.reason", .text, "", "Why, for people."),
     ]
 }

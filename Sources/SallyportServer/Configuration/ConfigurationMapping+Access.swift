@@ -14,11 +14,32 @@ extension ConfigurationMapping {
             access.roles.append(role(entry.name))
         }
         let catalog = RoleCatalog(custom: access.roles)
+        governance(&access)
         guard let list = tree.values["access.assignments"] else { return access }
         for index in 0..<list.count {
             if let assignment = assignment(index, list.line, list.column, catalog) { access.assignments.append(assignment) }
         }
         return access
+    }
+
+    private mutating func governance(_ access: inout ServerPlan.Access) {
+        for text in tree.values["access.breakGlass"]?.texts ?? [] {
+            guard let principal = PrincipalReference(text), principal.kind != .group else {
+                report("must list user:ID, service:ID or key:ID", at: "access.breakGlass")
+                continue
+            }
+            access.breakGlass.insert(principal)
+        }
+        for entry in tree.names["access.separation"] ?? [] {
+            let base = "access.separation.\(entry.name)"
+            let (first, second) = (tree.values["\(base).first"]?.texts ?? [], tree.values["\(base).second"]?.texts ?? [])
+            guard !first.isEmpty, !second.isEmpty else {
+                report("'\(base)' needs 'first' and 'second'", line: entry.line, column: entry.column)
+                continue
+            }
+            access.separation.append(
+                SeparationRule(id: entry.name, reason: text("\(base).reason") ?? "", first: first, second: second))
+        }
     }
 
     private mutating func role(_ name: String) -> RoleDefinition {

@@ -46,6 +46,8 @@ struct ConfigurationMapping {
         plan.documentIndexes = Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.index))
         plan.learned = learned()
         plan.access = access()
+        plan.privacy = privacy()
+        plan.gateway.regions = plan.privacy.allRegions
         plan.issuers = issuers()
         plan.tls = listenerTLS()
         plan.expectsProxyHeader = text("network.proxyProtocol") == "required"
@@ -189,7 +191,8 @@ struct ConfigurationMapping {
             descriptor: UpstreamDescriptor(
                 id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21",
                 paths: tree.values["\(base).paths"]?.texts ?? [],
-                policy: PolicyID(text("\(base).policy") ?? "Default"), search: kind == .azureSearch ? searchService(base) : nil))
+                policy: PolicyID(text("\(base).policy") ?? "Default"), search: kind == .azureSearch ? searchService(base) : nil,
+                region: text("\(base).region")?.lowercased()))
         if kind == .embedded {
             if let index = text("\(base).index") {
                 if tree.values["\(base).documents"] != nil {

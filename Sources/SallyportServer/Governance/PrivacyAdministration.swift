@@ -1,0 +1,153 @@
+import Crypto
+import Foundation
+import SallyportCore
+import SallyportGuard
+import SallyportOversight
+import SallyportStorage
+
+/// Consents, notices, holds, requests of data subjects, registers and statistics: what the command line and the administrative routes do.
+/// Blocks.
+package struct PrivacyAdministration: Sendable {
+    package let requests: SubjectRequests
+    package let index: SQLSubjectIndex
+    private let plan: ServerPlan?
+    private let store: any PrivacyStore
+    private let uses: any AccessUseStore
+    private let policies: any PolicyStore
+    private let pseudonym: @Sendable (String, TenantID) throws -> String
+    private let tenant: TenantID
+
+    package init(plan: ServerPlan?, database: SQLiteDatabase, tenant: TenantID = .default) {
+        self.plan = plan
+        self.tenant = tenant
+        store = SQLPrivacyStore(database)
+        uses = SQLAccessUseStore(database)
+        policies = SQLPolicyStore(database)
+        index = SQLSubjectIndex(database)
+        let secrets = SQLTenantSecretStore(database)
+        let pseudonym: @Sendable (String, TenantID) throws -> String = { subject, tenant in
+            let key = try secrets.secret("pseudonyms", of: tenant) { SQLSubjectKeyStore.systemRandom(32) }
+            let code = HMAC<SHA256>.authenticationCode(for: Array(subject.utf8), using: SymmetricKey(data: key))
+            return SubjectRequests.pseudonymPrefix + Hex.encode(code.prefix(10))
+        }
+        self.pseudonym = pseudonym
+        let subjects = SQLSubjectKeyStore(database)
+        requests = SubjectRequests(
+            .init(
+                store: store, index: index, pseudonym: pseudonym,
+                destroyKeys: { try subjects.destroyKey(ofSubject: $0, tenant: $1) }, makeID: { UUID().uuidString.lowercased() }),
+            tenant: tenant)
+    }
+
+    package func pseudonym(of subject: String) throws -> String { try pseudonym(subject, tenant) }
+
+    // MARK: Consents
+
+    package func give(_ purpose: String, version: String, subject: String, evidence: String, at now: Int64) throws {
+        try check(purpose, named: "purpose")
+        try check(subject, named: "subject")
+        guard version.utf8.count <= 64, evidence.utf8.count <= 512 else {
+            throw Fault(.invalidRequest, "A version has at most 64 bytes, an evidence 512.")
+        }
+        try store.put(
+            Consent(tenant: tenant, subject: subject, purpose: purpose, version: version, givenAt: now, evidence: evidence))
+    }
+
+    package func withdraw(_ kind: Consent.Kind, purpose: String, subject: String, at now: Int64) throws {
+        guard try store.withdraw(kind, purpose: purpose, subject: subject, tenant: tenant, at: now) else {
+            throw Fault(.notFound, "There is no live \(kind.rawValue) of this subject to '\(purpose.prefix(64))'.")
+        }
+    }
+
+    package func consents(of subject: String? = nil) throws -> [Consent] {
+        try store.consents(of: tenant).filter { subject.map { name in $0.subject == name } ?? true }
+    }
+
+    private func check(_ text: String, named name: String) throws {
+        guard (1...256).contains(text.utf8.count), text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+            throw Fault(.invalidRequest, "A \(name) has 1 to 256 bytes and no control characters.", param: name)
+        }
+    }
+
+    // MARK: Notices
+
+    package func publish(_ name: String, text: String, at now: Int64) throws -> Int {
+        try check(name, named: "notice")
+        guard (1...1_048_576).contains(text.utf8.count) else { throw Fault(.invalidRequest, "A notice has 1 byte to 1 MiB.") }
+        return try store.publish(name, text: text, tenant: tenant, at: now)
+    }
+
+    package func notices() throws -> [PrivacyNotice] { try store.notices(of: tenant) }
+    package func acknowledgements() throws -> [NoticeAcknowledgement] { try store.acknowledgements(of: tenant) }
+
+    /// - Parameter version: nil: the newest.
+    package func acknowledge(_ name: String, version: Int?, subject: String, at now: Int64) throws -> Int {
+        try check(subject, named: "subject")
+        let versions = try store.notices(of: tenant).filter { $0.name == name }.map(\.version)
+        guard let version = version ?? versions.max(), versions.contains(version) else {
+            throw Fault(.notFound, "There is no such version of a notice '\(name.prefix(64))'.")
+        }
+        try store.acknowledge(NoticeAcknowledgement(tenant: tenant, notice: name, version: version, subject: subject, at: now))
+        return version
+    }
+
+    // MARK: Holds
+
+    package func hold(subject: String?, policy: String?, reason: String, by placer: String, reviewAt: Int64, at now: Int64) throws -> LegalHold {
+        guard !reason.isEmpty, reason.utf8.count <= 2048 else { throw Fault(.invalidRequest, "A hold has a reason.", param: "reason") }
+        guard reviewAt > now, reviewAt - now <= 366 * 86_400 else {
+            throw Fault(.invalidRequest, "A hold is reviewed within a year.", param: "review")
+        }
+        let hold = LegalHold(
+            id: UUID().uuidString.lowercased(), tenant: tenant, subject: subject, policy: policy, reason: reason, placedBy: placer,
+            placedAt: now, reviewAt: reviewAt)
+        try store.place(hold)
+        return hold
+    }
+
+    package func release(_ id: String, at now: Int64) throws {
+        guard try store.releaseHold(id, tenant: tenant, at: now) else { throw Fault(.notFound, "There is no hold in force with this id.") }
+    }
+
+    package func holds() throws -> [LegalHold] { try store.holds(of: tenant) }
+
+    // MARK: Registers
+
+    package var minimumGroup: Int { plan?.privacy.minimumGroup ?? 5 }
+
+    /// Uses of the gateway per group, so that nobody stands out.
+    package enum Grouping: String, Sendable, CaseIterable { case action, deployment, month }
+
+    package func statistics(by grouping: Grouping, days: Int, at now: Int64) throws -> SuppressedTable {
+        var groups: [String: [String: Int]] = [:]
+        for use in try uses.uses(of: tenant, since: now / 86_400 - Int64(days)) where use.allowed > 0 {
+            let name =
+                switch grouping {
+                case .action: use.action
+                case .deployment: use.deployment?.rawValue ?? "none"
+                case .month: CivilDate(secondsSince1970: use.day * 86_400).month
+                }
+            groups[name, default: [:]][use.principal.rawValue, default: 0] += use.allowed
+        }
+        return SuppressedTable(groups, k: minimumGroup)
+    }
+
+    /// What policies keep, as they stand.
+    package func storageRules() throws -> [(policy: PolicyID, storage: GuardPolicy.Storage)] {
+        let own = try PolicyLibrary.load(directory: plan?.policiesDirectory, store: policies, tenant: tenant)
+        return own.compactMap { policy in policy.privacy.storage.map { (policy.id, $0) } }.sorted { $0.0 < $1.0 }
+    }
+
+    /// The record of processing activities (GDPR art. 30).
+    package func processingRecord() throws -> ProcessingRecord {
+        guard let plan else { throw Fault(.invalidRequest, "The record of processing is made from the configuration: name it with --config.") }
+        return ProcessingRecord(plan, storage: try storageRules())
+    }
+
+    /// Which upstream gets what, where, under which terms.
+    package func sharingRegister() throws -> [SharingEntry] {
+        guard let plan else { throw Fault(.invalidRequest, "The register is made from the configuration: name it with --config.") }
+        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: policies, tenant: tenant)
+        return SharingEntry.all(of: plan, policies: GuardPolicy.builtIn(learned: plan.learned.isEnabled) + policies)
+    }
+}

@@ -1,0 +1,62 @@
+import NIOConcurrencyHelpers
+import SallyportCore
+
+/// Reviews in memory.
+final class MemoryReviewStore: ReviewStore {
+    private struct Entry {
+        var campaign: ReviewCampaign
+        var status: ReviewCampaign.Status
+        var items: [ReviewItem]
+    }
+    private let entries = NIOLockedValueBox<[String: Entry]>([:])
+
+    func campaigns(of tenant: TenantID) throws -> [ReviewCampaign] {
+        entries.withLockedValue { $0.values.map(\.campaign).filter { $0.tenant == tenant }.sorted { $0.createdAt < $1.createdAt } }
+    }
+    func status(of id: String, tenant: TenantID) throws -> ReviewCampaign.Status? { entries.withLockedValue { $0[id]?.status } }
+    func campaign(_ id: String, tenant: TenantID) throws -> (campaign: ReviewCampaign, status: ReviewCampaign.Status)? {
+        entries.withLockedValue { $0[id].map { ($0.campaign, $0.status) } }
+    }
+    func items(of campaign: String, tenant: TenantID) throws -> [ReviewItem] { entries.withLockedValue { $0[campaign]?.items ?? [] } }
+    func insert(_ campaign: ReviewCampaign, status: ReviewCampaign.Status, items: [ReviewItem]) throws {
+        entries.withLockedValue { $0[campaign.id] = Entry(campaign: campaign, status: status, items: items) }
+    }
+    func move(_ campaign: ReviewCampaign, from old: ReviewCampaign.Status, to new: ReviewCampaign.Status) throws -> Bool {
+        entries.withLockedValue { entries in
+            guard var entry = entries[campaign.id], entry.status == old else { return false }
+            entry.campaign = campaign
+            entry.status = new
+            entries[campaign.id] = entry
+            return true
+        }
+    }
+    func update(_ item: ReviewItem, of campaign: String, tenant: TenantID, while status: ReviewCampaign.Status) throws -> Bool {
+        entries.withLockedValue { entries in
+            guard var entry = entries[campaign], entry.status == status, let index = entry.items.firstIndex(where: { $0.id == item.id })
+            else { return false }
+            entry.items[index] = item
+            entries[campaign] = entry
+            return true
+        }
+    }
+}
+
+/// Assignments in memory.
+final class MemoryAccessStore: AccessStore {
+    private let assignments: NIOLockedValueBox<[RoleAssignment]>
+    init(_ assignments: [RoleAssignment]) { self.assignments = NIOLockedValueBox(assignments) }
+
+    func allAssignments() throws -> [RoleAssignment] { assignments.withLockedValue { $0 } }
+    func insert(_ assignment: RoleAssignment) throws { assignments.withLockedValue { $0.append(assignment) } }
+    func removeAssignment(_ id: String, tenant: TenantID) throws -> Bool {
+        assignments.withLockedValue { assignments in
+            let before = assignments.count
+            assignments.removeAll { $0.id == id }
+            return assignments.count < before
+        }
+    }
+    func allRevocations() throws -> [Revocation] { [] }
+    func put(_ revocation: Revocation) throws {}
+    func removeRevocation(_ kind: Revocation.Kind, subject: String, tenant: TenantID) throws -> Bool { false }
+    func revision() throws -> Int64 { 0 }
+}
