@@ -5,7 +5,7 @@ enum Schema {
         let statements: [String]
     }
 
-    static let migrations: [Migration] = [first, access, categories, documents, governance, privacy]
+    static let migrations: [Migration] = [first, access, categories, documents, governance, privacy, provisioning]
 
     private static let first = Migration(
         name: "0001-gateway",

@@ -58,6 +58,9 @@ struct SubjectTable: Sendable {
             shown: ["kind", "purpose", "version", "given_at", "withdrawn_at", "evidence"],
             erasure: .keep("proof that there was consent, and that an objection is heeded (articles 7(1), 21)")),
         SubjectTable(
+            table: "provisioned_user", columns: [("principal", .principal)],
+            shown: ["id", "user_name", "external_id", "is_active", "attributes", "created_at", "modified_at"], erasure: .delete),
+        SubjectTable(
             table: "privacy_acknowledgement", columns: [("subject", .principal)], shown: ["notice", "version", "at"], erasure: .delete),
         SubjectTable(
             table: "legal_hold", columns: [("subject", .principal)], shown: ["reason", "placed_at", "review_at", "released_at"],
@@ -78,6 +81,7 @@ struct SubjectTable: Sendable {
         "text_incident_sample": "samples without a subject", "document_chunk": "texts of documents: mentions of people are not indexed",
         "document_removal": "no person", "access_use_place": "no person", "review_campaign": "no person but reviewers, who stand in its items",
         "tenant_secret": "no person", "privacy_notice": "no person", "subject_key": "secrets, destroyed with the erasure",
+        "provisioned_group": "no person", "provisioned_member": "ids of users, which stand for nobody once the user is erased",
         "grdb_migrations": "no person",
     ]
 }

@@ -10,6 +10,7 @@ package final class AccessDirectory: Sendable {
         var configured: [RoleAssignment] = []
         var catalog = RoleCatalog()
         var revision: Int64?
+        var memberships: [String: [String]] = [:]
     }
 
     private let state: NIOLockedValueBox<State>
@@ -47,14 +48,16 @@ package final class AccessDirectory: Sendable {
             let stored = state.snapshot.assignments.dropFirst(state.configured.count)
             state.catalog = catalog
             state.configured = assignments
-            state.snapshot = AccessSnapshot(catalog: catalog, assignments: assignments + stored, actions: actions)
+            state.snapshot = AccessSnapshot(
+                catalog: catalog, assignments: assignments + stored, actions: actions, memberships: state.memberships)
         }
     }
 
     /// Reads what is stored when it has changed since; else confirms that what is known still holds. Blocks, briefly.
+    /// - Parameter provisioning: who is in which group, as an identity provider told us.
     /// - Returns: whether anything was read again.
     @discardableResult
-    package func refresh(from store: any AccessStore, at now: Int64) throws -> Bool {
+    package func refresh(from store: any AccessStore, provisioning: (any ProvisioningStore)? = nil, at now: Int64) throws -> Bool {
         let known = state.withLockedValue { $0.revision }
         let revision = try store.revision()
         guard revision != known else {
@@ -63,10 +66,16 @@ package final class AccessDirectory: Sendable {
         }
         let stored = try store.allAssignments()
         let revocations = RevocationList(try store.allRevocations())
-        state.withLockedValue { state in
+        var memberships: [String: [String]] = [:]
+        for (group, members) in try provisioning?.members(of: .default) ?? [:] {
+            for member in members { memberships[member.id, default: []].append(group) }
+        }
+        state.withLockedValue { [memberships] state in
+            state.memberships = memberships
             state.revocations = revocations
             state.revision = revision
-            state.snapshot = AccessSnapshot(catalog: state.catalog, assignments: state.configured + stored, actions: actions)
+            state.snapshot = AccessSnapshot(
+                catalog: state.catalog, assignments: state.configured + stored, actions: actions, memberships: memberships)
         }
         confirmedAt.store(now, ordering: .relaxed)
         return true

@@ -48,6 +48,8 @@ package final class AccessSnapshot: Sendable {
     private let actions: [String: Int]
     private let roleActions: [ActionSet]
     private let holders: [HolderKey: Holder]
+    /// Groups that are provisioned here, by the id of who is in them: they count besides those that a credential names.
+    private let memberships: [String: [String]]
 
     private struct HolderKey: Hashable {
         let tenant: TenantID
@@ -55,7 +57,11 @@ package final class AccessSnapshot: Sendable {
     }
 
     /// - Parameter actions: the data actions that decisions will be about; others cost more, nothing else.
-    package init(catalog: RoleCatalog = RoleCatalog(), assignments: [RoleAssignment] = [], actions names: [String] = []) {
+    package init(
+        catalog: RoleCatalog = RoleCatalog(), assignments: [RoleAssignment] = [], actions names: [String] = [],
+        memberships: [String: [String]] = [:]
+    ) {
+        self.memberships = memberships
         self.catalog = catalog
         self.assignments = assignments
         actions = Dictionary(names.enumerated().map { ($1, $0) }) { first, _ in first }
@@ -118,6 +124,12 @@ package final class AccessSnapshot: Sendable {
         var found: [Holder] = []
         for reference in principal.references {
             if let holder = holders[HolderKey(tenant: principal.tenant, principal: reference)] { found.append(holder) }
+        }
+        if !memberships.isEmpty {
+            for group in memberships[principal.id.rawValue] ?? [] where !principal.groups.contains(group) {
+                let reference = PrincipalReference(.group, group)
+                if let holder = holders[HolderKey(tenant: principal.tenant, principal: reference)] { found.append(holder) }
+            }
         }
         return AccessRights(
             snapshot: self, principal: principal, holders: found, ownRoles: principal.roles.compactMap { catalog.index(of: $0) })

@@ -38,6 +38,7 @@ package struct ServerPlan: Sendable {
     package var warnings: [String]
     package var access = Access()
     package var privacy = Privacy()
+    package var provisioning = SCIMService.Settings()
     package var issuers: [IssuerPlan] = []
     /// nil: plain HTTP.
     package var tls: ListenerTLS?

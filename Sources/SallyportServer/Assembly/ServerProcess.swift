@@ -93,7 +93,7 @@ package final class ServerProcess: Sendable {
         try directory.reload(from: stores.keys, at: now)
         let access = AccessDirectory(actions: RouteRow.actions, maximumAge: 60)
         access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
-        try access.refresh(from: stores.access, at: now)
+        try access.refresh(from: stores.access, provisioning: SQLProvisioningStore(stores.database), at: now)
         let subjects = SubjectKeyring(store: stores.subjects)
         try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
         let limits = LimitLedger()
@@ -274,7 +274,10 @@ package final class ServerProcess: Sendable {
             }
         }
         await chore("consents") { try (runtime.parts.consents as? ConsentDirectory)?.refresh(from: SQLPrivacyStore(stores.database)) }
-        await chore("access") { try runtime.parts.identity.access.refresh(from: stores.access, at: Self.wallTime().seconds) }
+        await chore("access") {
+            try runtime.parts.identity.access.refresh(
+                from: stores.access, provisioning: SQLProvisioningStore(stores.database), at: Self.wallTime().seconds)
+        }
         for source in state.withLockedValue({ $0.issuers }) { source.keys.keepFresh(on: group.next()) }
         keeper.refresh(at: Self.wallTime().seconds)
         await chore("key uses") { try noteKeyUses() }

@@ -32,5 +32,15 @@ extension ConfigurationKey {
             "upstreams.*.sharing.training", .choice(["never", "allowed", "unknown"]), "unknown", "Whether it may train on what it is sent."),
     ]
 
+    /// Who tells us of people and groups.
+    static let provisioning: [ConfigurationKey] = [
+        .init(
+            "provisioning.issuer", .text, "",
+            "The issuer (its name under `identity.issuers`) whose people and groups SCIM brings; without it their ids stand alone."),
+        .init(
+            "provisioning.principal", .choice(["externalId", "userName"]), "externalId",
+            "Which SCIM attribute is the principal's id: what tokens carry as `oid` or `sub`."),
+    ]
+
     static let legalBases = ["consent", "contract", "legalObligation", "vitalInterests", "publicTask", "legitimateInterests"]
 }

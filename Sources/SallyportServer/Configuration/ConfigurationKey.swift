@@ -241,7 +241,7 @@ extension ConfigurationKey {
             .init(
                 "contentSafety.maximumAgentText", .integer(codePoints), "100000", "Characters of `agent:analyzeTaskAdherence`'s messages."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
-        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + privacy
+        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + privacy + provisioning
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
 
     private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {

@@ -1,4 +1,5 @@
 import SallyportCore
+import SallyportIdentity
 
 /// Controller, regions, activities, and what is known of the upstreams as recipients.
 extension ConfigurationMapping {
@@ -33,6 +34,14 @@ extension ConfigurationMapping {
                 retention: text("\(base).sharing.retention"), training: text("\(base).sharing.training") ?? "unknown")
         }
         return privacy
+    }
+
+    mutating func provisioning() -> SCIMService.Settings {
+        let issuer = text("provisioning.issuer")
+        if let issuer, !(tree.names["identity.issuers"] ?? []).contains(where: { $0.name == issuer }) {
+            report("the issuer '\(issuer)' is not configured", at: "provisioning.issuer")
+        }
+        return SCIMService.Settings(issuer: issuer, usesUserName: text("provisioning.principal") == "userName")
     }
 
     /// The host of a URL, for people; its path may hold what is nobody's business.

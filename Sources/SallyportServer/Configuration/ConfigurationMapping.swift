@@ -47,6 +47,7 @@ struct ConfigurationMapping {
         plan.learned = learned()
         plan.access = access()
         plan.privacy = privacy()
+        plan.provisioning = provisioning()
         plan.gateway.regions = plan.privacy.allRegions
         plan.issuers = issuers()
         plan.tls = listenerTLS()

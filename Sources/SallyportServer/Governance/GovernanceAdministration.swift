@@ -13,16 +13,12 @@ package struct GovernanceAdministration: Sendable {
     private let keys: any KeyStore
     private let uses: any AccessUseStore
     private let collector: AccessUseCollector
-    private let groups: @Sendable () throws -> [String: [PrincipalReference]]
+    private let provisioning: any ProvisioningStore
 
     /// - Parameter plan: nil: without a configuration there are the built-in roles and what is stored.
-    /// - Parameter groups: members of the groups that are provisioned here.
-    package init(
-        plan: ServerPlan?, database: any SQLDatabase, auditDirectory: String,
-        groups: @escaping @Sendable () throws -> [String: [PrincipalReference]] = { [:] }
-    ) {
+    package init(plan: ServerPlan?, database: any SQLDatabase, auditDirectory: String) {
         self.plan = plan
-        self.groups = groups
+        provisioning = SQLProvisioningStore(database)
         access = SQLAccessStore(database)
         keys = SQLKeyStore(database)
         uses = SQLAccessUseStore(database)
@@ -45,7 +41,7 @@ package struct GovernanceAdministration: Sendable {
             catalog: RoleCatalog(custom: plan?.access.roles ?? []), assignments: (plan?.access.assignments ?? []) + (try access.allAssignments()),
             keys: try keys.keys(of: .default), keyUses: Dictionary(try keys.uses(of: .default).map { ($0.key, $0.at) }) { first, _ in first },
             uses: try uses.uses(of: .default, since: now / 86_400 - Int64(days)), observedSince: try uses.place()?.observedSince,
-            groups: try groups(), disabled: Set(try access.allRevocations().filter { $0.kind == .principal }.map(\.subject)),
+            groups: try provisioning.members(of: .default), disabled: Set(try access.allRevocations().filter { $0.kind == .principal }.map(\.subject)),
             breakGlass: breakGlass, actions: Array(Set(RouteRow.actions + services + SeparationRule.managementActions)).sorted())
     }
 
@@ -79,11 +75,11 @@ package struct GovernanceAdministration: Sendable {
         for (campaign, status) in all where status == .open && campaign.endsAt <= now {
             try note("reviews.close", campaign.id, [("reason", "its time is over")])
             let closed = try reviews.close(campaign.id, at: now)
-            if closed.appliesAtEnd { try apply(closed.id, at: now, note: note) }
+            if closed.appliesAtEnd { _ = try apply(closed.id, at: now, note: note) }
         }
         // One whose removals were interrupted is taken up again.
         for (campaign, status) in all where status == .closed && campaign.appliesAtEnd && campaign.startedAt != nil {
-            try apply(campaign.id, at: now, note: note)
+            _ = try apply(campaign.id, at: now, note: note)
         }
         for (campaign, status) in all where status == .closed || status == .applied {
             guard let next = AccessReviews.successor(of: campaign, at: now), next.startsAt <= now,

@@ -60,7 +60,7 @@ package struct PrivacyAdministration: Sendable {
     }
 
     package func consents(of subject: String? = nil) throws -> [Consent] {
-        try store.consents(of: tenant).filter { subject.map { name in $0.subject == name } ?? true }
+        try store.consents(of: tenant).filter { subject == nil || $0.subject == subject }
     }
 
     private func check(_ text: String, named name: String) throws {
