@@ -17,6 +17,14 @@ extension Exchange {
                 )
             }
             targets = resident
+            // What is looked for is told to the search service too.
+            if let source = grounding?.source, source.kind == .azureSearch,
+                !isResident(try searchService(for: source), privacy.residency)
+            {
+                throw Fault(
+                    .residencyViolated, "The policy '\(policy.id)' keeps data where the search service of the data source does not lie.",
+                    param: "data_sources")
+            }
         }
         for requirement in privacy.consents where requirement.operations.map({ $0.contains(summary.operation) }) ?? true {
             guard
