@@ -66,7 +66,10 @@ let package = Package(
         .systemLibrary(name: "CLibXML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CProcess"),
-        .target(name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess"], swiftSettings: strict),
+        .target(name: "CMail", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .target(
+            name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess", "CMail"],
+            swiftSettings: strict),
         .target(name: "SallyportSandbox", dependencies: ["SallyportCore", "CProcess", nio], swiftSettings: strict),
         .executableTarget(
             name: "sallyport-worker", dependencies: ["SallyportCore", "SallyportDocuments", "CProcess"], swiftSettings: strict,
@@ -131,7 +134,8 @@ let package = Package(
             name: "SallyportOversightTests",
             dependencies: ["SallyportCore", "SallyportOversight", nio, posix, concurrency, log, crypto], swiftSettings: strict),
         .testTarget(
-            name: "SallyportDocumentsTests", dependencies: ["SallyportCore", "SallyportDocuments", "CLibArchive"], swiftSettings: strict),
+            name: "SallyportDocumentsTests", dependencies: ["SallyportCore", "SallyportDocuments", "CLibArchive"], exclude: ["Fixtures"],
+            swiftSettings: strict),
         .testTarget(
             name: "SallyportSandboxTests", dependencies: ["SallyportCore", "SallyportSandbox", nio],
             swiftSettings: strict),

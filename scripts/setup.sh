@@ -4,7 +4,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 OPENVINO_VERSION=2026.4.1
-BASE_PACKAGES=(bubblewrap libarchive-dev libhyperscan-dev libsqlite3-dev libxml2-dev poppler-utils zlib1g-dev pkg-config ca-certificates curl git)
+BASE_PACKAGES=(bubblewrap libarchive-dev libhyperscan-dev libsqlite3-dev libxml2-dev poppler-utils tesseract-ocr libgmime-3.0-0
+    libgsf-1-114 fonts-dejavu-core zlib1g-dev pkg-config ca-certificates curl git)
 BENCH_PACKAGES=(nginx-light wrk gcc libc6-dev)
 
 as_root() {

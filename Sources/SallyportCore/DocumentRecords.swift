@@ -117,6 +117,7 @@ package struct DocumentRecord: Sendable, Hashable {
     package var label: SensitivityLabel
     /// False: nobody set the label, it is the index's default.
     package var isLabelDeclared: Bool
+    package var labelOrigin: LabelOrigin
     /// ISO 639-1; `und` where it could not be told.
     package var language: String
     /// SHA-256 of the file.
@@ -134,7 +135,8 @@ package struct DocumentRecord: Sendable, Hashable {
 
     package init(
         tenant: TenantID = .default, index: IndexID, id: DocumentID, source: String, origin: String, owner: PrincipalID, access: AccessList,
-        label: SensitivityLabel = .general, isLabelDeclared: Bool = false, language: String = "und", hash: [UInt8], pipeline: String,
+        label: SensitivityLabel = .general, isLabelDeclared: Bool = false, labelOrigin: LabelOrigin? = nil, language: String = "und",
+        hash: [UInt8], pipeline: String,
         title: String, format: DocumentFormat, notes: [String] = [], addedAt: Int64, chunks: Int = 0, quarantined: Int = 0
     ) {
         self.tenant = tenant
@@ -146,6 +148,7 @@ package struct DocumentRecord: Sendable, Hashable {
         self.access = access
         self.label = label
         self.isLabelDeclared = isLabelDeclared
+        self.labelOrigin = labelOrigin ?? (isLabelDeclared ? .declared : .standard)
         self.language = language
         self.hash = hash
         self.pipeline = pipeline

@@ -5,7 +5,7 @@ package struct Fault: Error, Sendable {
         case invalidRequest, invalidJSON, payloadTooLarge, headersTooLarge, timeout
         case unauthenticated, invalidToken, keysDisabled, permissionDenied, networkDenied
         case notFound, deploymentNotFound, unsupportedAPIVersion, methodNotAllowed, conflict
-        case invalidContentFilterPolicy, contentFiltered, uninspectable, guardUnavailable
+        case invalidContentFilterPolicy, contentFiltered, uninspectable, guardUnavailable, labelTooHigh, fileRefused
         case consentMissing, residencyViolated
         case rateLimited, quotaExceeded, overloaded
         case auditUnavailable, storeUnavailable

@@ -2,7 +2,7 @@ import NIOCore
 
 /// A kind of file that documents come in.
 package enum DocumentFormat: String, Sendable, Codable, CaseIterable {
-    case text, markdown, html, pdf, docx
+    case text, markdown, html, pdf, docx, pptx, xlsx, csv, eml, msg, zip, image
 
     /// By the name's ending; nil: no such format. What the file really holds is checked by its parser.
     package init?(fileName: String) {
@@ -12,10 +12,20 @@ package enum DocumentFormat: String, Sendable, Codable, CaseIterable {
         case "md", "markdown": self = .markdown
         case "html", "htm", "xhtml": self = .html
         case "pdf": self = .pdf
-        case "docx": self = .docx
+        case "docx", "docm": self = .docx
+        case "pptx", "pptm": self = .pptx
+        case "xlsx", "xlsm": self = .xlsx
+        case "csv", "tsv": self = .csv
+        case "eml": self = .eml
+        case "msg": self = .msg
+        case "zip": self = .zip
+        case "png", "jpg", "jpeg", "tif", "tiff", "bmp", "gif", "webp": self = .image
         default: return nil
         }
     }
+
+    /// Holds other documents: archives, and mail with what is attached to it.
+    package var isContainer: Bool { self == .zip || self == .eml || self == .msg }
 }
 
 /// A document as its parser read it: text in blocks, in reading order.
@@ -51,22 +61,46 @@ package struct ParsedDocument: Sendable, Codable, Hashable {
         }
     }
 
+    /// A document within a container, or why it cannot be read.
+    package struct Part: Sendable, Codable, Hashable {
+        /// Its path in the container, `!/` between one container and the next.
+        package var name: String
+        package var format: DocumentFormat
+        package var document: ParsedDocument?
+        package var problem: DocumentProblem?
+
+        package init(name: String, format: DocumentFormat, document: ParsedDocument) {
+            self.name = name
+            self.format = format
+            self.document = document
+        }
+
+        package init(name: String, format: DocumentFormat, problem: DocumentProblem) {
+            self.name = name
+            self.format = format
+            self.problem = problem
+        }
+    }
+
     package var title: String?
     package var blocks: [Block]
     /// What was left aside, in words for an operator: `macros`.
     package var notes: [String]
+    /// Of a container: the documents in it, those of containers in it too; no part has parts of its own.
+    package var parts: [Part]
 
-    package init(title: String? = nil, blocks: [Block] = [], notes: [String] = []) {
+    package init(title: String? = nil, blocks: [Block] = [], notes: [String] = [], parts: [Part] = []) {
         self.title = title
         self.blocks = blocks
         self.notes = notes
+        self.parts = parts
     }
 }
 
 /// Why a document cannot be read. Says what is wrong, never what is in it.
 package enum DocumentProblem: String, Error, Sendable, Codable, CaseIterable, CustomStringConvertible {
     case unreadable, unsupportedFormat, mismatch, malformed, encrypted, tooLarge, tooDeep, inflates, declaresEntities, pathTraversal
-    case notText, empty, crashed, timedOut, parserUnavailable, uninspected, otherOrigin
+    case notText, empty, crashed, timedOut, parserUnavailable, uninspected, otherOrigin, readerMissing, tooManyParts
 
     package var description: String {
         switch self {
@@ -86,6 +120,8 @@ package enum DocumentProblem: String, Error, Sendable, Codable, CaseIterable, Cu
         case .timedOut: "took its parser too long"
         case .parserUnavailable: "cannot be parsed: the parser cannot be started"
         case .uninspected: "could not be inspected by the guards"
+        case .readerMissing: "needs a program or library that is not installed (OCR: tesseract-ocr; mail: libgmime-3.0-0, libgsf-1-114)"
+        case .tooManyParts: "holds too many documents"
         case .otherOrigin: "has the name of a document that was added from another place"
         }
     }

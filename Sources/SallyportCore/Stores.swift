@@ -147,7 +147,7 @@ package protocol PolicyStore: Sendable {
 
 /// The kinds of things that an upstream hands ids out for.
 package enum OwnedResource: String, Sendable, CaseIterable, Codable {
-    case file, batch, response, vectorStore, fineTuningJob, upload, container, fileBatch, conversation, storedCompletion
+    case file, batch, response, vectorStore, fineTuningJob, upload, container, fileBatch, conversation, storedCompletion, model
 }
 
 /// Who made which upstream resource, and where it lives.

@@ -60,4 +60,17 @@ struct XMLWalker: ~Copyable {
         xmlTextReaderMoveToElement(reader)
         return found
     }
+
+    /// All attributes of that local name, of whatever namespace, in their order.
+    func attributes(_ name: String) -> [String] {
+        guard xmlTextReaderHasAttributes(reader) == 1 else { return [] }
+        var found: [String] = []
+        var status = xmlTextReaderMoveToFirstAttribute(reader)
+        while status == 1 {
+            if localName == name, let value = xmlTextReaderConstValue(reader) { found.append(String(cString: value)) }
+            status = xmlTextReaderMoveToNextAttribute(reader)
+        }
+        xmlTextReaderMoveToElement(reader)
+        return found
+    }
 }

@@ -6,9 +6,9 @@ import SallyportCore
 /// Reads what guards find in the chunks of a document. Blocks.
 package protocol ChunkInspector: Sendable {
     /// - Parameter chunks: of one document, in order, each with its headings.
-    /// - Returns: for each the reason to keep it from being searched, or nil. Never holds text of the document.
+    /// - Returns: one for each, in their order.
     /// - Throws: when a guard could not do its work: the document is not taken in.
-    func quarantineReasons(for chunks: [String]) throws -> [String?]
+    func inspections(of chunks: [String]) throws -> [ChunkInspection]
 }
 
 /// Takes files into an index: parse in the sandbox, cut, inspect, embed, store. Each document is one transaction, so that a run that was
@@ -19,8 +19,11 @@ package struct DocumentIngest: Sendable {
         package var index: IndexID
         package var owner: PrincipalID
         package var access: AccessList
-        /// nil: nobody says; a document that is there keeps its label.
+        /// nil: nobody says; a document that is there keeps its label. Rules and what is found can raise it.
         package var label: SensitivityLabel?
+        /// Of what nobody labels.
+        package var standardLabel = SensitivityLabel.general
+        package var labelRules: [LabelRule] = []
         /// Put before the names of all sources.
         package var prefix = ""
         /// Documents of the same origin whose files are gone are removed.
@@ -50,6 +53,8 @@ package struct DocumentIngest: Sendable {
         package let source: String
         package let outcome: Outcome
         package let quarantined: Int
+        /// Set: rules or detectors raised the label to this.
+        package let raised: SensitivityLabel?
     }
 
     package struct Report: Sendable {
@@ -57,6 +62,8 @@ package struct DocumentIngest: Sendable {
         package var refused: [(source: String, problem: DocumentProblem)] = []
         /// Chunks of the documents of this run that wait for a reviewer.
         package var quarantined = 0
+        /// Documents whose label is higher than declared, by rules or by what was found.
+        package var raised = 0
 
         mutating func note(_ step: Step) {
             let name =
@@ -71,6 +78,7 @@ package struct DocumentIngest: Sendable {
             counts[name, default: 0] += 1
             if case .refused(let problem) = step.outcome { refused.append((step.source, problem)) }
             quarantined += step.quarantined
+            if step.raised != nil { raised += 1 }
         }
     }
 
@@ -85,7 +93,7 @@ package struct DocumentIngest: Sendable {
     private let embedder: (any TextEmbedder)?
     private let chunker: Chunker
     private let clock: @Sendable () -> Int64
-    private static let parserVersion = "1"
+    private static let parserVersion = "2"
     private static let largest = 64 << 20
     private static let mostFiles = 200_000
     private static let deepest = 16
@@ -123,67 +131,156 @@ package struct DocumentIngest: Sendable {
         }
         let gone = settings.prunes ? try missing(candidates, origins, settings) : []
         var report = Report()
+        var done = 0
         let total = candidates.count + gone.count
-        func tell(_ source: String, _ outcome: Outcome, _ quarantined: Int = 0) {
+        func tell(_ result: Result) {
             let step = Step(
-                done: report.counts.values.reduce(1, +), of: total, source: source, outcome: outcome, quarantined: quarantined)
+                done: min(done, total), of: total, source: result.source, outcome: result.outcome, quarantined: result.quarantined,
+                raised: result.raised)
             report.note(step)
             progress(step)
         }
         for document in gone {
             _ = try store.remove(document.id, in: document.index, of: document.tenant)
-            tell(document.source, .removed)
+            done += 1
+            tell(Result(document.source, .removed))
         }
         for candidate in candidates {
-            do {
-                let (outcome, quarantined) = try take(candidate, settings)
-                tell(candidate.source, outcome, quarantined)
-            } catch let problem as DocumentProblem {
-                tell(candidate.source, .refused(problem))
+            done += 1
+            do { try take(candidate, settings).forEach(tell) } catch let problem as DocumentProblem {
+                tell(Result(candidate.source, .refused(problem)))
             }
         }
         return report
     }
 
-    private func take(_ candidate: Candidate, _ settings: Settings) throws -> (Outcome, quarantined: Int) {
+    /// What became of one document.
+    private struct Result {
+        let source: String
+        let outcome: Outcome
+        var quarantined = 0
+        var raised: SensitivityLabel?
+        init(_ source: String, _ outcome: Outcome) {
+            self.source = source
+            self.outcome = outcome
+        }
+    }
+
+    /// - Returns: one for the file, and one for each document in it.
+    private func take(_ candidate: Candidate, _ settings: Settings) throws -> [Result] {
         guard let format = DocumentFormat(fileName: candidate.path) else { throw DocumentProblem.unsupportedFormat }
         let content = try DocumentIngest.content(of: candidate.path)
         let hash = Array(SHA256.hash(data: Data(content.readableBytesView)))
         let old = try store.document(source: candidate.source, in: settings.index, of: settings.tenant)
         if let old, old.origin != candidate.origin, !settings.replacesOrigins { throw DocumentProblem.otherOrigin }
-        if var old, old.hash == hash, old.pipeline == pipeline {
-            let before = old
-            old.origin = candidate.origin
-            old.owner = settings.owner
-            old.access = settings.access
-            if let label = settings.label { (old.label, old.isLabelDeclared) = (label, true) }
-            if old == before { return (.unchanged, 0) }
-            try store.update(old)
-            return (.described, 0)
+        let oldParts = format.isContainer ? try parts(of: candidate.source, settings) : []
+        if let old, old.hash == hash, old.pipeline == pipeline {
+            return try ([old] + oldParts).map { try describe($0, candidate, settings) }
         }
         let parsed = try parser.parse(content, as: format)
+        var results: [Result] = []
+        var isWhole = true
+        var present: Set<String> = []
+        for part in parsed.parts {
+            let source = "\(candidate.source)!/\(part.name)"
+            guard present.insert(source).inserted else { throw DocumentProblem.malformed }
+            do {
+                guard let document = part.document else { throw part.problem ?? .malformed }
+                let before = oldParts.first { $0.source == source }
+                results.append(try put(document, of: part.format, named: source, candidate, hash, pipeline, before, settings))
+            } catch let problem as DocumentProblem {
+                isWhole = false
+                results.append(Result(source, .refused(problem)))
+            }
+        }
+        // What is no longer in the container is no longer in the index.
+        for gone in oldParts where !present.contains(gone.source) {
+            _ = try store.remove(gone.id, in: gone.index, of: gone.tenant)
+            results.append(Result(gone.source, .removed))
+        }
+        // Last: a run that was killed before finds no container and reads it again. Where a part was refused it is read again too.
+        let finished = isWhole ? pipeline : pipeline + ", incomplete"
+        results.append(try put(parsed, of: format, named: candidate.source, candidate, hash, finished, old, settings))
+        return results
+    }
+
+    /// The text is what it was; who may read it, its owner or its label may have changed.
+    private func describe(_ old: DocumentRecord, _ candidate: Candidate, _ settings: Settings) throws -> Result {
+        var new = old
+        new.origin = candidate.origin
+        new.owner = settings.owner
+        new.access = settings.access
+        if let label = settings.label {
+            // What rules or detectors raised, or a person lowered, stays there: the text is the same.
+            switch old.labelOrigin {
+            case .standard, .declared: (new.label, new.isLabelDeclared, new.labelOrigin) = (label, true, .declared)
+            case .rule, .detected, .lowered:
+                if label > old.label { (new.label, new.isLabelDeclared, new.labelOrigin) = (label, true, .declared) }
+            }
+        }
+        if new == old { return Result(old.source, .unchanged) }
+        try store.update(new)
+        return Result(old.source, .described)
+    }
+
+    private func put(
+        _ parsed: ParsedDocument, of format: DocumentFormat, named source: String, _ candidate: Candidate, _ hash: [UInt8],
+        _ pipeline: String,
+        _ old: DocumentRecord?, _ settings: Settings
+    ) throws -> Result {
         var chunks = chunker.chunks(of: parsed)
-        guard chunks.contains(where: { $0.hiding == nil }) else { throw DocumentProblem.empty }
-        let title = parsed.title ?? DocumentIngest.title(from: candidate.source)
-        let reasons: [String?]
+        // An archive has no words of its own.
+        guard chunks.contains(where: { $0.hiding == nil }) || !parsed.parts.isEmpty else { throw DocumentProblem.empty }
+        let title = parsed.title ?? DocumentIngest.title(from: source)
+        let inspections: [ChunkInspection]
         do {
-            reasons = try inspector.quarantineReasons(
-                for: chunks.map { ([title] + $0.headings.filter { $0 != title } + [$0.text]).joined(separator: "\n") })
+            inspections = try inspector.inspections(
+                of: chunks.map { ([title] + $0.headings.filter { $0 != title } + [$0.text]).joined(separator: "\n") })
         } catch { throw DocumentProblem.uninspected }
-        guard reasons.count == chunks.count else { throw DocumentProblem.uninspected }
-        for (position, reason) in reasons.enumerated() {
-            guard let reason else { continue }
+        guard inspections.count == chunks.count else { throw DocumentProblem.uninspected }
+        for (position, inspection) in inspections.enumerated() {
+            guard let reason = inspection.quarantine else { continue }
             chunks[position].quarantine = [chunks[position].quarantine, reason].compactMap { $0 }.joined(separator: "; ")
         }
         try embed(&chunks)
+        let found = inspections.reduce(into: [String: Int]()) { $0.merge($1.found, uniquingKeysWith: +) }
+        let (label, origin, isRaised) = label(for: source, chunks.map(\.text), found, old, settings)
         let record = DocumentRecord(
-            tenant: settings.tenant, index: settings.index, id: DocumentID(DocumentIngest.randomName()), source: candidate.source,
-            origin: candidate.origin, owner: settings.owner, access: settings.access, label: settings.label ?? old?.label ?? .general,
-            isLabelDeclared: settings.label != nil || old?.isLabelDeclared == true,
+            tenant: settings.tenant, index: settings.index, id: DocumentID(DocumentIngest.randomName()), source: source,
+            origin: candidate.origin, owner: settings.owner, access: settings.access, label: label,
+            isLabelDeclared: origin != .standard, labelOrigin: origin,
             language: LanguageGuess.language(of: chunks.lazy.filter { $0.hiding == nil }.prefix(20).map(\.text).joined(separator: " ")),
             hash: hash, pipeline: pipeline, title: title, format: format, notes: parsed.notes, addedAt: clock())
         try store.put(record, chunks: chunks)
-        return (old == nil ? .added : .changed, chunks.count { $0.quarantine != nil })
+        var result = Result(source, old == nil ? .added : .changed)
+        result.quarantined = chunks.count { $0.quarantine != nil }
+        result.raised = isRaised ? label : nil
+        return result
+    }
+
+    /// The highest of what was declared (or is the default), what rules say, and what the detectors found speaks for. A label that a person
+    /// lowered counts as declared for the text that was looked at then: this text is another one.
+    private func label(
+        for source: String, _ texts: [String], _ found: [String: Int], _ old: DocumentRecord?, _ settings: Settings
+    ) -> (SensitivityLabel, LabelOrigin, isRaised: Bool) {
+        var label = settings.standardLabel
+        var origin = LabelOrigin.standard
+        if let declared = settings.label {
+            (label, origin) = (declared, .declared)
+        } else if let old, old.labelOrigin == .declared || old.labelOrigin == .lowered {
+            (label, origin) = (old.label, .declared)
+        }
+        let start = label
+        for rule in settings.labelRules where rule.label > label && rule.applies(to: source, texts: texts, found: found) {
+            (label, origin) = (rule.label, .rule(rule.name))
+        }
+        if let proposal = LabelProposal.label(for: found), proposal.label > label { (label, origin) = (proposal.label, proposal.origin) }
+        return (label, origin, label > start)
+    }
+
+    /// The documents of a container.
+    private func parts(of source: String, _ settings: Settings) throws -> [DocumentRecord] {
+        try store.documents(in: settings.index, of: settings.tenant).filter { $0.source.hasPrefix(source + "!/") }
     }
 
     private func embed(_ chunks: inout [ChunkRecord]) throws {
@@ -204,7 +301,20 @@ package struct DocumentIngest: Sendable {
         let present = Set(candidates.map(\.source))
         return try store.documents(in: settings.index, of: settings.tenant).filter {
             (settings.replacesOrigins || origins.contains($0.origin)) && !present.contains($0.source)
+                && !DocumentIngest.containers(of: $0.source).contains(where: present.contains)
         }
+    }
+
+    /// The containers that a document's name says it is in, the outermost first.
+    package static func containers(of source: String) -> [String] {
+        var found: [String] = []
+        var start = source.startIndex
+        while let mark = source[start...].range(of: "!/") {
+            let container = String(source[..<mark.lowerBound])
+            if DocumentFormat(fileName: container)?.isContainer == true { found.append(container) }
+            start = mark.upperBound
+        }
+        return found
     }
 
     private func files(at path: String, prefix: String) throws -> [Candidate] {

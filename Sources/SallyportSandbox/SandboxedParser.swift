@@ -18,7 +18,8 @@ package struct SandboxedParser: DocumentParser {
         /// Address space of the worker.
         package var memory = 2 << 30
         package var cpu = Duration.seconds(30)
-        package var time = Duration.seconds(60)
+        /// Pages that are pictures take seconds each.
+        package var time = Duration.seconds(240)
         /// What the worker may answer.
         package var answer = 96 << 20
         package init() {}
@@ -77,7 +78,8 @@ package struct SandboxedParser: DocumentParser {
             bubblewrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv", "--setenv", "PATH",
             "/usr/bin:/bin", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink",
             "usr/bin", "/bin", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache", "--ro-bind-try", "/etc/alternatives",
-            "/etc/alternatives", "--proc", "/proc", "--dev", "/dev", "--dir", "/tmp", "--chdir", "/",
+            "/etc/alternatives", "--ro-bind-try", "/etc/fonts", "/etc/fonts", "--proc", "/proc", "--dev", "/dev", "--dir", "/tmp",
+            "--chdir", "/",
         ]
         for folder in libraries { arguments += ["--ro-bind-try", folder, folder] }
         arguments += ["--ro-bind", worker, worker, "--remount-ro", "/"]

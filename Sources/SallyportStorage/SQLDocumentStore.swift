@@ -7,7 +7,7 @@ package struct SQLDocumentStore: DocumentStore {
 
     private static let columns = """
         d.tenant, d.collection, d.id, d.source, d.origin, d.owner, d.access, d.label, d.label_declared, d.language, d.hash, d.pipeline, \
-        d.title, d.format, d.notes, d.added_at, \
+        d.title, d.format, d.notes, d.added_at, d.label_origin, \
         (SELECT count(*) FROM document_chunk c WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id), \
         (SELECT count(*) FROM document_chunk c WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id \
         AND c.quarantine IS NOT NULL)
@@ -35,8 +35,8 @@ package struct SQLDocumentStore: DocumentStore {
             try db.execute(
                 """
                 INSERT INTO document (tenant, collection, id, source, origin, owner, access, label, label_declared, language, hash, pipeline,
-                    title, format, notes, added_at, revision)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                    title, format, notes, added_at, label_origin, revision)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                 """, arguments + [.integer(revision)])
             for row in rows {
                 try db.execute(
@@ -53,13 +53,14 @@ package struct SQLDocumentStore: DocumentStore {
             let revision = try Self.next(db)
             let changed = try db.execute(
                 """
-                UPDATE document SET origin = $1, owner = $2, access = $3, label = $4, label_declared = $5, revision = $6
-                WHERE tenant = $7 AND collection = $8 AND id = $9
+                UPDATE document SET origin = $1, owner = $2, access = $3, label = $4, label_declared = $5, label_origin = $6,
+                    revision = $7
+                WHERE tenant = $8 AND collection = $9 AND id = $10
                 """,
                 [
                     .text(document.origin), .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
-                    .integer(document.isLabelDeclared ? 1 : 0), .integer(revision), .text(document.tenant), .text(document.index),
-                    .text(document.id),
+                    .integer(document.isLabelDeclared ? 1 : 0), .text(document.labelOrigin.description), .integer(revision),
+                    .text(document.tenant), .text(document.index), .text(document.id),
                 ])
             guard changed == 1 else { throw Fault(.notFound, "There is no such document.") }
         }
@@ -196,6 +197,7 @@ package struct SQLDocumentStore: DocumentStore {
             .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
             .integer(document.isLabelDeclared ? 1 : 0), .text(document.language), .blob(document.hash), .text(document.pipeline),
             .text(document.title), .text(document.format.rawValue), .text(try JSONColumn.text(document.notes)), .integer(document.addedAt),
+            .text(document.labelOrigin.description),
         ]
     }
 
@@ -207,9 +209,11 @@ package struct SQLDocumentStore: DocumentStore {
         return DocumentRecord(
             tenant: TenantID(try row.text(0)), index: IndexID(try row.text(1)), id: DocumentID(try row.text(2)), source: try row.text(3),
             origin: try row.text(4), owner: PrincipalID(try row.text(5)), access: access, label: label,
-            isLabelDeclared: try row.integer(8) == 1, language: try row.text(9), hash: try row.blob(10), pipeline: try row.text(11),
+            isLabelDeclared: try row.integer(8) == 1,
+            labelOrigin: try row.optionalText(16).flatMap { LabelOrigin($0) }, language: try row.text(9), hash: try row.blob(10),
+            pipeline: try row.text(11),
             title: try row.text(12), format: format, notes: try JSONColumn.value(of: row, 14), addedAt: try row.integer(15),
-            chunks: Int(try row.integer(16)), quarantined: Int(try row.integer(17)))
+            chunks: Int(try row.integer(17)), quarantined: Int(try row.integer(18)))
     }
 
     private static func chunk(_ row: SQLRow) throws -> ChunkRecord {

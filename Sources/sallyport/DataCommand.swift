@@ -8,12 +8,13 @@ import SallyportStorage
 
 struct DataCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "data", abstract: "Documents that answers come from: add, list, remove, search, review.",
-        subcommands: [Add.self, List.self, Remove.self, Search.self, Ask.self, Quarantine.self])
+        commandName: "data", abstract: "Documents that answers come from: add, list, label, remove, search, review.",
+        subcommands: [Add.self, List.self, Label.self, Remove.self, Search.self, Ask.self, Quarantine.self])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take files and folders into an index (.txt, .md, .html, .pdf, .docx).",
+            abstract:
+                "Take files and folders into an index: text, Markdown, HTML, PDF, Word, PowerPoint, Excel, CSV, mail, archives, pictures.",
             discussion:
                 "What is there unchanged is passed over, so a run that was cut short goes on where it ended. Each document is parsed in a process of its own, without a network, and every piece passes the guards before it can be found."
         )
@@ -41,6 +42,9 @@ struct DataCommand: AsyncParsableCommand {
                 label: label.flatMap { SensitivityLabel($0) })
             settings.prefix = prefix
             settings.prunes = prune
+            let labels = try store.labels()
+            settings.standardLabel = labels.standard
+            settings.labelRules = labels.rules
             let (ingest, isolation) = try DataCommand.explaining {
                 try DocumentParts(
                     database: store.database(), plan: store.learned(), eventLoop: MultiThreadedEventLoopGroup.singleton.next()
@@ -56,6 +60,11 @@ struct DataCommand: AsyncParsableCommand {
             progress.end()
             for (source, problem) in report.refused { DataCommand.complain("refused: \(source) \(problem)") }
             print(DataCommand.summary(report))
+            if report.raised > 0 {
+                print(
+                    "\(report.raised) documents have a higher label than declared, by rules or by what was found in them: sallyport data list \(index)"
+                )
+            }
             if report.quarantined > 0 {
                 print("\(report.quarantined) pieces wait for a reviewer: sallyport data quarantine list \(index)")
             }
@@ -79,14 +88,14 @@ struct DataCommand: AsyncParsableCommand {
             if json { return print(try DataCommand.json(found.map(Shown.init))) }
             for document in found {
                 let access = document.access.grantees.map(\.description).sorted().joined(separator: ",")
-                let label = document.isLabelDeclared ? "\(document.label)" : "\(document.label) (default)"
+                let label = document.labelOrigin == .declared ? "\(document.label)" : "\(document.label) (\(document.labelOrigin))"
                 let waiting = document.quarantined > 0 ? "  \(document.quarantined) in quarantine" : ""
                 print("\(document.source)  \(document.chunks) pieces  \(label)  \(document.language)  read by \(access)\(waiting)")
             }
         }
 
         private struct Shown: Encodable {
-            let id, source, title, owner, label, language, format, sha256: String
+            let id, source, title, owner, label, labelOrigin, language, format, sha256: String
             let access: [String]
             let chunks, quarantined: Int
             let isLabelDeclared: Bool
@@ -98,6 +107,7 @@ struct DataCommand: AsyncParsableCommand {
                 title = document.title
                 owner = document.owner.rawValue
                 label = document.label.description
+                labelOrigin = document.labelOrigin.description
                 language = document.language
                 format = document.format.rawValue
                 sha256 = document.hash.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
@@ -123,7 +133,14 @@ struct DataCommand: AsyncParsableCommand {
                     throw ValidationError("There is no document '\(source)' in the index '\(index)'.")
                 }
                 _ = try store.recorded("data.remove", target: "\(index)/\(source)") {
-                    try documents.remove(document.id, in: IndexID(index), of: .default)
+                    // The container goes last: a run that is cut short is run again.
+                    if document.format.isContainer {
+                        for part in try documents.documents(in: IndexID(index), of: .default)
+                        where DocumentIngest.containers(of: part.source).contains(source) {
+                            _ = try documents.remove(part.id, in: IndexID(index), of: .default)
+                        }
+                    }
+                    return try documents.remove(document.id, in: IndexID(index), of: .default)
                 }
                 print("Removed \(source).")
             }

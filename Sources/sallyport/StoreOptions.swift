@@ -23,6 +23,11 @@ struct StoreOptions: ParsableArguments {
         try config.map { try LoadedConfiguration.required($0).plan.learned } ?? ServerPlan.Learned()
     }
 
+    /// How documents are labelled; without a configuration as they are by default.
+    func labels() throws -> ServerPlan.Labels {
+        try config.map { try LoadedConfiguration.required($0).plan.labels } ?? ServerPlan.Labels()
+    }
+
     func database() throws -> SQLiteDatabase { try SQLiteDatabase(.file(try directory() + "/sallyport.sqlite")) }
     func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
 

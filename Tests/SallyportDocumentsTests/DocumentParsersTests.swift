@@ -4,13 +4,6 @@ import Testing
 @testable import SallyportDocuments
 
 @Suite struct DocumentParsersTests {
-    private func problem(_ bytes: [UInt8], _ format: DocumentFormat) -> DocumentProblem? {
-        do {
-            _ = try DocumentParsers.parse(bytes, as: format)
-            return nil
-        } catch { return error }
-    }
-
     // MARK: Structure
 
     @Test func readsMarkdown() throws {

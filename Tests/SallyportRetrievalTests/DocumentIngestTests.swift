@@ -126,4 +126,93 @@ import Testing
         try #require(symlinked(folder.path + "/link.md", to: outside.path + "/secret.md"))
         #expect(try library.ingest().add([folder.path], library.settings()).counts == ["added": 1])
     }
+
+    // MARK: Containers
+
+    private static let mail =
+        "From: ann@harbour.example\r\nSubject: Cranes\r\nMIME-Version: 1.0\r\n"
+        + "Content-Type: multipart/mixed; boundary=\"b\"\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nThe crane lifts forty tonnes.\r\n"
+
+    private static func attachment(_ name: String, _ text: String) -> String {
+        "--b\r\nContent-Type: text/plain; name=\"\(name)\"\r\nContent-Disposition: attachment; filename=\"\(name)\"\r\n\r\n\(text)\r\n"
+    }
+
+    @Test func takesInWhatIsAttachedAsDocumentsOfTheirOwn() throws {
+        let (library, folder) = (try Library(), try TemporaryFolder())
+        let notes = Self.attachment("notes.md", "# Notes\r\n\r\nThe pilot boat leaves at five.")
+        try folder.write("mail.eml", Self.mail + notes + Self.attachment("broken.pdf", "no pdf") + "--b--\r\n")
+        var settings = library.settings()
+        settings.prunes = true
+        let first = try library.ingest().add([folder.path], settings)
+        #expect(first.counts == ["added": 2, "refused": 1])
+        #expect(first.refused.map(\.source) == ["mail.eml!/broken.pdf"])
+        #expect(try library.store.documents(in: library.index, of: .default).map(\.source) == ["mail.eml", "mail.eml!/notes.md"])
+        try library.search.refresh()
+        #expect(try library.ask("When does the pilot boat leave?").citations.map(\.source) == ["mail.eml!/notes.md"])
+        // What was refused is tried again, and said again.
+        #expect(try library.ingest().add([folder.path], settings).counts == ["changed": 2, "refused": 1])
+        // Whole now, and one attachment less.
+        try folder.write("mail.eml", Self.mail + "--b--\r\n")
+        #expect(try library.ingest().add([folder.path], settings).counts == ["changed": 1, "removed": 1])
+        #expect(try library.ingest().add([folder.path], settings).counts == ["unchanged": 1])
+        try folder.write("mail.eml", Self.mail + notes + "--b--\r\n")
+        #expect(try library.ingest().add([folder.path], settings).counts == ["changed": 1, "added": 1])
+        settings.label = .internal
+        #expect(try library.ingest().add([folder.path], settings).counts == ["described": 2])
+        try folder.remove("mail.eml")
+        #expect(try library.ingest().add([folder.path], settings).counts == ["removed": 2])
+    }
+
+    // MARK: Labels
+
+    @Test func rulesAndWhatIsFoundRaiseLabels() throws {
+        let (library, folder) = (try Library(), try TemporaryFolder())
+        try folder.write("board/minutes.md", "The board met on Monday.")
+        try folder.write("plain.md", "The office opens at eight.")
+        try folder.write("cards.md", "Card 4111111111111111 was used.")
+        try folder.write("nightjar.md", "Project Nightjar begins in May.")
+        var settings = library.settings()
+        settings.labelRules = [
+            LabelRule(name: "board", label: .confidential, paths: ["board/**"]),
+            LabelRule(name: "projects", label: .restricted, words: ["project nightjar"]),
+            LabelRule(name: "many cards", label: .restricted, kinds: ["CreditCardNumber"], atLeast: 2),
+        ]
+        let report = try library.ingest().add([folder.path], settings)
+        #expect(report.raised == 3)
+        func label(_ source: String) throws -> String {
+            let document = try #require(try library.store.document(source: source, in: library.index, of: .default))
+            return "\(document.label), \(document.labelOrigin)"
+        }
+        #expect(try label("board/minutes.md") == "confidential, rule: board")
+        #expect(try label("plain.md") == "general, default")
+        #expect(try label("cards.md") == "confidential, detected: CreditCardNumber")
+        #expect(try label("nightjar.md") == "restricted, rule: projects")
+        // Declaring less does not lower what was found; declaring more raises.
+        settings.label = .internal
+        _ = try library.ingest().add([folder.path], settings)
+        #expect(try label("cards.md") == "confidential, detected: CreditCardNumber")
+        #expect(try label("plain.md") == "internal, declared")
+        settings.label = .highlyConfidential
+        _ = try library.ingest().add([folder.path], settings)
+        #expect(try label("cards.md") == "highly-confidential, declared")
+        #expect(try label("nightjar.md") == "restricted, rule: projects")
+        // A person may lower one; another text is looked at again.
+        var cards = try #require(try library.store.document(source: "cards.md", in: library.index, of: .default))
+        (cards.label, cards.labelOrigin) = (.public, .lowered)
+        try library.store.update(cards)
+        settings.label = nil
+        _ = try library.ingest().add([folder.path], settings)
+        #expect(try label("cards.md") == "public, lowered")
+        try folder.write("cards.md", "Card 4111111111111111 was used twice.")
+        _ = try library.ingest().add([folder.path], settings)
+        #expect(try label("cards.md") == "confidential, detected: CreditCardNumber")
+    }
+
+    @Test(arguments: [
+        ("a/b.md", "a/*.md", true), ("a/c/b.md", "a/*.md", false), ("a/c/b.md", "a/**", true), ("a.md", "**/a.md", false),
+        ("x/a.md", "**/a.md", true), ("aaaaaaaaaaaaaaaaaaaaaaaaaaaab", "*a*a*a*a*a*a*a*a*c", false), ("", "*", true),
+    ])
+    func pathsMatchByStars(path: String, pattern: String, matches: Bool) {
+        #expect(LabelRule(name: "x", label: .internal, paths: [pattern]).applies(to: path, texts: [], found: [:]) == matches)
+    }
 }

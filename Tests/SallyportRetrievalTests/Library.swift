@@ -81,9 +81,13 @@ struct DirectParser: DocumentParser {
 /// Keeps chunks with a word from being found.
 struct WordInspector: ChunkInspector {
     struct Broken: Error {}
-    func quarantineReasons(for chunks: [String]) throws -> [String?] {
+    func inspections(of chunks: [String]) throws -> [ChunkInspection] {
         if chunks.contains(where: { $0.contains("breakguard") }) { throw Broken() }
-        return chunks.map { $0.contains("forbidden") ? "test: forbidden" : nil }
+        return chunks.map { chunk in
+            ChunkInspection(
+                quarantine: chunk.contains("forbidden") ? "test: forbidden" : nil,
+                found: chunk.contains("4111111111111111") ? ["CreditCardNumber": 1] : [:])
+        }
     }
 }
 

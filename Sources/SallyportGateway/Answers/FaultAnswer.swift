@@ -119,6 +119,8 @@ struct FaultAnswer {
         case .invalidContentFilterPolicy: return (400, "InvalidContentFilterPolicy", nil)
         case .contentFiltered: return (400, "content_filter", nil)
         case .uninspectable: return (400, "uninspectable_content", invalid)
+        case .fileRefused: return (400, "file_refused", invalid)
+        case .labelTooHigh: return (403, "label_not_permitted", invalid)
         case .guardUnavailable: return (503, "content_filter_error", nil)
         case .consentMissing: return (403, "consent_required", nil)
         case .residencyViolated: return (403, "data_residency", nil)
@@ -136,6 +138,8 @@ struct FaultAnswer {
         switch code {
         case .invalidRequest, .invalidJSON, .uninspectable, .contentFiltered, .invalidContentFilterPolicy:
             return (400, isSafety ? "InvalidRequestBody" : "InvalidRequest", nil)
+        case .fileRefused: return (400, "InvalidRequest", nil)
+        case .labelTooHigh: return (403, "Forbidden", nil)
         case .payloadTooLarge: return (413, isSafety ? "InvalidRequestBody" : "InvalidRequest", nil)
         case .headersTooLarge: return (431, "InvalidRequest", nil)
         case .timeout: return (408, isSafety ? "InvalidRequestBody" : "Timeout", nil)

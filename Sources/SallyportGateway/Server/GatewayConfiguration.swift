@@ -54,6 +54,8 @@ package struct UpstreamDescriptor: Sendable, Hashable {
     package let paths: [String]
     /// For `azure-ai`: the floor for its calls.
     package let policy: PolicyID
+    /// The highest label of data that may be sent there; nil: any.
+    package let clearance: SensitivityLabel?
     /// For `azure-search`.
     package let search: SearchService?
 
@@ -88,8 +90,9 @@ package struct UpstreamDescriptor: Sendable, Hashable {
 
     package init(
         id: UpstreamID, kind: UpstreamKind, apiVersion: String = "2024-10-21", paths: [String] = [], policy: PolicyID = "Default",
-        search: SearchService? = nil, region: String? = nil
+        search: SearchService? = nil, region: String? = nil, clearance: SensitivityLabel? = nil
     ) {
+        self.clearance = clearance
         self.search = search
         self.region = region
         self.policy = policy

@@ -113,6 +113,12 @@ package struct GuardPolicy: Sendable, Hashable {
     /// For answers from documents.
     package var grounding = GroundingPolicy()
     package var privacy = Privacy()
+    /// What follows from a request's label.
+    package var labelActions: [LabelAction] = []
+    /// Tools whose calls have an effect outside.
+    package var outwardTools: [OutwardTool] = []
+    /// What files for customising models must satisfy.
+    package var customising = Customising()
 
     package init(
         id: PolicyID, version: Int = 1, rules: [Rule] = [], settings: [DetectorID: GuardSettings] = [:], blocklists: [BlocklistUse] = [],
@@ -172,6 +178,9 @@ package struct GuardPolicy: Sendable, Hashable {
         combined.grounding = grounding.tightened(by: other.grounding)
         combined.unavailableFilters.formUnion(other.unavailableFilters)
         combined.privacy = privacy.tightened(by: other.privacy)
+        combined.labelActions += other.labelActions.filter { !labelActions.contains($0) }
+        combined.outwardTools += other.outwardTools.filter { !outwardTools.contains($0) }
+        combined.customising = customising.tightened(by: other.customising)
         for kind in Uninspectable.allCases where other.action(onUninspectable: kind) == .refuse { combined.uninspectable[kind] = nil }
         combined.streaming.isAsynchronous = streaming.isAsynchronous && other.streaming.isAsynchronous
         combined.streaming.maximumBytes = max(streaming.maximumBytes, other.streaming.maximumBytes)

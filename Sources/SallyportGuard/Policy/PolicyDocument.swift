@@ -138,6 +138,9 @@ package enum PolicyDocument {
                 guard !regions.isEmpty else { throw Mistake(place: node.place, reason: "names no region") }
                 policy.privacy.residency = [Set(regions)]
             case "requires": try readRequirements(node, into: &policy.privacy)
+            case "labels": policy.labelActions = try node.array().enumerated().map { try labelAction(Node($1, at: "\(node.place)[\($0)]")) }
+            case "tools": policy.outwardTools = try node.array().enumerated().map { try outwardTool(Node($1, at: "\(node.place)[\($0)]")) }
+            case "customising": policy.customising = try customising(node)
             case "streaming":
                 for (key, value) in try node.object() {
                     let node = Node(value, at: "\(node.place).\(key)")
@@ -228,6 +231,72 @@ package enum PolicyDocument {
             }
         }
         return settings
+    }
+
+    private static func label(_ node: Node) throws -> SensitivityLabel {
+        let text = try node.string()
+        guard let label = SensitivityLabel(text) else {
+            throw Mistake(
+                place: node.place, reason: "'\(text)' is not one of \(SensitivityLabel.allCases.map(\.description).joined(separator: ", "))"
+            )
+        }
+        return label
+    }
+
+    private static func labelAction(_ node: Node) throws -> GuardPolicy.LabelAction {
+        let members = try node.object()
+        var action = GuardPolicy.LabelAction(
+            from: try label(member("from", of: members, at: node.place)), kind: try member("action", of: members, at: node.place).oneOf())
+        for (key, value) in members {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "from", "action": break
+            case "deployment": action.deployment = DeploymentID(try node.string())
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+        guard (action.kind == .route) == (action.deployment != nil) else {
+            throw Mistake(place: node.place, reason: "needs 'deployment' with the action 'route', and only then")
+        }
+        return action
+    }
+
+    private static func outwardTool(_ node: Node) throws -> GuardPolicy.OutwardTool {
+        let members = try node.object()
+        var tool = GuardPolicy.OutwardTool(
+            name: try member("name", of: members, at: node.place).string(),
+            effect: try member("effect", of: members, at: node.place).oneOf())
+        guard !tool.name.isEmpty, tool.name.utf8.count <= 256 else {
+            throw Mistake(place: "\(node.place).name", reason: "is not 1 to 256 bytes")
+        }
+        for (key, value) in members {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "name", "effect": break
+            case "onTaint": tool.reaction = try node.oneOf()
+            case "taint": tool.taint = try node.oneOf()
+            case "maximumLabel": tool.maximumLabel = try label(node)
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+        return tool
+    }
+
+    private static func customising(_ node: Node) throws -> GuardPolicy.Customising {
+        var customising = GuardPolicy.Customising()
+        for (key, value) in try node.object() {
+            let node = Node(value, at: "\(node.place).\(key)")
+            switch key {
+            case "consent": customising.consent = try node.oneOf()
+            case "licence": customising.licence = try node.oneOf()
+            case "poisoning": customising.poisoning = try node.oneOf()
+            case "duplicates": customising.duplicates = try node.oneOf()
+            case "maximumDuplicateShare": customising.maximumDuplicateShare = try node.fraction()
+            case "licences": customising.licences = Set(try node.array().map { try Node($0, at: node.place).string() })
+            default: throw Mistake(place: node.place, reason: "is not known here")
+            }
+        }
+        return customising
     }
 
     private static func uninspectable(_ node: Node) throws -> [GuardPolicy.Uninspectable: UninspectableAction] {

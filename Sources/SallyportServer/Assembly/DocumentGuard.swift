@@ -20,12 +20,19 @@ struct DocumentGuard: ChunkInspector {
         policy = GuardPolicy.documents(learned: engine.isLearned)
     }
 
-    func quarantineReasons(for chunks: [String]) throws -> [String?] {
+    func inspections(of chunks: [String]) throws -> [ChunkInspection] {
         var reasons: [Set<String>] = Array(repeating: [], count: chunks.count)
+        var found: [[String: Int]] = Array(repeating: [:], count: chunks.count)
         var before: Passage?
         for (position, chunk) in chunks.enumerated() {
             let passage = Passage(chunk, origin: .document)
-            reasons[position].formUnion(try categories(in: passage))
+            let findings = try findings(in: passage)
+            reasons[position].formUnion(findings.filter { $0.action == .block }.map(DocumentGuard.name))
+            for finding in findings {
+                let category = finding.finding.category
+                if category.group == .secret { found[position]["secret", default: 0] += 1 }
+                if category.group == .sensitive { found[position][category.name, default: 0] += 1 }
+            }
             if let before {
                 var verdict = Verdict()
                 let context = GuardEngine.Context(policy: policy)
@@ -38,10 +45,12 @@ struct DocumentGuard: ChunkInspector {
             }
             before = passage
         }
-        return reasons.map { $0.isEmpty ? nil : $0.sorted().joined(separator: ", ") }
+        return zip(reasons, found).map { reasons, found in
+            ChunkInspection(quarantine: reasons.isEmpty ? nil : reasons.sorted().joined(separator: ", "), found: found)
+        }
     }
 
-    private func categories(in passage: Passage) throws -> Set<String> {
+    private func findings(in passage: Passage) throws -> [DecidedFinding] {
         var context = GuardEngine.Context(policy: policy)
         // The second round has all readings that the first missed.
         for _ in 0..<3 {
@@ -49,7 +58,7 @@ struct DocumentGuard: ChunkInspector {
             let found = engine.inspect(passage, in: context, verdict: &verdict)
             if verdict.unread.isEmpty {
                 guard verdict.isComplete else { throw NotCleared() }
-                return Set(found.findings.filter { $0.action == .block }.map(DocumentGuard.name))
+                return found.findings.filter { $0.action > .allow }
             }
             guard let read else { throw NotCleared() }
             let requests = Array(Set(verdict.unread))

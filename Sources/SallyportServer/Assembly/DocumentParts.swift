@@ -64,7 +64,9 @@ package struct DocumentParts: Sendable {
     }
 
     /// Brings the embedded upstreams' folders into indexes of their names: everyone who may call the upstream may read them.
-    func takeIn(_ folders: [UpstreamID: String]) throws -> [(upstream: UpstreamID, report: DocumentIngest.Report, isolation: String)] {
+    func takeIn(_ folders: [UpstreamID: String], labels: ServerPlan.Labels) throws -> [(
+        upstream: UpstreamID, report: DocumentIngest.Report, isolation: String
+    )] {
         var reports: [(upstream: UpstreamID, report: DocumentIngest.Report, isolation: String)] = []
         if !folders.isEmpty {
             let (ingest, isolation) = try ingest()
@@ -72,6 +74,8 @@ package struct DocumentParts: Sendable {
                 var settings = DocumentIngest.Settings(
                     index: DocumentParts.index(of: upstream), owner: "system:configuration", access: AccessList([.everyone]))
                 settings.prunes = true
+                settings.standardLabel = labels.standard
+                settings.labelRules = labels.rules
                 settings.replacesOrigins = true
                 reports.append((upstream, try ingest.add([folder], settings), isolation.rawValue))
             }

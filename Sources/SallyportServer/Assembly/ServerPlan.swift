@@ -35,6 +35,7 @@ package struct ServerPlan: Sendable {
     package var documentIndexes: [UpstreamID: IndexID] = [:]
     package var tracing: Tracing?
     package var learned = Learned()
+    package var labels = Labels()
     package var warnings: [String]
     package var access = Access()
     package var privacy = Privacy()
@@ -62,6 +63,13 @@ package struct ServerPlan: Sendable {
         package var calibration: String?
         package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
         package var maximumQueuedTokens = 400_000
+        package init() {}
+    }
+
+    /// Labels of documents.
+    package struct Labels: Sendable, Hashable {
+        package var standard = SensitivityLabel.general
+        package var rules: [LabelRule] = []
         package init() {}
     }
 

@@ -9,10 +9,11 @@ import SallyportRetrieval
 /// The folders of the embedded upstreams, taken in at the start and when the configuration changes.
 extension ServerProcess {
     static func takeIn(
-        _ folders: [UpstreamID: String], _ documents: DocumentParts, audit: AuditLog, pool: NIOThreadPool, eventLoop: any EventLoop,
+        _ folders: [UpstreamID: String], _ documents: DocumentParts, labels: ServerPlan.Labels, audit: AuditLog, pool: NIOThreadPool,
+        eventLoop: any EventLoop,
         logger: Logger
     ) async throws {
-        let reports = try await pool.runIfActive(eventLoop: eventLoop) { try documents.takeIn(folders) }.get()
+        let reports = try await pool.runIfActive(eventLoop: eventLoop) { try documents.takeIn(folders, labels: labels) }.get()
         for (upstream, report, isolation) in reports {
             let done = report.counts.filter { $0.key != "unchanged" && $0.key != "refused" }
             if !done.isEmpty {

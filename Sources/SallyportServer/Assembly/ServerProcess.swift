@@ -119,7 +119,7 @@ package final class ServerProcess: Sendable {
         let embedder = plan.learned.isEnabled ? LazyEmbedder(plan.learned, pool: pool) : nil
         let documents = DocumentParts(
             database: stores.database, engine: engine, learned: learned, embedder: embedder, eventLoop: group.next())
-        try await takeIn(plan.documents, documents, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
+        try await takeIn(plan.documents, documents, labels: plan.labels, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
         let answers = DocumentAnswers(documents, plan)
         let refusals = RefusalAggregator()
         let upstreams = plan.egress.map(\.id)
@@ -332,7 +332,8 @@ package final class ServerProcess: Sendable {
         let revision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
         try Self.checkPolicies(of: plan, among: policies)
-        try await Self.takeIn(plan.documents, documents, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
+        try await Self.takeIn(
+            plan.documents, documents, labels: plan.labels, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
         try keeper.replace(plan.tls)
         let generation = state.withLockedValue { $0.generation + 1 }
         let snapshot = GatewaySnapshot(

@@ -160,7 +160,8 @@ extension ConfigurationKey {
                 "upstreams.*.trimming.users", .text, "", "For `azure-search`: the field that holds single readers, where there is one."),
             .init(
                 "upstreams.*.documents", .path, "the sample documents",
-                "For `embedded`: a folder of documents (.txt, .md, .html, .pdf, .docx) that every caller of the upstream may read."),
+                "For `embedded`: a folder of documents (text, Markdown, HTML, PDF, Office, CSV, mail, archives, pictures) that every caller of the upstream may read."
+            ),
             .init(
                 "upstreams.*.index", .text, "",
                 "For `embedded`, instead of `documents`: an index made with `sallyport data add`; each caller reads what its access lists allow."
@@ -241,7 +242,7 @@ extension ConfigurationKey {
             .init(
                 "contentSafety.maximumAgentText", .integer(codePoints), "100000", "Characters of `agent:analyzeTaskAdherence`'s messages."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
-        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + privacy + provisioning
+        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + privacy + provisioning + labels
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
 
     private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {

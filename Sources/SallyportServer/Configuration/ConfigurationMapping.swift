@@ -45,6 +45,7 @@ struct ConfigurationMapping {
             documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: [])
         plan.documentIndexes = Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.index))
         plan.learned = learned()
+        plan.labels = labels()
         plan.access = access()
         plan.privacy = privacy()
         plan.provisioning = provisioning()
@@ -193,7 +194,8 @@ struct ConfigurationMapping {
                 id: id, kind: kind, apiVersion: text("\(base).apiVersion") ?? "2024-10-21",
                 paths: tree.values["\(base).paths"]?.texts ?? [],
                 policy: PolicyID(text("\(base).policy") ?? "Default"), search: kind == .azureSearch ? searchService(base) : nil,
-                region: text("\(base).region")?.lowercased()))
+                region: text("\(base).region")?.lowercased(),
+                clearance: text("\(base).clearance").flatMap { SensitivityLabel($0) }))
         if kind == .embedded {
             if let index = text("\(base).index") {
                 if tree.values["\(base).documents"] != nil {
