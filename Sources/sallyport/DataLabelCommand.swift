@@ -26,7 +26,7 @@ extension DataCommand {
             (document.label, document.isLabelDeclared, document.labelOrigin) = (label, true, isLower ? .lowered : .declared)
             try store.recorded(
                 isLower ? "data.label.lower" : "data.label", target: "\(index)/\(source)",
-                result: { "\(before) to \(label)\(reason.map { ": \($0)" } ?? "")" }
+                result: { _ in "\(before) to \(label)\(reason.map { ": \($0)" } ?? "")" }
             ) { try documents.update(document) }
             print("\(source) is \(label) now.")
         }
