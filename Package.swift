@@ -24,8 +24,8 @@ let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates"
 let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let hummingbird = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -43,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
     ],
     targets: [
         // The words everyone shares.
@@ -66,6 +67,8 @@ let package = Package(
         .systemLibrary(name: "CLibXML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CProcess"),
+        .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        .target(name: "SallyportPasswords", dependencies: ["SallyportCore", "CArgon2"], swiftSettings: strict),
         .target(name: "CMail", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
             name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess", "CMail"],
@@ -89,14 +92,19 @@ let package = Package(
                 nio, posix, http1, tls, concurrency, log, crypto,
             ], swiftSettings: strict),
         // Administration: routes and pages for people and their tools, where speed does not matter.
-        .target(name: "SallyportConsole", dependencies: ["SallyportCore", hummingbird, hummingbirdTLS, nio, log], swiftSettings: strict),
+        .target(
+            name: "SallyportConsole",
+            dependencies: [
+                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", hummingbird, httpTypes, nio,
+                posix, tls, concurrency, log, crypto,
+            ], swiftSettings: strict),
         // The one place where parts are put together, and the command line.
         .target(
             name: "SallyportServer",
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
                 "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportSandbox", "SallyportEgress", "SallyportGateway",
-                "SallyportConsole", nio, posix,
+                "SallyportConsole", "SallyportPasswords", nio, posix,
                 concurrency, log, crypto, yams,
             ], swiftSettings: strict),
         .executableTarget(

@@ -210,7 +210,7 @@ class Sallyport(Peer):
         (home / "policies/Guarded.json").write_text(json.dumps(GUARDED))
         port, metrics = free_port(), free_port()
         configuration = {
-            "server": {"listen": f"127.0.0.1:{port}", "metricsListen": f"127.0.0.1:{metrics}", "threads": 1},
+            "server": {"listen": f"127.0.0.1:{port}", "metricsListen": f"127.0.0.1:{metrics}", "adminListen": "none", "threads": 1},
             "data": {"directory": str(home / "var")},
             "upstreams": {
                 name: {"kind": "azure-openai", "endpoint": f"http://127.0.0.1:{port}", "apiKey": "upstream-secret", "pool": {"maximumConnections": 4096}}

@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 OPENVINO_VERSION=2026.4.1
-BASE_PACKAGES=(bubblewrap libarchive-dev libhyperscan-dev libsqlite3-dev libxml2-dev poppler-utils tesseract-ocr libgmime-3.0-0
+BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libsqlite3-dev libxml2-dev poppler-utils tesseract-ocr libgmime-3.0-0
     libgsf-1-114 fonts-dejavu-core zlib1g-dev pkg-config ca-certificates curl git)
 BENCH_PACKAGES=(nginx-light wrk gcc libc6-dev)
 
@@ -50,6 +50,8 @@ python() {
 
 tests() {
     python
+    # A real browser, for passkeys and pages.
+    packages chromium
     local wanted stamp="$DEPS/venv/.requirements"
     wanted="$(sha256sum <Tests/EndToEnd/requirements.txt)"
     if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then

@@ -10,6 +10,8 @@ package struct Role: Identifier {
     package static let safetyOperator: Role = "safety-operator"
     /// Read `/metrics`.
     package static let metricsReader: Role = "metrics-reader"
+    /// Set everything up.
+    package static let administrator: Role = "administrator"
 }
 
 /// Where rights hold: for what is named and for all that lies below it.

@@ -4,12 +4,15 @@ package enum CredentialKind: Sendable, Hashable {
     /// A token of this issuer (its name in the configuration).
     case token(issuer: String)
     case certificate
+    /// A person who signed in at the administrative surface: by this issuer, or with a local account.
+    case session(issuer: String?)
 
     package var name: String {
         switch self {
         case .key: "key"
         case .token: "token"
         case .certificate: "certificate"
+        case .session: "session"
         }
     }
 }
@@ -60,13 +63,24 @@ package struct Principal: Sendable, Hashable {
     package let limits: LimitSet
     /// Seconds since 1970, or nil.
     package let expiresAt: Int64?
+    /// How the person proved who he is, as the credential tells (`pwd`, `mfa` …; contexts such as `c1` too).
+    package let methods: Set<String>
+    /// When; seconds since 1970.
+    package let authenticatedAt: Int64?
+    /// The device that the credential was issued to.
+    package let device: String?
 
     package init(
         tenant: TenantID = .default, project: ProjectID = .default, id: PrincipalID, credential: CredentialKind = .key,
         isService: Bool = true, key: KeyID? = nil, client: String? = nil, team: String? = nil, groups: [String] = [],
         roles: Set<Role> = [.modelUser], deployments: Set<DeploymentID>? = nil, scope: CredentialScope = CredentialScope(),
-        grantedPolicies: Set<PolicyID> = [], limits: LimitSet = LimitSet(), expiresAt: Int64? = nil
+        grantedPolicies: Set<PolicyID> = [], limits: LimitSet = LimitSet(), expiresAt: Int64? = nil, methods: Set<String> = [],
+        authenticatedAt: Int64? = nil,
+        device: String? = nil
     ) {
+        self.methods = methods
+        self.authenticatedAt = authenticatedAt
+        self.device = device
         self.tenant = tenant
         self.project = project
         self.id = id
@@ -84,6 +98,14 @@ package struct Principal: Sendable, Hashable {
         self.expiresAt = expiresAt
     }
 
+    /// The same, having proved something else: for questions about what would be.
+    package func with(methods: Set<String>, authenticatedAt: Int64?, device: String?) -> Principal {
+        Principal(
+            tenant: tenant, project: project, id: id, credential: credential, isService: isService, key: key, client: client, team: team,
+            groups: groups, roles: roles, deployments: deployments, scope: scope, grantedPolicies: grantedPolicies, limits: limits,
+            expiresAt: expiresAt, methods: methods, authenticatedAt: authenticatedAt, device: device)
+    }
+
     /// The names under which assignments may speak of it.
     package var references: [PrincipalReference] {
         var references: [PrincipalReference] = []
@@ -94,7 +116,7 @@ package struct Principal: Sendable, Hashable {
             // A key speaks for whoever it was made for, a person or a program.
             references.append(PrincipalReference(.user, id.rawValue))
             references.append(PrincipalReference(.service, id.rawValue))
-        case .token, .certificate: references.append(PrincipalReference(isService ? .service : .user, id.rawValue))
+        case .token, .certificate, .session: references.append(PrincipalReference(isService ? .service : .user, id.rawValue))
         }
         for group in groups { references.append(PrincipalReference(.group, group)) }
         return references

@@ -18,21 +18,26 @@ package struct SQLAccessStore: AccessStore {
 
     package func insert(_ assignment: RoleAssignment) throws {
         try database.write { db in
-            let added = try db.execute(
-                """
-                INSERT INTO role_assignment
-                (tenant, id, principal, role, scope, effect, hold_condition, expires_at, created_at, note)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-                ON CONFLICT DO NOTHING
-                """,
-                [
-                    .text(assignment.tenant), .text(assignment.id), .text(assignment.principal.description), .text(assignment.role),
-                    .text(assignment.scope.description), .text(assignment.effect.rawValue), .text(assignment.condition),
-                    .integer(assignment.expiresAt), .integer(assignment.createdAt), .text(assignment.note),
-                ])
-            guard added == 1 else { throw Fault(.conflict, "An assignment with this id exists already.") }
+            try Self.add(assignment, db)
             try Revision.access.bump(db)
         }
+    }
+
+    /// Within somebody's transaction, who counts the change as well.
+    static func add(_ assignment: RoleAssignment, _ db: any SQLConnection) throws {
+        let added = try db.execute(
+            """
+            INSERT INTO role_assignment
+            (tenant, id, principal, role, scope, effect, hold_condition, expires_at, created_at, note)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT DO NOTHING
+            """,
+            [
+                .text(assignment.tenant), .text(assignment.id), .text(assignment.principal.description), .text(assignment.role),
+                .text(assignment.scope.description), .text(assignment.effect.rawValue), .text(assignment.condition),
+                .integer(assignment.expiresAt), .integer(assignment.createdAt), .text(assignment.note),
+            ])
+        guard added == 1 else { throw Fault(.conflict, "An assignment with this id exists already.") }
     }
 
     package func removeAssignment(_ id: String, tenant: TenantID) throws -> Bool {

@@ -5,7 +5,7 @@ enum Schema {
         let statements: [String]
     }
 
-    static let migrations: [Migration] = [first, access, categories, documents, governance, privacy, provisioning, labels]
+    static let migrations: [Migration] = [first, access, categories, documents, governance, privacy, provisioning, labels, accounts, conditional]
 
     private static let first = Migration(
         name: "0001-gateway",

@@ -9,7 +9,8 @@ struct AccessCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "access", abstract: "Who may do what: roles, assignments, revocations, and why.",
         subcommands: [
-            Roles.self, Assignments.self, Explain.self, Usage.self, Conflicts.self, RevokeTokens.self, Principals.self, Matrix.self,
+            Roles.self, Assignments.self, Explain.self, Who.self, Usage.self, Conflicts.self, RevokeTokens.self, Principals.self,
+            Conditional.self, Devices.self, Risks.self, Elevations.self, Matrix.self,
         ])
 
     // MARK: Roles
@@ -98,47 +99,6 @@ struct AccessCommand: AsyncParsableCommand {
                 try store.recorded("access.assignments.remove", target: id) { try access.remove(id) }
                 print("Removed \(id).")
             }
-        }
-    }
-
-    // MARK: Explain
-
-    struct Explain: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            commandName: "explain", abstract: "Say whether somebody may do something, and why.",
-            discussion: "Ends with status 0 when it is allowed and 2 when it is not.")
-        @OptionGroup var store: StoreOptions
-        @Option(help: "user:ID, service:ID or key:ID.") var principal: String
-        @Option(help: "The data action.") var action: String
-        @Option(help: "Where.") var scope = "/"
-        @Option(parsing: .singleValue, help: "A group that the token names; may be given again.") var group: [String] = []
-        @Option(parsing: .singleValue, help: "A role that the token names; may be given again.") var role: [String] = []
-        @Option(help: "The operation's name, for conditions.") var operation = ""
-        @Option(name: .customLong("from"), help: "The address that it comes from, for conditions.") var address: String?
-        @Option(help: "When, as an ISO 8601 date. Default: now.") var at: String?
-        @Flag(help: "Print JSON.") var json = false
-
-        func run() async throws {
-            let now = Int64(Date().timeIntervalSince1970)
-            guard let place = AccessScope(scope) else {
-                throw ValidationError("'\(scope)' is not /, /projects/NAME, /deployments/NAME or /indexes/NAME.")
-            }
-            let source = try address.map { text in
-                guard let address = IPAddress(text) else { throw ValidationError("'\(text)' is not an address.") }
-                return address
-            }
-            let access = try store.access()
-            let explanation: AccessExplanation
-            do {
-                let caller = try access.principal(principal, groups: group, roles: role, keys: try store.keyStore())
-                explanation = try access.explain(
-                    caller,
-                    .init(
-                        action: action, scope: place, operation: operation, address: source,
-                        now: try at.map { try KeyOptions.moment($0, now: now) } ?? now))
-            } catch let fault as Fault { throw ValidationError(fault.message) }
-            print(try json ? AccessOutput.json(AccessOutput.Explained(explanation)) : AccessOutput.text(explanation))
-            if !explanation.decision.isAllowed { throw ExitCode(2) }
         }
     }
 
@@ -233,7 +193,8 @@ struct AccessCommand: AsyncParsableCommand {
 
 extension StoreOptions {
     /// With the configuration when one is named: its roles and assignments count too.
-    func access() throws -> AccessAdministration {
-        AccessAdministration(plan: try config.map { try LoadedConfiguration.required($0).plan }, store: SQLAccessStore(try database()))
+    func access() throws -> AccessOperations {
+        AccessAdministration.operations(
+            plan: try config.map { try LoadedConfiguration.required($0).plan }, store: SQLAccessStore(try database()))
     }
 }

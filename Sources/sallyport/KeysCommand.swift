@@ -133,54 +133,21 @@ enum KeyOptions {
 
     /// `30d`, `12h`, `15m`, `45s` in seconds.
     static func span(_ text: String) throws -> Int64 {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), count >= 0, count < 1_000_000 else {
-            throw ValidationError("'\(text)' is not a time span such as 30d, 12h or 15m.")
-        }
-        return count * unit
+        guard let span = Moments.span(text) else { throw ValidationError("'\(text)' is not a time span such as 30d, 12h or 15m.") }
+        return span
     }
 
     static func moment(_ text: String, now: Int64) throws -> Int64 {
-        let formatter = ISO8601DateFormatter()
-        if let date = formatter.date(from: text) { return Int64(date.timeIntervalSince1970) }
-        formatter.formatOptions = [.withFullDate]
-        if let date = formatter.date(from: text) { return Int64(date.timeIntervalSince1970) }
+        if let moment = Moments.moment(text) { return moment }
         return now + (try span(text))
     }
 
-    static func date(_ seconds: Int64) -> String { ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: TimeInterval(seconds))) }
-
-    private struct Shown: Encodable {
-        var id: String
-        var name: String
-        var secret: String?
-        var principal: String
-        var project: String
-        var team: String?
-        var roles: [String]
-        var deployments: [String]?
-        var policies: [String]
-        var createdAt: String
-        var expiresAt: String?
-        var revokedAt: String?
-        var operations: [String]?
-        var labels: [String]?
-        var from: [String]?
-        var honey: Bool
-        var lastUsedAt: String?
-    }
+    static func date(_ seconds: Int64) -> String { Moments.date(seconds) }
 
     static func json(_ key: KeyRecord, secret: String?, lastUsedAt: Int64? = nil) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        let shown = Shown(
-            id: key.id.rawValue, name: key.name, secret: secret, principal: key.principal.rawValue, project: key.project.rawValue,
-            team: key.team,
-            roles: key.roles.map(\.rawValue).sorted(), deployments: key.deployments.map { $0.map(\.rawValue).sorted() },
-            policies: key.grantedPolicies.map(\.rawValue).sorted(), createdAt: date(key.createdAt), expiresAt: key.expiresAt.map(date),
-            revokedAt: key.revokedAt.map(date), operations: key.operations?.sorted(), labels: key.labels?.sorted(),
-            from: key.addresses, honey: key.isHoney, lastUsedAt: lastUsedAt.map(date))
-        return String(decoding: try encoder.encode(shown), as: UTF8.self)
+        return String(decoding: try encoder.encode(KeyDocument(key, secret: secret, lastUsedAt: lastUsedAt)), as: UTF8.self)
     }
 
     static func text(_ key: KeyRecord, secret: String) -> String {

@@ -40,6 +40,7 @@ struct PoliciesCommand: AsyncParsableCommand {
 
         func run() async throws {
             let policy = try Check.read(file)
+            try store.refuseUnderFourEyes(.policies)
             guard let bytes = FileManager.default.contents(atPath: file) else { throw ValidationError("\(file) cannot be read.") }
             let policies = SQLPolicyStore(try store.database())
             let version = try store.recorded("policies.put", target: policy.id.rawValue) {
@@ -55,6 +56,7 @@ struct PoliciesCommand: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
+            try store.refuseUnderFourEyes(.policies)
             let policies = SQLPolicyStore(try store.database())
             let existed = try store.recorded("policies.delete", target: name) { try policies.delete(PolicyID(name), of: .default) }
             guard existed else { throw ValidationError("There is no policy '\(name)' in the database.") }

@@ -10,7 +10,8 @@ struct Sallyport: AsyncParsableCommand {
             "Stands between applications and Azure OpenAI (or any compatible model), inspects both ways, and keeps a tamper-evident record.",
         version: ServerPlan.version,
         subcommands: [
-            ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, ReviewsCommand.self, PrivacyCommand.self, PoliciesCommand.self, ProtectedCommand.self,
-            DataCommand.self, AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
+            ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, ReviewsCommand.self, PrivacyCommand.self,
+            PoliciesCommand.self, ProtectedCommand.self, DataCommand.self, AccountsCommand.self, LoginCommand.self, LogoutCommand.self,
+            WhoAmICommand.self, CallCommand.self, AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
         ])
 }

@@ -31,7 +31,10 @@ struct ServeCommand: AsyncParsableCommand {
         }
         logger.notice(
             "serving",
-            metadata: ["server.port": "\(process.port)", "metrics.port": "\(process.metricsPort ?? 0)", "audit.key": "\(process.auditKey)"])
+            metadata: [
+                "server.port": "\(process.port)", "metrics.port": "\(process.metricsPort ?? 0)",
+                "admin.port": "\(process.consolePort ?? 0)", "audit.key": "\(process.auditKey)",
+            ])
         if let issued { FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan) }
         await live(process, logger: logger)
     }

@@ -118,10 +118,12 @@ class Gateway:
         self.new_ports()
 
     def new_ports(self):
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port, self.metrics_port, self.admin_port = free_port(), free_port(), free_port()
         self.tree["server"]["listen"] = f"127.0.0.1:{self.port}"
         if "metricsListen" in self.tree["server"]:
             self.tree["server"]["metricsListen"] = f"127.0.0.1:{self.metrics_port}"
+        if self.tree["server"].get("adminListen") != "none":
+            self.tree["server"]["adminListen"] = f"127.0.0.1:{self.admin_port}"
         self.write(self.tree)
 
     def write(self, tree):

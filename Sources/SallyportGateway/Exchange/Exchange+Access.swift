@@ -1,6 +1,7 @@
 import NIOCore
 import SallyportCore
 import SallyportIdentity
+import SallyportOversight
 import SallyportWire
 
 /// May the caller do what is asked? Twice: as soon as the head is read, whether it might at all, so that nobody uploads what will be refused;
@@ -64,16 +65,43 @@ extension Exchange {
     func authorise(_ deployment: Deployment? = nil) throws {
         guard let action = requiredAction else { return }
         guard let rights else { throw Fault.invalidKey }
-        let decision = rights.decision(on: action, in: accessContext(deployment))
+        let context = accessContext(deployment)
+        let decision = rights.decision(on: action, in: context)
         permission = (action, decision)
         guard decision.isAllowed else { throw denied(action) }
+        guard let outcome = conditionalOutcome(context), !outcome.isAllowed else { return }
+        guard let wanted = outcome.challenge(at: context.now) else { throw Fault(.permissionDenied, outcome.sentence) }
+        challenge = wanted
+        throw Fault(.invalidToken, outcome.sentence)
+    }
+
+    /// What conditional access says; nil while there are no policies. What policies only report goes on record, now and then.
+    private func conditionalOutcome(_ context: AccessContext) -> ConditionalOutcome? {
+        let identity = runtime.parts.identity
+        guard let policies = identity.conditional.inForce, let principal else { return nil }
+        let roles = identity.access.snapshot.roles(of: principal, in: context)
+        let outcome = policies.outcome(for: principal, roles: roles, in: ConditionalContext(.data, context))
+        for finding in outcome.reported where identity.conditional.reports.isDue(finding, principal.id, at: context.now) {
+            var record = AuditRecord(.accessReport, id: id)
+            record.tenant = principal.tenant
+            record.principal = principal.id
+            record.key = principal.key
+            record.sourceAddress = source.text
+            record.operation = summary.operation
+            record.deployment = context.deployment
+            record.reason = finding.demand.rawValue
+            record.details = [(name: "policy", value: finding.policy)]
+            _ = runtime.parts.audit.append(record.encoded(), on: eventLoop)
+        }
+        return outcome
     }
 
     /// Whether an operation other than the request's own (a row of a batch) may be called.
     func may(_ action: String, as operation: String, at deployment: Deployment) -> Bool {
         var context = accessContext(deployment)
         context.operation = operation
-        return rights?.decision(on: action, in: context).isAllowed ?? false
+        guard rights?.decision(on: action, in: context).isAllowed ?? false else { return false }
+        return conditionalOutcome(context)?.isAllowed ?? true
     }
 
     /// Whether the caller uses a deployment in any way: what it makes may then be used there.

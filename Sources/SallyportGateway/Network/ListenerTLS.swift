@@ -86,5 +86,5 @@ package final class ListenerSecurity: Sendable {
     }
 
     package func replace(_ tls: NIOSSLContext) { context.withLockedValue { $0 = tls } }
-    var tls: NIOSSLContext? { context.withLockedValue { $0 } }
+    package var tls: NIOSSLContext? { context.withLockedValue { $0 } }
 }

@@ -5,6 +5,7 @@ import SallyportIdentity
 /// What the data plane asks about callers beyond their API keys.
 package struct IdentityServices: Sendable {
     package var access = AccessDirectory(actions: RouteRow.actions)
+    package var conditional = ConditionalAccessDirectory()
     package var tokens = TokenGate()
     package var certificates = CertificateDirectory()
     package let counters = IdentityCounters()

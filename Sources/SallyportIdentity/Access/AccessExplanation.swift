@@ -24,17 +24,19 @@ package struct AccessExplanation: Sendable {
     package let decision: AccessDecision
     package let lines: [Line]
 
-    /// - Parameter isManagement: the action is one of `actions`, not of `dataActions`.
     package init(
-        of action: String, for principal: Principal, in context: AccessContext, by snapshot: AccessSnapshot
+        of action: String, _ plane: ActionPlane = .data, for principal: Principal, in context: AccessContext, by snapshot: AccessSnapshot
     ) {
-        decision = snapshot.rights(of: principal).decision(on: action, in: context)
+        decision = snapshot.rights(of: principal).decision(on: action, plane, in: context)
+        func permits(_ definition: RoleDefinition) -> Bool {
+            plane == .data ? definition.permitsData(action) : definition.permitsManagement(action)
+        }
         let catalog = snapshot.catalog
         let references = Set(principal.references)
         var lines = principal.roles.sorted().map { role in
             Line(
                 source: "credential", role: role, scope: .organisation, effect: .allow, principal: nil,
-                outcome: catalog.definition(of: role).map { $0.permitsData(action) ? .allows : .otherAction } ?? .unusable, condition: nil)
+                outcome: catalog.definition(of: role).map { permits($0) ? .allows : .otherAction } ?? .unusable, condition: nil)
         }
         let above: Set<AccessScope> = Set(
             [context.deployment.map { .deployment($0) }, context.index.map { .index($0) }, .project(context.project), .organisation]
@@ -46,7 +48,7 @@ package struct AccessExplanation: Sendable {
                 outcome = .unusable
             } else if !above.contains(assignment.scope) {
                 outcome = .otherScope
-            } else if catalog.definition(of: assignment.role)?.permitsData(action) != true {
+            } else if catalog.definition(of: assignment.role).map(permits) != true {
                 outcome = .otherAction
             } else if let expiry = assignment.expiresAt, expiry <= context.now {
                 outcome = .expired

@@ -23,6 +23,9 @@ package enum AccessDecision: Sendable, Hashable {
     }
 }
 
+/// Whether an action is one on what the gateway serves, or on how it is set up: a role names the two apart, and neither gives the other.
+package enum ActionPlane: Sendable, Hashable { case data, management }
+
 /// What one principal may do. Made once per request, asked as often as needed.
 package struct AccessRights: Sendable {
     private let snapshot: AccessSnapshot
@@ -38,17 +41,17 @@ package struct AccessRights: Sendable {
     }
 
     /// The order: what the credential is confined to; denials; then roles. All three must agree.
-    package func decision(on action: String, in context: AccessContext) -> AccessDecision {
+    package func decision(on action: String, _ plane: ActionPlane = .data, in context: AccessContext) -> AccessDecision {
         if let confinement = confinement(of: context) { return .outsideCredential(confinement) }
-        let index = snapshot.index(ofAction: action)
+        let index = plane == .data ? snapshot.index(ofAction: action) : nil
         for holder in holders where !holder.denied.isEmpty {
-            if let grant = first(holder.denied, action, index, context) { return .deniedByAssignment(grant.id) }
+            if let grant = first(holder.denied, action, index, plane, context) { return .deniedByAssignment(grant.id) }
         }
-        for role in ownRoles where snapshot.role(role, permits: action, index) {
+        for role in ownRoles where snapshot.role(role, permits: action, index, plane) {
             return .allowedByCredential(snapshot.catalog.definitions[role].role)
         }
         for holder in holders {
-            if let grant = first(holder.allowed, action, index, context) { return .allowedByAssignment(grant.id) }
+            if let grant = first(holder.allowed, action, index, plane, context) { return .allowedByAssignment(grant.id) }
         }
         return .lacking
     }
@@ -64,10 +67,10 @@ package struct AccessRights: Sendable {
     }
 
     private func first(
-        _ grants: [AccessScope: [AccessSnapshot.Grant]], _ action: String, _ index: Int?, _ context: AccessContext
+        _ grants: [AccessScope: [AccessSnapshot.Grant]], _ action: String, _ index: Int?, _ plane: ActionPlane, _ context: AccessContext
     ) -> AccessSnapshot.Grant? {
         func live(_ scope: AccessScope) -> AccessSnapshot.Grant? {
-            grants[scope]?.first { snapshot.role($0.role, permits: action, index) && $0.isLive(in: context) }
+            grants[scope]?.first { snapshot.role($0.role, permits: action, index, plane) && $0.isLive(in: context) }
         }
         if let deployment = context.deployment, let grant = live(.deployment(deployment)) { return grant }
         if let name = context.index, let grant = live(.index(name)) { return grant }

@@ -137,7 +137,8 @@ package final class AccessSnapshot: Sendable {
 
     func index(ofAction action: String) -> Int? { actions[action] }
 
-    func role(_ role: Int, permits action: String, _ index: Int?) -> Bool {
-        index.map { roleActions[role].contains($0) } ?? catalog.definitions[role].permitsData(action)
+    func role(_ role: Int, permits action: String, _ index: Int?, _ plane: ActionPlane = .data) -> Bool {
+        if plane == .management { return catalog.definitions[role].permitsManagement(action) }
+        return index.map { roleActions[role].contains($0) } ?? catalog.definitions[role].permitsData(action)
     }
 }

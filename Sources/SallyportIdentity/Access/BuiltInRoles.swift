@@ -128,7 +128,18 @@ package enum BuiltInRoles {
             id: "5a11e000-0000-4000-8000-000000000008", role: "access-administrator", name: "Sallyport Access Administrator",
             description: "Give and take roles, keys and tokens; call nothing.", isBuiltIn: true,
             actions: [
-                "Sallyport/access/*", "Sallyport/keys/*", "Sallyport/tokens/*", "Sallyport/principals/*", "Microsoft.Authorization/*",
+                "Sallyport/access/*", "Sallyport/keys/*", "Sallyport/tokens/*", "Sallyport/principals/*", "Sallyport/accounts/*",
+                "Sallyport/sessions/*", "Sallyport/elevations/*", "Microsoft.Authorization/*",
+            ]),
+        RoleDefinition(
+            id: "5a11e000-0000-4000-8000-000000000009", role: .administrator, name: "Sallyport Administrator",
+            description: "Set up everything: access, policies, accounts, incidents; call nothing, read no content.", isBuiltIn: true,
+            actions: ["*"], notActions: ["Sallyport/content/*", "Sallyport/pseudonyms/resolve/action"]),
+        RoleDefinition(
+            id: "5a11e000-0000-4000-8000-000000000010", role: "policy-administrator", name: "Sallyport Policy Administrator",
+            description: "Write guard policies and conditional access; give no rights, call nothing.", isBuiltIn: true,
+            actions: [
+                "Sallyport/policies/*", "Sallyport/conditionalAccess/*", "Sallyport/changes/*", "Sallyport/configuration/read",
             ]),
     ]
 }

@@ -88,7 +88,8 @@ struct TokenVerifier: Sendable {
             tenant: issuer.tenant, project: issuer.project, id: PrincipalID("\(issuer.name):\(subject)"),
             credential: .token(issuer: issuer.name), isService: isService, client: client.flatMap { isName($0) ? $0 : nil },
             team: issuer.team, groups: try groups(claims, issuer), roles: Set(roles.prefix(256).map { issuer.roleMap[$0] ?? Role($0) }),
-            expiresAt: expiresAt)
+            expiresAt: expiresAt, methods: methods(claims), authenticatedAt: try (try? claims.moment("auth_time")) ?? claims.moment("iat"),
+            device: (try? claims.text("deviceid") ?? claims.text("device_id")).flatMap { isName($0) ? $0 : nil })
         let id = try claims.text("jti") ?? claims.text("uti")
         return VerifiedToken(principal: principal, id: id, issuedAt: try claims.moment("iat"), expiresAt: expiresAt)
     }
@@ -123,6 +124,13 @@ struct TokenVerifier: Sendable {
             let contexts = try (claims.texts("acrs") ?? []) + (claims.texts("acr") ?? [])
             guard issuer.requiredContexts.isSubset(of: contexts) else { throw TokenRefusal.method }
         }
+    }
+
+    /// What the token says of how its person signed in: methods (RFC 8176) and contexts together.
+    /// What cannot be read proves nothing, and takes nothing away.
+    private static func methods(_ claims: TokenClaims) -> Set<String> {
+        let names = ["amr", "acrs", "acr"].flatMap { (try? claims.texts($0)) ?? [] }
+        return Set(names.prefix(64).filter(isName))
     }
 
     /// Groups that were left out might be denied something: nobody may go on without them.

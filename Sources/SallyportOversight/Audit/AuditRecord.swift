@@ -12,6 +12,7 @@ package struct AuditRecord: Sendable {
         case adminAct = "admin.act"
         case authRefused = "auth.refused"
         case securityAlert = "security.alert"
+        case accessReport = "access.report"
         case systemStart = "system.start"
         case systemStop = "system.stop"
         case systemConfig = "system.config"

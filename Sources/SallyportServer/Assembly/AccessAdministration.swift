@@ -1,106 +1,19 @@
 import Foundation
+import SallyportConsole
 import SallyportCore
 import SallyportGateway
 import SallyportIdentity
-import SallyportStorage
 
-/// What the command line does with roles, assignments and revocations: over the configuration and the database together. Blocks.
-package struct AccessAdministration: Sendable {
-    package let catalog: RoleCatalog
-    private let plan: ServerPlan?
-    private let store: any AccessStore
-
-    /// - Parameter plan: nil: without a configuration there are the built-in roles and what is stored.
-    package init(plan: ServerPlan?, store: any AccessStore) {
-        self.plan = plan
-        self.store = store
-        catalog = RoleCatalog(custom: plan?.access.roles ?? [])
-    }
-
+/// The access matrix, and what roles and assignments there are over configuration and database together.
+package enum AccessAdministration {
     /// Names of operations, for the confinement of keys.
     package static let operations = Set(RouteRow.all.map(\.operation) + ["CognitiveServices_Call"])
 
-    package func assignments() throws -> [RoleAssignment] { (plan?.access.assignments ?? []) + (try store.allAssignments()) }
-
-    /// - Throws: ``Fault`` `.invalidRequest` for a role, scope or condition that cannot be.
-    package func add(_ assignment: RoleAssignment, at now: Int64) throws {
-        if let expiry = assignment.expiresAt, expiry <= now { throw Fault(.invalidRequest, "The assignment would have expired already.") }
-        if let plan, case .deployment(let id) = assignment.scope, !plan.deployments.contains(where: { $0.id == id }) {
-            throw Fault(.invalidRequest, "The deployment '\(id)' is not configured.")
-        }
-        do { try AccessSnapshot.check(assignment, in: catalog) } catch { throw Fault(.invalidRequest, "\(error.description).") }
-        try store.insert(assignment)
-    }
-
-    package func remove(_ id: String) throws {
-        guard !id.hasPrefix("config-") else {
-            throw Fault(.invalidRequest, "'\(id)' stands in the configuration file: take it out there.")
-        }
-        guard try store.removeAssignment(id, tenant: .default) else { throw Fault(.notFound, "There is no assignment with this id.") }
-    }
-
-    package func revocations() throws -> [Revocation] { try store.allRevocations() }
-    package func revoke(_ revocation: Revocation) throws { try store.put(revocation) }
-    package func restore(_ kind: Revocation.Kind, subject: String) throws {
-        guard try store.removeRevocation(kind, subject: subject, tenant: .default) else {
-            throw Fault(.notFound, "There is no such revocation.")
-        }
-    }
-
-    /// The principal that a key speaks for, or one that a token would name.
-    /// - Parameter text: `key:ID`, `user:ID` or `service:ID`.
-    package func principal(_ text: String, groups: [String], roles: [String], keys: any KeyStore) throws -> Principal {
-        guard let reference = PrincipalReference(text), reference.kind != .group else {
-            throw Fault(.invalidRequest, "Say whom you mean: key:ID, user:ID or service:ID.")
-        }
-        if reference.kind == .key {
-            guard let record = try keys.keys(of: .default).first(where: { $0.id.rawValue == reference.id }) else {
-                throw Fault(.notFound, "There is no key with this id.")
-            }
-            return Principal(
-                tenant: record.tenant, project: record.project, id: record.principal, key: record.id, team: record.team, groups: groups,
-                roles: record.roles.union(roles.map { Role($0) }), deployments: record.deployments,
-                scope: CredentialScope(
-                    operations: record.operations, labels: record.labels,
-                    addresses: record.addresses.map { $0.compactMap { AddressRange($0) } }),
-                expiresAt: record.expiresAt)
-        }
-        return Principal(
-            id: PrincipalID(reference.id), credential: .token(issuer: "any"), isService: reference.kind == .service, groups: groups,
-            roles: Set(roles.map { Role($0) }))
-    }
-
-    package struct Question: Sendable {
-        package var action: String
-        package var scope: AccessScope
-        package var operation: String
-        package var address: IPAddress?
-        package var now: Int64
-        package init(action: String, scope: AccessScope, operation: String = "", address: IPAddress? = nil, now: Int64) {
-            self.action = action
-            self.scope = scope
-            self.operation = operation
-            self.address = address
-            self.now = now
-        }
-    }
-
-    package func explain(_ principal: Principal, _ question: Question) throws -> AccessExplanation {
-        let snapshot = AccessSnapshot(catalog: catalog, assignments: try assignments(), actions: RouteRow.actions)
-        var context = AccessContext(
-            project: principal.project, operation: question.operation, address: question.address, now: question.now)
-        switch question.scope {
-        case .organisation: break
-        case .project(let id): context.project = id
-        case .index(let name): context.index = name
-        case .deployment(let id):
-            context.deployment = id
-            if let deployment = plan?.deployments.first(where: { $0.id == id }) {
-                context.project = deployment.project
-                context.label = deployment.label
-            }
-        }
-        return AccessExplanation(of: question.action, for: principal, in: context, by: snapshot)
+    /// - Parameter plan: nil: without a configuration there are the built-in roles and what is stored.
+    package static func operations(plan: ServerPlan?, store: any AccessStore) -> AccessOperations {
+        AccessOperations(
+            catalog: RoleCatalog(custom: plan?.access.roles ?? []), configured: plan?.access.assignments ?? [],
+            deployments: plan?.deployments, actions: RouteRow.actions, store: store)
     }
 
     // MARK: The matrix
@@ -119,7 +32,7 @@ package struct AccessAdministration: Sendable {
             data action. The credential makes no difference: a key, a token and a certificate with the same role may do the same. Without a credential every
             route is answered 401, but those marked `open`. Paths that are not listed are 404 for whoever may call anything, and 401 for who may not sign in.
 
-            Roles without any data action are denied everywhere here: \(without.map { "`\($0.role)`" }.joined(separator: ", ")).
+            Roles without any data action are denied everywhere in this table: \(without.map { "`\($0.role)`" }.joined(separator: ", ")).
 
             | route | data action |\(roles.map { " \($0.role) |" }.joined())
             |---|---|\(roles.map { _ in "---|" }.joined())
@@ -129,7 +42,7 @@ package struct AccessAdministration: Sendable {
             let cells = roles.map { role in row.action.map { role.permitsData($0) ? " yes |" : " – |" } ?? " open |" }.joined()
             page += "| `\(row.method) \(row.path)` | \(row.action.map { "`\($0)`" } ?? "none") |\(cells)\n"
         }
-        return page + """
+        return page + consoleTable + """
 
             ## Roles
 
@@ -139,7 +52,38 @@ package struct AccessAdministration: Sendable {
             """ + BuiltInRoles.all.map { "| `\($0.role)` | \($0.name) | `\($0.id)` | \($0.description) |\n" }.joined()
     }
 
+    /// Management actions: another plane, other roles.
+    private static var consoleTable: String {
+        let roles = BuiltInRoles.all.filter { role in ConsoleRoutes.actions.contains { role.permitsManagement($0) } }
+        var table = """
+
+            ## The administrative surface
+
+            `yes` as above; `–`: 403 `AuthorizationFailed` naming the action. `known`: whoever shows a credential; `open`: everybody. Without a credential
+            every route that is not open is answered 401. A session holds what its person holds.
+
+            | console route | action |\(roles.map { " \($0.role) |" }.joined())
+            |---|---|\(roles.map { _ in "---|" }.joined())
+
+            """
+        for row in ConsoleRoutes.rows {
+            let name = row.action.map { "`\($0)`" } ?? "none"
+            let cells = roles.map { role in " \(cell(row, role)) |" }.joined()
+            table += "| `\(row.method) \(row.path)` | \(name) |\(cells)\n"
+        }
+        return table
+    }
+
+    private static func cell(_ row: ConsoleRow, _ role: RoleDefinition) -> String {
+        switch row.access {
+        case .open: "open"
+        case .known: "known"
+        case .action(let action): role.permitsManagement(action) ? "yes" : "–"
+        }
+    }
+
     private struct MatrixRow: Encodable {
+        let surface: String
         let operation: String
         let method: String
         let path: String
@@ -151,11 +95,18 @@ package struct AccessAdministration: Sendable {
     package static func matrixJSON() throws -> String {
         let rows = RouteRow.all.map { row in
             MatrixRow(
-                operation: row.operation, method: row.method, path: row.path, action: row.action, scope: row.scope.rawValue,
+                surface: "data", operation: row.operation, method: row.method, path: row.path, action: row.action,
+                scope: row.scope.rawValue,
                 allowed: BuiltInRoles.all.filter { role in row.action.map { role.permitsData($0) } ?? true }.map(\.role.rawValue))
+        }
+        let console = ConsoleRoutes.rows.map { row in
+            MatrixRow(
+                surface: "console", operation: row.operation, method: row.method, path: row.path, action: row.action,
+                scope: row.access == .open ? "open" : row.access == .known ? "known" : "organisation",
+                allowed: BuiltInRoles.all.filter { cell(row, $0) != "–" }.map(\.role.rawValue))
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(rows), as: UTF8.self)
+        return String(decoding: try encoder.encode(rows + console), as: UTF8.self)
     }
 }

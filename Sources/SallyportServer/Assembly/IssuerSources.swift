@@ -28,11 +28,12 @@ enum IssuerSources {
     }
 
     private static func description(of plan: ServerPlan.IssuerPlan) -> UpstreamID { UpstreamID("issuer:\(plan.issuer.name)") }
-    private static func keys(of plan: ServerPlan.IssuerPlan) -> UpstreamID { UpstreamID("issuer-keys:\(plan.issuer.name)") }
+    private static func keysID(of plan: ServerPlan.IssuerPlan) -> UpstreamID { UpstreamID("issuer-keys:\(plan.issuer.name)") }
 
     static func upstreams(_ plans: [ServerPlan.IssuerPlan]) throws -> [UpstreamConfiguration] {
         try plans.flatMap { plan in
-            let asked = plan.keys.map { [(keys(of: plan), $0)] } ?? [(description(of: plan), plan.discovery)]
+            var asked = plan.keys.map { [(keysID(of: plan), $0)] } ?? [(description(of: plan), plan.discovery)]
+            if plan.signIn != nil, plan.keys != nil { asked.append((description(of: plan), plan.discovery)) }
             return try asked.map { id, url in
                 UpstreamConfiguration(
                     id: id, kind: .openAI, endpoint: try EndpointURL(parsing: Place(url).origin),
@@ -47,7 +48,7 @@ enum IssuerSources {
             TokenGate.Source(
                 plan.issuer,
                 keys: IssuerKeys(policy: plan.policy, didLose: { gate.forget() }) { eventLoop in
-                    fetch(plan, client, on: eventLoop).flatMapErrorThrowing { error in
+                    keys(of: plan, client, on: eventLoop).flatMapErrorThrowing { error in
                         logger.warning(
                             "an issuer's keys could not be fetched",
                             metadata: ["issuer.name": "\(plan.issuer.name)", "reason": "\(reason(error))"])
@@ -63,10 +64,10 @@ enum IssuerSources {
         return (error as? Failure)?.description ?? "\(type(of: error))"
     }
 
-    private static func fetch(_ plan: ServerPlan.IssuerPlan, _ client: EgressClient, on eventLoop: any EventLoop) -> EventLoopFuture<KeySet>
-    {
+    /// The issuer's keys as they are now.
+    static func keys(of plan: ServerPlan.IssuerPlan, _ client: EgressClient, on eventLoop: any EventLoop) -> EventLoopFuture<KeySet> {
         if let url = plan.keys {
-            return get(Place(url).target, keys(of: plan), client, on: eventLoop).flatMapThrowing { try KeySet(parsing: $0) }
+            return get(Place(url).target, keysID(of: plan), client, on: eventLoop).flatMapThrowing { try KeySet(parsing: $0) }
         }
         let described = Place(plan.discovery)
         return get(described.target, description(of: plan), client, on: eventLoop).flatMap { json in
@@ -96,6 +97,41 @@ enum IssuerSources {
             throw Failure(description: "its keys are on another host than its description: name them with 'jwksUri'")
         }
         return keys
+    }
+
+    // MARK: Signing in
+
+    /// Where people sign in, as the issuer describes itself. The token endpoint must lie beside the description.
+    static func endpoints(
+        of plan: ServerPlan.IssuerPlan, _ client: EgressClient, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<OpenIDSignIn.Endpoints> {
+        let place = Place(plan.discovery)
+        return get(place.target, description(of: plan), client, on: eventLoop).flatMapThrowing { json in
+            guard let endpoints = try? OpenIDSignIn.Endpoints(parsing: json) else {
+                throw Failure(description: "its description is not that of an OpenID provider")
+            }
+            guard endpoints.issuer == plan.issuer.issuer else { throw Failure(description: "its description is that of another issuer") }
+            guard Place(endpoints.token).origin == place.origin else {
+                throw Failure(description: "its token endpoint is on another host than its description")
+            }
+            return endpoints
+        }
+    }
+
+    /// Exchanges a code.
+    static func token(
+        _ endpoint: String, form: String, of plan: ServerPlan.IssuerPlan, _ client: EgressClient, on eventLoop: any EventLoop
+    ) -> EventLoopFuture<[UInt8]> {
+        let promise = eventLoop.makePromise(of: [UInt8].self)
+        let gatherer = AnswerGatherer(limit: maximumAnswer, promise)
+        gatherer.call = client.send(
+            UpstreamRequest(
+                upstream: description(of: plan), method: "POST", path: Place(endpoint).target,
+                headers: ["accept": "application/json", "content-type": "application/x-www-form-urlencoded"],
+                body: [ByteBuffer(string: form)],
+                retrySafety: .never),
+            on: eventLoop, delegate: gatherer)
+        return promise.futureResult
     }
 
     private static func get(

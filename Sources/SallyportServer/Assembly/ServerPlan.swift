@@ -45,6 +45,8 @@ package struct ServerPlan: Sendable {
     package var tls: ListenerTLS?
     package var expectsProxyHeader = false
     package var metricsRules = NetworkRules()
+    /// nil: no administrative surface.
+    package var console: Console?
 
     /// The product's version, as it is shown.
     package static let version = "0.1.0"
@@ -81,6 +83,38 @@ package struct ServerPlan: Sendable {
         package var keys: String?
         package var policy: IssuerKeys.Policy
         package var authoritiesFile: String?
+        /// nil: nobody signs in with it.
+        package var signIn: SignIn?
+    }
+
+    /// How people sign in at an issuer.
+    package struct SignIn: Sendable, Hashable {
+        package var client: String
+        package var secret: Redacted<String>?
+        package var title: String
+        package var scopes: [String]
+        package var isTrusted: Bool
+
+        package static func == (a: Self, b: Self) -> Bool {
+            a.client == b.client && a.secret?.reveal() == b.secret?.reveal() && a.title == b.title && a.scopes == b.scopes
+                && a.isTrusted == b.isTrusted
+        }
+
+        package func hash(into hasher: inout Hasher) { hasher.combine(client) }
+    }
+
+    /// The administrative surface.
+    package struct Console: Sendable, Hashable {
+        package var listen: Address
+        /// nil: by where it listens.
+        package var publicURL: String?
+        package var rules = NetworkRules()
+        package var requiresSecondFactor = true
+        /// Seconds.
+        package var idle: Int64 = 1800
+        package var absolute: Int64 = 43_200
+        package var isBoundToNetwork = true
+        package init(listen: Address) { self.listen = listen }
     }
 
     /// Who may do what, as far as the configuration says it.
@@ -90,6 +124,8 @@ package struct ServerPlan: Sendable {
         package var breakGlass: Set<PrincipalReference> = []
         /// Rules of the organisation's own, besides the built-in ones.
         package var separation: [SeparationRule] = []
+        /// What takes a second person.
+        package var fourEyes: Set<FourEyes.Area> = []
         package init() {}
     }
 

@@ -40,6 +40,7 @@ package final class ServerProcess: Sendable {
     private let traces: TraceExporter?
     private let materials: MaterialLibrary
     private let keeper: ListenerKeeper
+    private let console: ConsoleSurface?
 
     private struct State {
         var plan: ServerPlan
@@ -73,6 +74,7 @@ package final class ServerProcess: Sendable {
             ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database),
             database: database, access: SQLAccessStore(database), categories: SQLCategoryStore(database),
             incidents: SQLIncidentStore(database))
+        try AuditSettingsGuard(database, sealer: ClearSealer()).check(plan, at: wallTime().seconds)
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
         let audit = try AuditLog(auditConfiguration, logger: logger)
@@ -94,6 +96,9 @@ package final class ServerProcess: Sendable {
         let access = AccessDirectory(actions: RouteRow.actions, maximumAge: 60)
         access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
         try access.refresh(from: stores.access, provisioning: SQLProvisioningStore(stores.database), at: now)
+        let conditional = ConditionalAccessDirectory()
+        try conditional.refresh(
+            from: SQLConditionalAccessStore(stores.database), catalog: RoleCatalog(custom: plan.access.roles))
         let subjects = SubjectKeyring(store: stores.subjects)
         try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
         let limits = LimitLedger()
@@ -149,6 +154,7 @@ package final class ServerProcess: Sendable {
         let consents = ConsentDirectory { wallTime().seconds }
         try consents.refresh(from: SQLPrivacyStore(stores.database))
         parts.consents = consents
+        parts.identity.conditional = conditional
         parts.meaning = learned?.meaning
         parts.embedder = embedder
         parts.library = answers
@@ -179,13 +185,19 @@ package final class ServerProcess: Sendable {
                 host: address.host, port: address.port, group: group, rules: plan.metricsRules
             ) { metrics.exposition() }
         }
+        let console = try await ConsoleSurface.start(
+            plan,
+            .init(
+                keys: stores.keys, access: stores.access, policies: stores.policies, database: stores.database, directory: directory,
+                identity: parts.identity, audit: audit, security: keeper.security, group: group, egress: egress, logger: logger,
+                sealer: ClearSealer()))
         return ServerProcess(
             port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
             egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists,
             compiler: compiler,
             engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, documents: documents,
-            traces: traces, materials: materials, keeper: keeper, issuers: issuers)
+            traces: traces, materials: materials, keeper: keeper, issuers: issuers, console: console)
     }
 
     private init(
@@ -194,8 +206,9 @@ package final class ServerProcess: Sendable {
         stores: Stores, directory: KeyDirectory, subjects: SubjectKeyring, limits: LimitLedger, blocklists: BlocklistLibrary,
         compiler: HyperscanCompiler, engine: GuardEngine, refusals: RefusalAggregator, plan: ServerPlan, policyRevision: Int64,
         answers: DocumentAnswers, documents: DocumentParts, traces: TraceExporter?, materials: MaterialLibrary, keeper: ListenerKeeper,
-        issuers: [TokenGate.Source]
+        issuers: [TokenGate.Source], console: ConsoleSurface?
     ) {
+        self.console = console
         self.keeper = keeper
         self.port = port
         self.metricsPort = metricsPort
@@ -222,6 +235,9 @@ package final class ServerProcess: Sendable {
         self.materials = materials
         state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision, issuers: issuers))
     }
+
+    /// Where the administrative surface listens; nil without one.
+    package var consolePort: Int? { console?.port }
 
     /// The log's public key, to be pinned elsewhere.
     package var auditKey: String { audit.verifierKey.vkey }
@@ -278,6 +294,10 @@ package final class ServerProcess: Sendable {
             try runtime.parts.identity.access.refresh(
                 from: stores.access, provisioning: SQLProvisioningStore(stores.database), at: Self.wallTime().seconds)
         }
+        await chore("conditional access") {
+            let catalog = RoleCatalog(custom: state.withLockedValue { $0.plan.access.roles })
+            try runtime.parts.identity.conditional.refresh(from: SQLConditionalAccessStore(stores.database), catalog: catalog)
+        }
         for source in state.withLockedValue({ $0.issuers }) { source.keys.keepFresh(on: group.next()) }
         keeper.refresh(at: Self.wallTime().seconds)
         await chore("key uses") { try noteKeyUses() }
@@ -296,6 +316,7 @@ package final class ServerProcess: Sendable {
             _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
+        await console?.tick(at: Self.wallTime().seconds)
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
         await governanceChores()
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
@@ -329,6 +350,7 @@ package final class ServerProcess: Sendable {
     /// Takes a new plan into use without dropping a request. Listeners, threads and the data directory stay as they were.
     /// - Throws: and then everything stays as it was.
     package func reload(_ plan: ServerPlan) async throws {
+        try AuditSettingsGuard(stores.database, sealer: ClearSealer()).check(plan, at: Self.wallTime().seconds)
         let revision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
         try Self.checkPolicies(of: plan, among: policies)
@@ -353,6 +375,7 @@ package final class ServerProcess: Sendable {
         answers.replace(plan)
         runtime.parts.identity.access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
         runtime.replace(snapshot)
+        console?.replace(plan)
         state.withLockedValue {
             $0.plan = plan
             $0.generation = generation
@@ -364,6 +387,7 @@ package final class ServerProcess: Sendable {
     /// Ends: nothing new, what is under way to its end, then the log is closed with a last checkpoint.
     package func stop() async {
         let limit = state.withLockedValue { $0.plan.gateway.drainTimeout }
+        await console?.stop()
         let left = await server.drain(within: limit)
         if left > 0 { logger.warning("requests were cut off at the end of the drain", metadata: ["requests.count": "\(left)"]) }
         await metricsServer?.stop()

@@ -92,6 +92,12 @@ extension ConfigurationTree {
 
     private mutating func checkListeners() -> [String] {
         let listen = ConfigurationValues.address(values["server.listen"]?.text ?? "127.0.0.1:8080")
+        if let written = values["server.adminListen"], let admin = ConfigurationValues.address(written.text), admin.port != 0 {
+            for (key, standard) in [("server.listen", "127.0.0.1:8080"), ("server.metricsListen", "127.0.0.1:9464")]
+            where ConfigurationValues.address(values[key]?.text ?? standard) == admin {
+                report("is the address of '\(key)'", at: "server.adminListen")
+            }
+        }
         guard let written = values["server.metricsListen"], let metrics = ConfigurationValues.address(written.text) else { return [] }
         if let listen, listen.port != 0, listen.port == metrics.port, listen.host == metrics.host {
             report("is the address of 'server.listen'", at: "server.metricsListen")

@@ -89,6 +89,10 @@ extension ConfigurationKey {
                 "server.metricsListen", .text, "127.0.0.1:9464",
                 "A listener of its own for `/metrics`, without authentication: keep it on loopback or a private network. `none` switches it off."
             ),
+            .init(
+                "server.adminListen", .text, "127.0.0.1:8081",
+                "A listener of its own for the administrative surface: sign-in, the administrative API. `none` switches it off. It speaks TLS when `network.tls` is set."
+            ),
             .init("server.threads", .integer(1...256), "one per core", "Event loops."),
             .init(
                 "server.maximumConnections", .integer(count), "10000",
@@ -242,7 +246,7 @@ extension ConfigurationKey {
             .init(
                 "contentSafety.maximumAgentText", .integer(codePoints), "100000", "Characters of `agent:analyzeTaskAdherence`'s messages."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
-        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + privacy + provisioning + labels
+        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + console + privacy + provisioning + labels
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
 
     private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {

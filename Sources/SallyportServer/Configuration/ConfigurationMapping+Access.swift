@@ -13,6 +13,15 @@ extension ConfigurationMapping {
             }
             access.roles.append(role(entry.name))
         }
+        for text in tree.values["access.fourEyes"]?.texts ?? [] {
+            guard let area = FourEyes.Area(rawValue: text) else {
+                report(
+                    "'\(text.prefix(32))' is not one of \(FourEyes.Area.allCases.map(\.rawValue).joined(separator: ", "))",
+                    at: "access.fourEyes")
+                continue
+            }
+            access.fourEyes.insert(area)
+        }
         let catalog = RoleCatalog(custom: access.roles)
         governance(&access)
         guard let list = tree.values["access.assignments"] else { return access }

@@ -18,6 +18,7 @@ extension ConfigurationMapping {
                 continue
             }
             if entry.name.contains(":") { report("an issuer's name must not hold ':'", line: entry.line, column: entry.column) }
+            if entry.name == "local" { report("'local' is the name of local accounts", line: entry.line, column: entry.column) }
             if !names.insert(issuer).inserted { report("this issuer is configured already", at: "\(base).issuer") }
             plans.append(plan(entry.name, issuer))
         }
@@ -58,7 +59,7 @@ extension ConfigurationMapping {
         policy.refreshInterval = seconds("\(base).refreshInterval").map(TimeAmount.seconds) ?? policy.refreshInterval
         policy.cooldown = duration("\(base).refetchCooldown").map(TimeAmount.init) ?? policy.cooldown
         policy.grace = seconds("\(base).offlineGrace").map(TimeAmount.seconds) ?? policy.grace
-        let plan = ServerPlan.IssuerPlan(
+        var plan = ServerPlan.IssuerPlan(
             issuer: issuer, discovery: text("\(base).discovery") ?? iss.trimmed(of: "/") + "/.well-known/openid-configuration",
             keys: text("\(base).jwksUri"), policy: policy, authoritiesFile: text("\(base).caFile"))
         for (url, key) in [(plan.discovery, "discovery"), (plan.keys ?? plan.discovery, "jwksUri")] where !Self.isSafe(url) {
@@ -67,6 +68,7 @@ extension ConfigurationMapping {
             report("must be https: its keys are fetched from there (http is for loopback only)", at: "\(base).\(place)")
             break
         }
+        plan.signIn = signIn(name)
         return plan
     }
 

@@ -54,6 +54,7 @@ struct ConfigurationMapping {
         plan.tls = listenerTLS()
         plan.expectsProxyHeader = text("network.proxyProtocol") == "required"
         plan.metricsRules = metricsRules()
+        plan.console = console()
         plan.gateway.network = networkRules()
         plan.gateway.acceptsKeys = text("identity.keys") != "disabled"
         plan.warnings = warnings

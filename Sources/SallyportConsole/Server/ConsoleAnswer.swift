@@ -1,0 +1,111 @@
+import Foundation
+import NIOCore
+import SallyportCore
+
+/// What a handler answers.
+package struct ConsoleAnswer: Sendable {
+    package var status: Int
+    package var headers: [(name: String, value: String)]
+    package var body: ByteBuffer
+
+    package init(status: Int = 200, headers: [(name: String, value: String)] = [], body: ByteBuffer = ByteBuffer()) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    package static let empty = ConsoleAnswer(status: 204)
+
+    /// Keys in order, so that the same answer has the same bytes.
+    package static func json(_ value: some Encodable, status: Int = 200) throws -> ConsoleAnswer {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        return ConsoleAnswer(
+            status: status, headers: [("content-type", "application/json; charset=utf-8")],
+            body: ByteBuffer(bytes: try encoder.encode(value)))
+    }
+
+    /// JSON that was written already.
+    package static func json(bytes: [UInt8], status: Int = 200) -> ConsoleAnswer {
+        ConsoleAnswer(status: status, headers: [("content-type", "application/json; charset=utf-8")], body: ByteBuffer(bytes: bytes))
+    }
+
+    /// Azure Resource Manager's list.
+    package static func list(_ values: [some Encodable]) throws -> ConsoleAnswer { try json(ListOf(value: values)) }
+
+    package static func page(_ html: String, status: Int = 200) -> ConsoleAnswer {
+        ConsoleAnswer(status: status, headers: [("content-type", "text/html; charset=utf-8")], body: ByteBuffer(string: html))
+    }
+
+    /// - Parameter location: a path of this surface, or an address that was configured; never what a request said.
+    package static func redirect(to location: String) -> ConsoleAnswer { ConsoleAnswer(status: 303, headers: [("location", location)]) }
+
+    package func adding(_ name: String, _ value: String) -> ConsoleAnswer {
+        var answer = self
+        answer.headers.append((name, value))
+        return answer
+    }
+
+    private struct ListOf<Value: Encodable>: Encodable { let value: [Value] }
+}
+
+/// A refusal in Azure Resource Manager's shape: `{"error":{"code":…,"message":…}}`.
+package struct ConsoleRefusal: Error, Sendable {
+    package let status: Int
+    package let code: String
+    package let message: String
+    package let headers: [(name: String, value: String)]
+
+    package init(_ status: Int, _ code: String, _ message: String, headers: [(name: String, value: String)] = []) {
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+    }
+
+    /// What the parts beneath refuse, in Resource Manager's words.
+    package init(_ fault: Fault) {
+        var headers: [(name: String, value: String)] = []
+        if let wait = fault.retryAfter { headers.append(("retry-after", "\(max(1, wait.components.seconds))")) }
+        let (status, code) = Self.words(fault.code)
+        self.init(status, code, fault.message, headers: headers)
+    }
+
+    private static func words(_ code: Fault.Code) -> (Int, String) {
+        switch code {
+        case .invalidRequest, .invalidJSON, .invalidContentFilterPolicy, .contentFiltered, .uninspectable, .unsupportedAPIVersion:
+            (400, "InvalidRequest")
+        case .payloadTooLarge: (413, "PayloadTooLarge")
+        case .headersTooLarge: (431, "HeadersTooLarge")
+        case .timeout: (408, "RequestTimeout")
+        case .unauthenticated, .invalidToken: (401, "InvalidAuthenticationToken")
+        case .keysDisabled: (403, "AuthenticationTypeDisabled")
+        case .permissionDenied: (403, "AuthorizationFailed")
+        case .networkDenied: (403, "Forbidden")
+        case .notFound, .deploymentNotFound: (404, "ResourceNotFound")
+        case .methodNotAllowed: (405, "MethodNotAllowed")
+        case .conflict: (409, "Conflict")
+        case .rateLimited, .quotaExceeded: (429, "TooManyRequests")
+        case .overloaded, .guardUnavailable, .auditUnavailable, .storeUnavailable, .upstreamUnavailable: (503, "ServiceUnavailable")
+        case .upstreamTimeout: (504, "GatewayTimeout")
+        case .upstreamInvalid: (502, "BadGateway")
+        case .internal: (500, "InternalServerError")
+        }
+    }
+
+    private struct Body: Encodable {
+        struct Inner: Encodable {
+            let code: String
+            let message: String
+        }
+        let error: Inner
+    }
+
+    var answer: ConsoleAnswer {
+        var answer =
+            (try? ConsoleAnswer.json(Body(error: .init(code: code, message: message)), status: status)) ?? ConsoleAnswer(status: status)
+        answer.headers += headers
+        return answer
+    }
+}

@@ -1,0 +1,206 @@
+import Foundation
+import Logging
+import NIOConcurrencyHelpers
+import NIOCore
+import SallyportCore
+import SallyportIdentity
+import SallyportOversight
+import SallyportWire
+
+/// One request from its head to its answer: network, path, caller, right, body, record, work. Knows nothing of the server beneath.
+struct ConsoleResponder: Sendable {
+    struct Incoming: Sendable {
+        let method: String
+        let target: String
+        /// `Host`, or the `:authority` that stands for it.
+        let host: String?
+        let headers: HeaderFields
+        let peer: IPAddress?
+        let isSecured: Bool
+        let certificate: [UInt8]?
+        /// Reads the body up to so many bytes.
+        let body: @Sendable (Int) async throws -> [UInt8]
+    }
+
+    private let services: ConsoleServices
+    private let router: ConsoleRouter
+    private let door: ConsoleDoor
+    private let underWay = NIOLockedValueBox(0)
+
+    init(_ services: ConsoleServices, routes: [BoundRoute]) {
+        self.services = services
+        router = ConsoleRouter(routes)
+        door = ConsoleDoor(services: services)
+    }
+
+    func answer(to incoming: Incoming) async -> ConsoleAnswer {
+        let id = UUID().uuidString.lowercased()
+        var answer: ConsoleAnswer
+        let isAdmitted = underWay.withLockedValue { count in
+            guard count < services.settings.maximumRequests else { return false }
+            count += 1
+            return true
+        }
+        if isAdmitted {
+            answer = await judged(incoming, id)
+            underWay.withLockedValue { $0 -= 1 }
+        } else {
+            answer = ConsoleRefusal(503, "ServiceUnavailable", "Too many requests at once.", headers: [("retry-after", "1")]).answer
+        }
+        answer.headers.append(("x-request-id", id))
+        Self.secure(&answer, services.settings)
+        if incoming.method == "HEAD" { answer.body = ByteBuffer() }
+        return answer
+    }
+
+    private func judged(_ incoming: Incoming, _ id: String) async -> ConsoleAnswer {
+        do { return try await respond(to: incoming, id) } catch let refusal as ConsoleRefusal {
+            return shown(refusal, incoming)
+        } catch let fault as Fault {
+            if fault.code == .internal || fault.cause != nil {
+                services.logger.error(
+                    "an administrative request failed",
+                    metadata: [
+                        "request.id": "\(id)", "fault.code": "\(fault.code.rawValue)",
+                        "cause.type": "\(fault.cause.map { "\(type(of: $0))" } ?? "none")",
+                    ])
+            }
+            return shown(ConsoleRefusal(fault), incoming)
+        } catch {
+            services.logger.error(
+                "an administrative request failed", metadata: ["request.id": "\(id)", "error.type": "\(type(of: error))"])
+            return ConsoleRefusal(500, "InternalServerError", "The request failed; the operator's log has its id \(id).").answer
+        }
+    }
+
+    /// A browser that is not signed in is led to the sign-in page; programs get the error.
+    private func shown(_ refusal: ConsoleRefusal, _ incoming: Incoming) -> ConsoleAnswer {
+        let wantsPage = incoming.method == "GET" && (incoming.headers.first("accept") ?? "").contains("text/html")
+        guard refusal.status == 401, refusal.code != "InsufficientClaims", wantsPage, services.sessions != nil,
+            incoming.headers.first("authorization") == nil
+        else { return refusal.answer }
+        return .redirect(to: "/signin")
+    }
+
+    private func respond(to incoming: Incoming, _ id: String) async throws -> ConsoleAnswer {
+        let now = services.clock()
+        let address = try services.callerAddress(incoming.peer, incoming.headers.all("x-forwarded-for"))
+        if let fault = services.refusal(address) { throw fault }
+        let path: CanonicalPath
+        do { path = try CanonicalPath(parsing: incoming.target) } catch {
+            throw ConsoleRefusal(400, "InvalidRequest", "The path is not written in its one plain form.")
+        }
+        guard !path.hasTrailingSlash else { throw Self.nothing }
+        let finding = router.find(incoming.method, path.segments)
+        let route: BoundRoute
+        let parameters: [String: String]
+        switch finding {
+        case .found(let found, let values): (route, parameters) = (found, values)
+        case .otherMethods(let methods):
+            throw ConsoleRefusal(
+                405, "MethodNotAllowed", "This path answers \(methods.joined(separator: ", ")).",
+                headers: [("allow", methods.joined(separator: ", "))])
+        case .nothing: throw Self.nothing
+        }
+        var caller: ConsoleDoor.Caller?
+        if route.row.access != .open {
+            caller = try await door.caller(incoming.headers, certificate: incoming.certificate, address: address, now: now)
+            guard caller != nil else {
+                throw ConsoleRefusal(
+                    401, "AuthenticationFailed", "Authentication failed: show a key, a token, a client certificate or a session.",
+                    headers: [("www-authenticate", "Bearer")])
+            }
+        }
+        let needsToken = try checkBrowser(incoming, route, caller)
+        if case .action(let action) = route.row.access, let caller {
+            if services.settings.requiresSecondFactor, let session = caller.session, !session.methods.contains("mfa") {
+                throw ConsoleRefusal(403, "MfaRequired", "This takes a second factor: add one to your account, and sign in with it.")
+            }
+            let context = services.context(of: caller.principal, operation: route.row.operation, address: address, now: now)
+            guard caller.rights.decision(on: action, .management, in: context).isAllowed else {
+                throw ConsoleRefusal.lacks(action, caller.principal.id)
+            }
+            try await checkConditions(caller.principal, context, id)
+        }
+        // Only now is anything read that a stranger sent.
+        let body = route.row.isWrite ? try await incoming.body(route.row.maximumBody) : []
+        let call = ConsoleCall(
+            id: id, row: route.row, path: path.segments, parameters: parameters, query: path.query, headers: incoming.headers, body: body,
+            principal: caller?.principal, session: caller?.session, address: address, isSecured: incoming.isSecured, rights: caller?.rights,
+            now: now, logger: services.logger, services: services)
+        // The token is a second proof, for browsers that send no `Origin`: scripts carry it in a header, forms in a field.
+        if needsToken, let session = caller?.session {
+            let token = try call.headers.first("x-sallyport-csrf") ?? (call.isForm ? call.form()["csrf"] : nil)
+            guard let token, session.accepts(csrf: token) else { throw Self.foreign }
+        }
+        let answer = try await route.answer(call)
+        // What changed something without a record is a mistake of ours; nobody may build on it.
+        if route.row.act != nil, route.row.isWrite, answer.status < 400, call.records.withLockedValue({ $0 }) == 0 {
+            services.logger.error("an administrative act was not recorded", metadata: ["operation": "\(route.row.operation)"])
+            throw Fault(.internal, "The act could not be put on record.")
+        }
+        return answer
+    }
+
+    /// Conditional access, for everything that takes an action; a person's own pages stay open, so that he can bring what is demanded.
+    private func checkConditions(_ principal: Principal, _ context: AccessContext, _ id: String) async throws {
+        guard let policies = services.conditional.inForce else { return }
+        let roles = services.access.snapshot.roles(of: principal, in: context)
+        let outcome = policies.outcome(for: principal, roles: roles, in: ConditionalContext(.console, context))
+        for finding in outcome.reported where services.conditional.reports.isDue(finding, principal.id, at: context.now) {
+            var record = AuditRecord(.accessReport, id: id)
+            record.tenant = principal.tenant
+            record.principal = principal.id
+            record.sourceAddress = context.address.map { "\($0)" }
+            record.operation = context.operation
+            record.reason = finding.demand.rawValue
+            record.details = [(name: "policy", value: finding.policy)]
+            try await services.record(record)
+        }
+        guard !outcome.isAllowed else { return }
+        guard let challenge = outcome.challenge(at: context.now) else { throw ConsoleRefusal(403, "AccessBlocked", outcome.sentence) }
+        throw ConsoleRefusal(401, "InsufficientClaims", outcome.sentence, headers: [("www-authenticate", challenge)])
+    }
+
+    /// What a page of another site could make a browser do: everything that comes with a cookie, and the sign-in pages themselves.
+    /// - Returns: whether the request must carry the session's second token.
+    private func checkBrowser(_ incoming: Incoming, _ route: BoundRoute, _ caller: ConsoleDoor.Caller?) throws -> Bool {
+        let isByCookie = try caller?.session != nil && ConsoleDoor.presented(in: incoming.headers) == nil
+        guard isByCookie || route.row.operation.hasPrefix("SignIn_") else { return false }
+        guard services.settings.accepts(host: incoming.host) else {
+            throw ConsoleRefusal(421, "MisdirectedRequest", "This surface is not served under that name.")
+        }
+        guard route.row.isWrite else { return false }
+        if let origin = incoming.headers.first("origin") {
+            guard services.settings.accepts(origin: origin) else { throw Self.foreign }
+        } else if let site = incoming.headers.first("sec-fetch-site") {
+            guard site == "same-origin" || site == "none" else { throw Self.foreign }
+        }
+        return isByCookie
+    }
+
+    private static let foreign = ConsoleRefusal(403, "CrossSiteRequest", "The request does not come from a page of this site.")
+    private static let nothing = ConsoleRefusal(404, "ResourceNotFound", "There is nothing here.")
+
+    /// No answer of this surface is kept by anything on its way, framed, sniffed, or allowed to run a stranger's script.
+    private static func secure(_ answer: inout ConsoleAnswer, _ settings: ConsoleSettings) {
+        var fields = HeaderFields(answer.headers)
+        fields.set("cache-control", "no-store")
+        fields.set("x-content-type-options", "nosniff")
+        fields.set("x-frame-options", "DENY")
+        fields.set("referrer-policy", "no-referrer")
+        fields.set("cross-origin-opener-policy", "same-origin")
+        fields.set("cross-origin-resource-policy", "same-origin")
+        fields.set(
+            "permissions-policy",
+            "camera=(), microphone=(), geolocation=(), publickey-credentials-get=(self), publickey-credentials-create=(self)")
+        if !fields.contains("content-security-policy") {
+            fields.set(
+                "content-security-policy",
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            )
+        }
+        if settings.isHTTPS { fields.set("strict-transport-security", "max-age=31536000") }
+        answer.headers = fields.fields
+    }
+}

@@ -1,0 +1,112 @@
+import SallyportCore
+
+/// How access is written in JSON, on the command line and on the administrative surface.
+package enum AccessDocuments {
+    /// Azure's role definition.
+    package struct Definition: Encodable {
+        package struct Permissions: Encodable {
+            let actions: [String]
+            let notActions: [String]
+            let dataActions: [String]
+            let notDataActions: [String]
+        }
+        let id: String
+        let name: String
+        let roleName: String
+        let type: String
+        let description: String
+        let assignableScopes: [String]
+        let permissions: [Permissions]
+
+        package init(_ role: RoleDefinition) {
+            id = role.id
+            name = role.role.rawValue
+            roleName = role.name
+            type = role.isBuiltIn ? "BuiltInRole" : "CustomRole"
+            description = role.description
+            assignableScopes = role.assignableScopes.map(\.description)
+            permissions = [
+                Permissions(
+                    actions: role.actions.map(\.description), notActions: role.notActions.map(\.description),
+                    dataActions: role.dataActions.map(\.description), notDataActions: role.notDataActions.map(\.description))
+            ]
+        }
+    }
+
+    package struct Assignment: Encodable {
+        let id: String
+        let principal: String
+        let role: String
+        let scope: String
+        let effect: String
+        let condition: String?
+        let expiresAt: String?
+        let createdAt: String?
+        let note: String?
+        let source: String
+
+        package init(_ assignment: RoleAssignment) {
+            id = assignment.id
+            principal = assignment.principal.description
+            role = assignment.role.rawValue
+            scope = assignment.scope.description
+            effect = assignment.effect.rawValue
+            condition = assignment.condition
+            expiresAt = assignment.expiresAt.map(Moments.date)
+            createdAt = assignment.createdAt > 0 ? Moments.date(assignment.createdAt) : nil
+            note = assignment.note
+            source = assignment.id.hasPrefix("config-") ? "configuration" : "store"
+        }
+    }
+
+    package struct Revoked: Encodable {
+        let kind: String
+        let subject: String
+        let before: String?
+        let createdAt: String
+        let note: String?
+
+        package init(_ revocation: Revocation) {
+            kind = revocation.kind.rawValue
+            subject = revocation.subject
+            before = revocation.before.map(Moments.date)
+            createdAt = Moments.date(revocation.createdAt)
+            note = revocation.note
+        }
+    }
+
+    package struct Explained: Encodable {
+        package struct Line: Encodable {
+            package let source: String
+            package let principal: String?
+            package let role: String
+            package let scope: String
+            package let effect: String
+            package let outcome: String
+            package let condition: String?
+        }
+        package let allowed: Bool
+        package let reason: String
+        package let considered: [Line]
+
+        package init(_ explanation: AccessExplanation) {
+            allowed = explanation.decision.isAllowed
+            reason = AccessDocuments.reason(explanation.decision)
+            considered = explanation.lines.map {
+                Line(
+                    source: $0.source, principal: $0.principal?.description, role: $0.role.rawValue, scope: $0.scope.description,
+                    effect: $0.effect.rawValue, outcome: $0.outcome.rawValue, condition: $0.condition)
+            }
+        }
+    }
+
+    package static func reason(_ decision: AccessDecision) -> String {
+        switch decision {
+        case .allowedByCredential(let role): "the credential carries the role '\(role)'"
+        case .allowedByAssignment(let id): "the assignment \(id) gives it"
+        case .lacking: "no role gives it here"
+        case .deniedByAssignment(let id): "the assignment \(id) denies it"
+        case .outsideCredential(let what): "the credential is confined to other \(what.rawValue)"
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import SallyportCore
+import SallyportGuard
+import SallyportIdentity
+
+/// What an approved change does. Blocks.
+package struct ChangeApplication: Sendable {
+    private let policies: any PolicyStore
+    private let conditional: ConditionalOperations
+
+    package init(policies: any PolicyStore, conditional: ConditionalOperations) {
+        self.policies = policies
+        self.conditional = conditional
+    }
+
+    package func apply(_ act: String, _ target: String, _ content: [UInt8], at now: Int64) throws {
+        switch act {
+        case "policies.put":
+            // Read anew: what was valid when it was asked for may not be any more.
+            do { _ = try PolicyDocument.policy(from: content, named: target) } catch let mistake as PolicyDocument.Mistake {
+                throw Fault(.invalidRequest, "\(mistake)")
+            }
+            _ = try policies.put(PolicyID(target), document: content, of: .default, at: now)
+        case "policies.delete":
+            guard try policies.delete(PolicyID(target), of: .default) else { throw Fault(.notFound, "The policy is gone already.") }
+        case "conditional-access.put": _ = try conditional.put(target, document: content, at: now)
+        case "conditional-access.delete": try conditional.delete(target)
+        // Settings of the file and acts of the command line: whoever does them looks for the approval.
+        case "configuration.audit": break
+        case let act where act.hasPrefix("vault."): break
+        default: throw Fault(.invalidRequest, "Nobody knows how to do '\(act)'.")
+        }
+    }
+}

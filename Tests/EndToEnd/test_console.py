@@ -1,0 +1,317 @@
+"""The administrative surface: every route, role and credential; what it does; attacks on it, each by name."""
+
+import json
+import time
+
+import pytest
+
+from certificates import Authority
+from console import admin_call
+from gateway import Gateway
+from issuer import Issuer
+from test_access import chat, documented, matrix, wait_for
+from test_network import SecureWire, client_context, start
+from wire import Wire, request
+
+ADMIN = "administrator"
+
+
+@pytest.fixture
+def console(make_gateway):
+    gateway = make_gateway()
+    gateway.admin = gateway.key("root", roles=ADMIN)["secret"]
+    wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", key=gateway.admin).status == 200, "the key")
+    return gateway
+
+
+def code(answer):
+    return answer.json()["error"]["code"]
+
+
+# --- The matrix ---------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def world(upstream, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("console-matrix")
+    server, mesh, issuer = Authority(directory / "server", "server-ca"), Authority(directory / "mesh", "mesh-ca"), Issuer()
+    issued = server.issue("gateway", dns=["localhost"])
+    roles = sorted({role for row in matrix("console") for role in row["allowed"]} | {"openai-user", "usages-reader"})
+
+    def change(tree):
+        tree["identity"] = {"issuers": {"idp": issuer.configuration()}}
+        tree["network"] = {
+            "tls": {
+                "certificate": issued[0], "key": issued[1], "clientCertificates": "optional",
+                "clientAuthorities": {"mesh": {"caFile": mesh.file}},
+            }
+        }  # fmt: skip
+        tree["access"] = {"assignments": [{"principal": f"service:mesh:spiffe://t/{role}", "role": role} for role in roles]}
+
+    gateway = Gateway(directory / "gateway", upstream.url, change)
+    keys = {role: gateway.key(role, roles=role)["secret"] for role in roles}
+    start(gateway, client_context(server))
+    yield gateway, server, mesh, issuer, roles, keys
+    gateway.stop()
+    issuer.stop()
+
+
+@pytest.mark.parametrize("credential", ["key", "token", "certificate", "none"])
+def test_every_console_route_and_role_answers_as_documented(world, credential):
+    gateway, server, mesh, issuer, roles, keys = world
+    cells, rows = documented("| console route |"), matrix("console")
+    assert {(row["method"], row["path"]) for row in rows} == set(cells), "a route without a row, or a row without a route"
+    wrong = []
+    for role in roles if credential != "none" else ["administrator"]:
+        headers, certificate = [], None
+        if credential == "key":
+            headers = [("api-key", keys[role])]
+        elif credential == "token":
+            headers = [("authorization", f"Bearer {issuer.token(sub=f'u-{role}', roles=[role])}")]
+        elif credential == "certificate":
+            certificate = mesh.issue(role, uris=[f"spiffe://t/{role}"])
+        wire = SecureWire(("127.0.0.1", gateway.admin_port), client_context(server, certificate), timeout=60)
+        for row in rows:
+            expected = cells[row["method"], row["path"]].get(role, "–" if row.get("action") else "known")
+            path = "/".join("x" if part.startswith("{") else part for part in row["path"].split("/"))
+            # A body that no route takes: what the caller may do is settled before anything is read.
+            body = b'{"colour":"red"}' if row["method"] in ("POST", "PUT", "PATCH") else b""
+            wire.send(request(row["method"], path, body, [*headers, ("content-type", "application/json"), ("host", f"localhost:{gateway.admin_port}")]))
+            answer = wire.answer()
+            if wire.closed or answer.header("connection") == "close":
+                wire = SecureWire(("127.0.0.1", gateway.admin_port), client_context(server, certificate), timeout=60)
+            denied = answer.status == 403 and code(answer) == "AuthorizationFailed"
+            if expected == "open":
+                good = answer.status not in (401, 403) or row["path"].startswith("/signin")
+            elif credential == "none":
+                good = answer.status == 401
+            else:
+                good = answer.status != 401 and denied == (expected == "–")
+            if not good:
+                wrong.append((role, row["method"], row["path"], expected, answer.status, answer.body[:120]))
+        wire.close()
+    assert not wrong, wrong[:10]
+
+
+# --- What it does ---------------------------------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_made_rotated_and_revoked_over_the_administrative_surface(console):
+    made = admin_call(console, "POST", "/api/keys", {"name": "app", "deployments": ["local"], "expires": "30d"}, key=console.admin)
+    assert made.status == 201, made.body
+    key = made.json()
+    assert chat(console, key["secret"]).status == 200
+    assert chat(console, key["secret"], deployment="off").status == 401
+    rotated = admin_call(console, "POST", f"/api/keys/{key['id']}/rotate", {"overlap": "0s"}, key=console.admin).json()
+    assert chat(console, rotated["secret"]).status == 200 and chat(console, key["secret"]).status == 401
+    assert admin_call(console, "POST", f"/api/keys/{rotated['id']}/revoke", key=console.admin).status == 204
+    assert chat(console, rotated["secret"]).status == 401
+    listed = admin_call(console, "GET", "/api/keys", key=console.admin).json()["value"]
+    assert {k["id"] for k in listed} >= {key["id"], rotated["id"]} and not any("secret" in k for k in listed)
+    for act, target in [("keys.create", "app"), ("keys.rotate", key["id"]), ("keys.revoke", rotated["id"])]:
+        record = console.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == act and r["details"]["target"] == target)
+        assert record["source"] == "127.0.0.1" and record["principal"].startswith("key:")
+
+
+def test_every_write_is_on_record_before_it_is_done(console):
+    """The intent's record stands before the act's result in the log, and carries no secret."""
+    made = admin_call(console, "POST", "/api/keys", {"name": "recorded"}, key=console.admin).json()
+    records = console.records(lambda r: r["type"] == "admin.act" and r["details"].get("target") == "recorded")
+    assert [r["details"].get("made") for r in records] == [None, made["id"]]
+    assert made["secret"] not in json.dumps(console.records())
+
+
+def test_assignments_and_disabled_principals_take_effect_at_once(console):
+    made = console.key("bare", roles="usages-reader", principal="app-7")
+    wait_for(lambda: "PermissionDenied" in chat(console, made["secret"]).body.decode(), "the key")
+    added = admin_call(
+        console, "POST", "/api/role-assignments", {"principal": "service:app-7", "role": "openai-user", "scope": "/deployments/local", "expires": "1h"},
+        key=console.admin,
+    )  # fmt: skip
+    assert added.status == 201, added.body
+    assert chat(console, made["secret"]).status == 200
+    assert admin_call(console, "POST", "/api/principals/app-7/disable", {"note": "left"}, key=console.admin).status == 204
+    assert chat(console, made["secret"]).status == 401
+    assert any(r["subject"] == "app-7" for r in admin_call(console, "GET", "/api/principals/disabled", key=console.admin).json()["value"])
+    assert admin_call(console, "POST", "/api/principals/app-7/enable", key=console.admin).status == 204
+    assert chat(console, made["secret"]).status == 200
+    assert admin_call(console, "DELETE", f"/api/role-assignments/{added.json()['id']}", key=console.admin).status == 204
+    assert chat(console, made["secret"]).status == 401
+    explained = admin_call(
+        console, "POST", "/api/access/explain", {"principal": f"key:{made['id']}", "action": "Sallyport/keys/read", "plane": "management"}, key=console.admin
+    )  # fmt: skip
+    assert explained.json()["allowed"] is False
+
+
+def test_policies_are_listed_put_shown_and_deleted(console):
+    document = {"name": "Mine", "properties": {"mode": "Default", "basePolicyName": "Microsoft.Default", "contentFilters": []}}
+    put = admin_call(console, "PUT", "/api/policies/Mine", document, key=console.admin)
+    assert put.status == 200 and put.json() == {"name": "Mine", "version": 1}
+    assert admin_call(console, "PUT", "/api/policies/Mine", document, key=console.admin).json()["version"] == 2
+    assert admin_call(console, "GET", "/api/policies/Mine", key=console.admin).json() == document
+    assert {"Mine", "Default"} <= {p["name"] for p in admin_call(console, "GET", "/api/policies", key=console.admin).json()["value"]}
+    assert code(admin_call(console, "PUT", "/api/policies/Other", document, key=console.admin)) == "InvalidRequest"
+    assert code(admin_call(console, "PUT", "/api/policies/Mine", {"name": "Mine", "properties": 7}, key=console.admin)) == "InvalidRequest"
+    assert admin_call(console, "DELETE", "/api/policies/Mine", key=console.admin).status == 204
+    assert code(admin_call(console, "GET", "/api/policies/Mine", key=console.admin)) == "ResourceNotFound"
+
+
+def test_no_answer_is_kept_framed_or_sniffed(console):
+    for target in ["/api/whoami", "/healthz", "/nowhere"]:
+        headers = dict(admin_call(console, "GET", target, key=console.admin).headers)
+        assert headers["cache-control"] == "no-store" and headers["x-content-type-options"] == "nosniff" and headers["x-frame-options"] == "DENY"
+        assert "default-src 'none'" in headers["content-security-policy"] and "unsafe" not in headers["content-security-policy"]
+
+
+def test_the_surface_has_network_rules_of_its_own_and_can_be_switched_off(make_gateway):
+    gateway = make_gateway(lambda tree: tree.update(network={"console": {"deny": ["127.0.0.0/8"]}}))
+    assert admin_call(gateway, "GET", "/healthz").status == 403
+    assert chat(gateway, gateway.user).status == 200
+    off = make_gateway(lambda tree: tree["server"].update(adminListen="none"))
+    with pytest.raises(OSError):
+        Wire(("127.0.0.1", off.admin_port))
+
+
+def test_bodies_have_limits_and_one_meaning(console):
+    def put(body, **more):
+        return admin_call(console, "POST", "/api/keys", body, key=console.admin, **more)
+
+    assert put(b'{"name":"a","padding":"' + b"x" * (300 << 10) + b'"}').status == 413
+    for body in [b"", b"[]", b"{", b'{"name":"a","name":"b"}', b'{"name":7}', b'{"name":"a","colour":"red"}', b'{"name":"\xff"}', b"{}"]:
+        answer = put(body, headers=[("content-type", "application/json")])
+        assert answer.status == 400 and code(answer) == "InvalidRequest", (body, answer.body)
+    assert put(b"name=a", headers=[("content-type", "application/x-www-form-urlencoded")]).status == 415
+    assert admin_call(console, "PATCH", "/api/keys", b"{}", key=console.admin).header("allow") == "GET, POST"
+
+
+# --- Attacks --------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["//api/keys", "/api//keys", "/api/./keys", "/api/x/../keys", "/api%2fkeys", "/api/keys%2f", "/API/keys", "/api/Keys", "/api/keys/", "/api/keys;x",
+     "/api/keys%00", "/api\\keys", "/%61pi%2Fkeys", "http://localhost/api/keys"],
+)  # fmt: skip
+def test_attack_path_confusion_on_the_console(console, target):
+    """However the path is spelled, without a credential nothing is told, and with one only the plain spelling is served."""
+    assert admin_call(console, "GET", target).status in (400, 401, 404)
+    assert admin_call(console, "GET", target, key=console.admin).status in (400, 404)
+
+
+def test_attack_privilege_escalation_by_every_write_route(console):
+    """Whoever holds an action but not the privileged one cannot give himself or a friend more, by any route that writes."""
+    made = console.key("giver", roles="access-administrator", principal="giver")
+    giver = made["secret"]
+    wait_for(lambda: admin_call(console, "GET", "/api/whoami", key=giver).status == 200, "the key")
+
+    def attempt(method, target, body=b""):
+        return admin_call(console, method, target, body, key=giver)
+
+    for role in ["administrator", "access-administrator", "policy-administrator"]:
+        answer = attempt("POST", "/api/role-assignments", {"principal": "user:friend", "role": role})
+        assert answer.status == 403, (role, answer.body)
+        assert attempt("POST", "/api/keys", {"name": "k", "roles": [role]}).status == 403
+    for own in ["service:giver", "user:giver", f"key:{made['id']}"]:
+        answer = attempt("POST", "/api/role-assignments", {"principal": own, "role": "openai-user"})
+        assert answer.status == 403 and code(answer) == "SelfAssignment"
+    root = next(k for k in admin_call(console, "GET", "/api/keys", key=console.admin).json()["value"] if k["name"] == "root")
+    assert attempt("POST", f"/api/keys/{root['id']}/rotate").status == 403
+    admin_call(console, "POST", "/api/role-assignments", {"principal": "user:boss", "role": "administrator"}, key=console.admin)
+    assert attempt("POST", "/api/keys", {"name": "k", "principal": "boss", "roles": ["usages-reader"]}).status == 403
+    assert attempt("POST", "/api/keys", {"name": "fine", "roles": ["openai-user"]}).status == 201
+    # Roles without the write action are refused at every route that writes.
+    auditor = console.key("auditor", roles="auditor")["secret"]
+    wait_for(lambda: admin_call(console, "GET", "/api/whoami", key=auditor).status == 200, "the key")
+    for row in matrix("console"):
+        if row["method"] != "GET" and row.get("action"):
+            target = "/".join("x" if part.startswith("{") else part for part in row["path"].split("/"))
+            assert admin_call(console, row["method"], target, b"{}", key=auditor).status == 403, row
+
+
+TEXTS = ["'; DROP TABLE api_key; --", "x' OR '1'='1", 'x"; DELETE FROM role_assignment; --', "x') UNION SELECT secret_hash FROM api_key --", "%' ESCAPE '", "\\'; --"]
+
+
+def test_attack_sql_injection_in_every_text_field(console):
+    admin = console.admin
+
+    def count():
+        return len(admin_call(console, "GET", "/api/keys", key=admin).json()["value"])
+
+    before = count()
+    for number, text in enumerate(TEXTS):
+        for field in ["name", "principal", "project", "team"]:
+            answer = admin_call(console, "POST", "/api/keys", {"name": f"n{number}{field}", **{field: f"{text}{field}"}}, key=admin)
+            assert answer.status == 201, answer.body
+            assert answer.json()[field] == f"{text}{field}"
+        assert admin_call(console, "POST", "/api/role-assignments", {"principal": f"user:{text}", "role": "openai-user", "note": text}, key=admin).status == 201
+        assert admin_call(console, "POST", "/api/role-assignments", {"principal": "user:a", "role": text}, key=admin).status == 400
+        from urllib.parse import quote
+
+        assert admin_call(console, "POST", f"/api/keys/{quote(text, safe='')}/revoke", key=admin).status == 404
+        assert admin_call(console, "DELETE", f"/api/role-assignments/{quote(text, safe='')}", key=admin).status == 404
+        assert admin_call(console, "GET", f"/api/policies/{quote(text, safe='')}", key=admin).status == 404
+        assert admin_call(console, "POST", f"/api/principals/{quote(text, safe='')}/disable", key=admin).status == 204
+        assert admin_call(console, "POST", "/api/tokens/revoke", {"jti": text, "note": text}, key=admin).status == 204
+    assert count() == before + len(TEXTS) * 4
+    listed = admin_call(console, "GET", "/api/role-assignments", key=admin).json()["value"]
+    assert {f"user:{t}" for t in TEXTS} <= {a["principal"] for a in listed}
+
+
+def test_attack_log_forging(console):
+    """Line breaks and control characters make no second line, in the log or in the record."""
+    forged = 'x\r\n{"level":"notice","message":"forged"}\n{"type":"admin.act","operation":"forged"}'
+    answer = admin_call(console, "POST", "/api/keys", {"name": forged}, key=console.admin)
+    assert answer.status == 400
+    assert admin_call(console, "POST", "/api/role-assignments", {"principal": "user:a", "role": "openai-user", "note": forged}, key=console.admin).status == 400
+    admin_call(console, "GET", "/api/whoami", key=console.admin, headers=[("user-agent", "a\tb\x7f forged")])
+    time.sleep(0.5)
+    assert not any(line.startswith('{"level":"notice","message":"forged"') for line in console.log().splitlines())
+    assert not [r for r in console.records() if r.get("operation") == "forged"]
+
+
+def test_attack_header_smuggling_on_the_console(console):
+    admin = console.admin
+    for headers in [
+        [("x-api-key", admin)], [("authorization", admin)], [("authorization", f"Basic {admin}")], [("cookie", f"api-key={admin}")],
+        [("api-key", admin), ("api-key", "x")], [("api-key", admin), ("authorization", "Bearer x")], [("x-original-url", "/api/keys")],
+    ]:  # fmt: skip
+        assert admin_call(console, "GET", "/api/keys", headers=headers).status in (400, 401), headers
+
+
+def test_attack_timing_of_key_look_up(console):
+    """A key that shares its beginning with a real one is refused as fast as one that shares nothing: the look-up is by hash."""
+    real = console.admin
+
+    def median(key):
+        times = []
+        with Wire(("127.0.0.1", console.admin_port)) as wire:
+            for _ in range(60):
+                began = time.perf_counter()
+                wire.send(request("GET", "/api/whoami", headers=[("api-key", key)]))
+                assert wire.answer().status == 401
+                times.append(time.perf_counter() - began)
+        return sorted(times)[len(times) // 2]
+
+    pairs = [(median(real[:-1] + ("A" if real[-1] != "A" else "B")), median("spk_" + "0" * 58)) for _ in range(5)]
+    near, far = sorted(p[0] for p in pairs)[2], sorted(p[1] for p in pairs)[2]
+    # Machines are noisy: what a comparison byte by byte would show is far below this, a database query far above.
+    assert abs(near - far) < max(near, far) * 0.5 + 0.0005, (near, far)
+
+
+def test_continuous_evaluation_stops_a_disabled_users_token_within_a_second(make_gateway):
+    issuer = Issuer()
+    try:
+        gateway = make_gateway(lambda tree: tree.update(identity={"issuers": {"idp": issuer.configuration()}}))
+        admin = gateway.key("root", roles=ADMIN)["secret"]
+        token = issuer.token(sub="leaver", roles=["administrator", "Cognitive Services OpenAI User"])
+        headers = [("authorization", f"Bearer {token}")]
+        wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", headers=headers).status == 200, "the token")
+        assert gateway.chat("local", {"messages": [{"role": "user", "content": "hi"}]}, key=None, headers=headers).status == 200
+        wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", key=admin).status == 200, "the key")
+        assert admin_call(gateway, "POST", "/api/principals/idp%3Aleaver/disable", key=admin).status == 204
+        began = time.monotonic()
+        wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", headers=headers).status == 401, "the console", 1)
+        wait_for(lambda: gateway.chat("local", {"messages": []}, key=None, headers=headers).status == 401, "the data plane", 1)
+        assert time.monotonic() - began < 1
+    finally:
+        issuer.stop()
