@@ -72,7 +72,8 @@ final class ConsoleSurface: Sendable {
                 // What fails here is done by the next tick, a quarter of a second later.
                 _ = try? await pool.runIfActive {
                     _ = try parts.directory.refresh(from: parts.keys, at: now)
-                    _ = try parts.identity.access.refresh(from: parts.access, at: now)
+                    _ = try parts.identity.access.refresh(
+                        from: parts.access, provisioning: SQLProvisioningStore(parts.database), at: now)
                     _ = try parts.identity.conditional.refresh(
                         from: SQLConditionalAccessStore(parts.database),
                         catalog: RoleCatalog(custom: current.withLockedValue { $0.access.roles }))
