@@ -37,7 +37,10 @@ package struct TrainingFileReport: Sendable, Hashable, Codable {
     /// Share of rows that say what another row says.
     package var duplicateShare = 0.0
     package var licence: String?
+    /// Whose data it is, or where their consent stands: as the uploader says.
     package var consent: String?
+    /// The consent register has all of them for the purpose `customising`.
+    package var isConsentProven = false
     /// The label that a model made of it inherits; nil: nothing speaks for one.
     package var label: String?
     /// Why it was refused; empty: it was not.

@@ -313,9 +313,10 @@ def test_official_authoring_examples_round_trip(gateway, keys, mock):
     upload = names["upload_file"]["responses"]["201"]
     mock.script("/files$", {"status": 201, "json": upload["body"], "headers": upload["headers"]})
     boundary = "harbour"
+    row = '{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}'
     form = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nfine-tune\r\n'
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="puppy.jsonl"\r\nContent-Type: application/octet-stream\r\n\r\n{{}}\r\n--{boundary}--\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="puppy.jsonl"\r\nContent-Type: application/octet-stream\r\n\r\n{row}\r\n--{boundary}--\r\n'
     ).encode()
     answer = gateway.call("POST", f"/openai/files?api-version={version}", form, key=keys.user, headers=[("content-type", f"multipart/form-data; boundary={boundary}")])
     assert (answer.status, answer.json()) == (201, upload["body"])

@@ -6,14 +6,17 @@ import SallyportWire
 /// The texts of a file: row by row when its lines are JSON, else paragraph by paragraph.
 enum FileReading {
     /// - Parameter start: where the file begins in the body that edits are made to.
-    static func slots(of file: ByteBuffer, at start: Int, origin: PassageOrigin) -> [TextSlot] {
+    /// - Parameter numbersRows: what is found is told apart by line, counted from 1, as choices of an answer are.
+    static func slots(of file: ByteBuffer, at start: Int, origin: PassageOrigin, numbersRows: Bool = false) -> [TextSlot] {
         var slots: [TextSlot] = []
         var offset = 0
+        var number = 0
         while offset < file.readableBytes {
             let end = lineEnd(in: file, from: offset)
             if let line = file.getSlice(at: file.readerIndex + offset, length: end - offset), line.readableBytes > 0 {
-                slots += self.line(line, at: start + offset, origin: origin)
+                slots += self.line(line, at: start + offset, origin: origin, row: numbersRows ? number + 1 : nil)
             }
+            number += 1
             offset = end + 1
         }
         return slots
@@ -27,7 +30,7 @@ enum FileReading {
         }
     }
 
-    private static func line(_ line: ByteBuffer, at start: Int, origin: PassageOrigin) -> [TextSlot] {
+    private static func line(_ line: ByteBuffer, at start: Int, origin: PassageOrigin, row number: Int?) -> [TextSlot] {
         if line.hasPrefix("{", at: 0) || line.hasPrefix("[", at: 0), let row = try? JSONDocument(parsing: line) {
             return row.nodes.indices.compactMap { node in
                 let kind = row.nodes[node].kind
@@ -38,13 +41,13 @@ enum FileReading {
                 return TextSlot(
                     kind: kind == .key ? .key : kind == .number ? .number : .prose,
                     passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII),
-                    text: row.text(node), outer: DecodedText.plain(line, at: start), choice: nil, channel: nil, isRow: true)
+                    text: row.text(node), outer: DecodedText.plain(line, at: start), choice: number, channel: nil, isRow: true)
             }
         }
         let text = DecodedText.plain(line, at: start)
         return [
             TextSlot(
-                kind: .prose, passage: Passage(line, origin: origin, isASCII: text.isASCII), text: text, outer: nil, choice: nil,
+                kind: .prose, passage: Passage(line, origin: origin, isASCII: text.isASCII), text: text, outer: nil, choice: number,
                 channel: nil,
                 isPlain: true)
         ]
@@ -78,7 +81,8 @@ struct MultipartReading {
                     opaque.insert(MultipartReading.kind(of: part, operation))
                     continue
                 }
-                slots += FileReading.slots(of: bytes, at: part.bodyRange.lowerBound, origin: .file)
+                slots += FileReading.slots(
+                    of: bytes, at: part.bodyRange.lowerBound, origin: .file, numbersRows: operation == .filesUpload && part.name == "file")
             } else if bytes.readableBytes > 0 {
                 let text = DecodedText.plain(bytes, at: part.bodyRange.lowerBound)
                 let isToken =

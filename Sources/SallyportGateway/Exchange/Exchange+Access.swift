@@ -16,6 +16,9 @@ extension Exchange {
         case .search: SearchCall.dataAction
         case .service(let upstream): DataActions.ofService(upstream.id, method: head.method.rawValue)
         case .metrics: DataActions.readMetrics
+        // Whoever may make such calls, or upload files, and it was their own.
+        case .confirmation: DataActions.of(.chatCompletions, act: nil)
+        case .fileReport: DataActions.of(.filesGet, act: nil)
         case .health, .ready, .unknown, nil: nil
         }
     }
@@ -33,6 +36,8 @@ extension Exchange {
         case .language: return "\(method) /language/:analyze-text"
         case .search: return "\(method) /indexes/{index}/docs"
         case .service(let upstream): return "\(method) \(upstream.paths.first ?? "/")"
+        case .confirmation: return "\(method) /sallyport/v1/confirmations/{id}"
+        case .fileReport: return "\(method) /sallyport/v1/files/{id}/report"
         default: return "\(method) /metrics"
         }
     }
@@ -47,6 +52,8 @@ extension Exchange {
         case .service: Operation.Name.service.rawValue
         case .health, .ready: "Health"
         case .metrics: "Metrics"
+        case .confirmation: "Confirmations"
+        case .fileReport: "FileReports"
         case .unknown: ""
         }
     }

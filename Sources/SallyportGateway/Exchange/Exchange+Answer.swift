@@ -75,6 +75,15 @@ extension Exchange {
             if upstreamKind != .embedded, let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
                 return claim(kind, id, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
             }
+            if operation.pathResource == .fineTuningJob, let model = document.member("fine_tuned_model", of: 0).flatMap(document.string),
+                !model.isEmpty
+            {
+                return claim(.model, model, for: principal) { [self] in
+                    claim(Exchange.derivedFiles(in: document), for: principal) { [self] in
+                        try inspect(document, operation, isError: isError, context, type)
+                    }
+                }
+            }
             let made = Exchange.derivedFiles(in: document)
             if operation.pathResource == .batch || operation.pathResource == .fineTuningJob, !made.isEmpty {
                 return claim(made, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
@@ -130,7 +139,7 @@ extension Exchange {
                 do { try result.get() } catch {
                     throw Fault(.storeUnavailable, "The new resource could not be recorded as yours. Please retry.", cause: error)
                 }
-                try proceed()
+                keepInheritance(of: id, kind, then: proceed)
             }
         }
     }
@@ -161,6 +170,9 @@ extension Exchange {
         completionFindings = outcome.findings.values.flatMap { $0 }
         summary.guardNanoseconds += outcome.verdict.reports.values.reduce(0) { $0 + $1.nanoseconds }
         guard outcome.verdict.isComplete else { return refuse(Fault.incompleteVerdict) }
+        var outcome = outcome
+        let heldCalls = isError ? [:] : holdCalls(in: document, operation)
+        outcome.blocked.formUnion(heldCalls.keys)
         var edits = outcome.edits
         if let pseudonyms {
             for slot in slots where slot.kind == .prose && slot.outer == nil { slot.apply(pseudonyms.restoring(slot.passage), to: &edits) }
@@ -170,8 +182,8 @@ extension Exchange {
             return finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
         }
         switch operation.answer {
-        case .stream(.chat, _), .stream(.completions, _): finishChoices(document, outcome, operation, edits, type)
-        case .stream(.responses, _): finishResponse(document, outcome, edits, type)
+        case .stream(.chat, _), .stream(.completions, _): finishChoices(document, outcome, heldCalls, operation, edits, type)
+        case .stream(.responses, _): finishResponse(document, outcome, heldCalls, edits, type)
         default:
             if outcome.isBlocked {
                 summary.wasBlocked = true
@@ -183,7 +195,8 @@ extension Exchange {
     }
 
     private func finishChoices(
-        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ operation: Operation, _ edits: JSONEdits, _ type: String
+        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ heldCalls: [Int: ByteBuffer], _ operation: Operation,
+        _ edits: JSONEdits, _ type: String
     ) {
         var edits = edits
         let isChat = operation.name == .chatCompletions
@@ -194,6 +207,9 @@ extension Exchange {
                 if isBlocked {
                     summary.wasBlocked = true
                     AnswerEditor.blockChoice(choice, of: document, isChat: isChat, &edits)
+                    if let held = heldCalls[index] {
+                        AnswerEditor.insertMember("sallyport_tool_calls", held, into: choice, of: document, &edits)
+                    }
                 }
                 // The tokens spell what was masked in the text.
                 if !isBlocked, (outcome.findings[index] ?? []).contains(where: { $0.mode == .enforce && $0.action.rewrites }),
@@ -214,14 +230,18 @@ extension Exchange {
         if policy.annotates {
             AnswerEditor.annotatePrompt(Annotations.results(promptFindings, policy: policy, direction: .prompt), of: document, &edits)
         }
+        annotateLabel(document, &edits)
         finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
     }
 
-    private func finishResponse(_ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ edits: JSONEdits, _ type: String) {
+    private func finishResponse(
+        _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ heldCalls: [Int: ByteBuffer], _ edits: JSONEdits, _ type: String
+    ) {
         var edits = edits
         if outcome.isBlocked {
             summary.wasBlocked = true
             AnswerEditor.blockResponse(0, of: document, &edits)
+            if let held = heldCalls[0] { AnswerEditor.insertMember("sallyport_tool_calls", held, into: 0, of: document, &edits) }
         }
         if policy.annotates || outcome.isBlocked {
             let filters = AnswerEditor.contentFilters(
@@ -229,6 +249,8 @@ extension Exchange {
                 completion: Annotations.results(completionFindings, policy: policy, direction: .completion), isBlocked: outcome.isBlocked)
             AnswerEditor.annotateResponse(filters, in: 0, of: document, &edits)
         }
+        createdResponse = document.member("id", of: 0).flatMap(document.string)
+        annotateLabel(document, &edits)
         summary.finishReason = document.member("status", of: 0).flatMap(document.string)
         finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
     }
@@ -272,6 +294,10 @@ extension Exchange {
         }
         answerBody = bytes
         summary.responseBytes = bytes.readableBytes
+        keepLabel(ofResponse: createdResponse) { [self] in finishRecorded(bytes, type: type) }
+    }
+
+    private func finishRecorded(_ bytes: ByteBuffer, type: String) {
         recordOutcome(verdict: passedVerdict) { [self] isRecorded in
             guard phase != .ended else { return }
             guard isRecorded else { return refuseUnrecorded() }

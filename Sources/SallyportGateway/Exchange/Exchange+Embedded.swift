@@ -41,9 +41,10 @@ extension Exchange {
                 let answer = EmbeddedAnswer(
                     id: identifier, model: model, created: created, answer: found, context: context,
                     promptTokens: TokenEstimate.tokens(bytes: bytes))
-                return isStream ? answer.events(operation.name, includesUsage: includesUsage) : [answer.body(operation.name)]
+                let parts = isStream ? answer.events(operation.name, includesUsage: includesUsage) : [answer.body(operation.name)]
+                return (parts, found.label)
             }.assumeIsolated().whenComplete { [self] result in
-                embeddedDidAnswer(result, isStream: isStream)
+                embeddedDidAnswer(result.map { $0.0 }, isStream: isStream, label: (try? result.get())?.1)
             }
         case .embeddings:
             let inputs = try EmbeddedAnswer.inputs(in: document)
@@ -64,12 +65,14 @@ extension Exchange {
         }
     }
 
-    func embeddedDidAnswer(_ result: Result<[ByteBuffer], any Error>, isStream: Bool) {
+    /// - Parameter label: of the documents that were quoted.
+    func embeddedDidAnswer(_ result: Result<[ByteBuffer], any Error>, isStream: Bool, label: SensitivityLabel? = nil) {
         continuing {
             let parts: [ByteBuffer]
             do { parts = try result.get() } catch {
                 throw Fault(.upstreamUnavailable, "The embedded upstream cannot answer.", cause: error)
             }
+            if let label { try raiseLabel(to: label, because: "document") }
             let type = isStream ? "text/event-stream; charset=utf-8" : "application/json"
             upstreamDidReceiveHead(status: 200, headers: ["content-type": type])
             for part in parts where phase == .upstream || phase == .answering { upstreamDidReceiveBody(part) }

@@ -47,8 +47,10 @@ extension Exchange {
             if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
             try checkPrivacy(principal)
             try checkFilters()
-            prepareContext(for: principal) { [self] in
-                inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
+            inheritLabels(of: owners.map(\.id), for: principal) { [self] in
+                prepareContext(for: principal) { [self] in
+                    inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
+                }
             }
         }
     }
@@ -361,7 +363,7 @@ extension Exchange {
     }
 
     /// Which conversation this is: the previous response's, a configured header's, or the same beginning by the same caller.
-    private func conversation(of principal: Principal) -> String {
+    func conversation(of principal: Principal) -> String {
         if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) {
             return "response:\(previous)"
         }
@@ -392,10 +394,10 @@ extension Exchange {
         promptCodePoints = slots.reduce(0) {
             $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count))
         }
-        if isSilent { return afterBoth(intent, BodyInspector.Outcome(), proceed) }
+        if isSilent { return afterBoth(intent, BodyInspector.Outcome(), slots, proceed) }
         inspect(slots, in: context) { [self] result in
             switch result {
-            case .success(let outcome): afterBoth(intent, outcome, proceed)
+            case .success(let outcome): afterBoth(intent, outcome, slots, proceed)
             // The intent is on its way: the outcome follows it.
             case .failure(let error): intent.assumeIsolated().whenComplete { [self] _ in refuse(error) }
             }
@@ -403,7 +405,8 @@ extension Exchange {
     }
 
     private func afterBoth(
-        _ intent: EventLoopFuture<AuditReceipt>, _ outcome: BodyInspector.Outcome, _ proceed: @escaping () throws -> Void
+        _ intent: EventLoopFuture<AuditReceipt>, _ outcome: BodyInspector.Outcome, _ slots: [TextSlot],
+        _ proceed: @escaping () throws -> Void
     ) {
         promptVerdict = outcome.verdict
         promptFindings = outcome.findings.values.flatMap { $0 }
@@ -419,9 +422,10 @@ extension Exchange {
                 guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
                 if outcome.isBlocked {
                     summary.promptTokens = TokenEstimate.tokens(bytes: summary.requestBytes)
+                    if let file = uploadedFile { return scan(file, outcome) { throw Fault.promptFiltered } }
                     throw Fault.promptFiltered
                 }
-                try proceed()
+                try classify(outcome, slots, then: proceed)
             }
         }
     }

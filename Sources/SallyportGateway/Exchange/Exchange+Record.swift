@@ -52,6 +52,7 @@ extension Exchange {
         if !uninspected.isEmpty {
             outcome.details.append((name: "uninspected", value: uninspected.map(\.rawValue).sorted().joined(separator: ",")))
         }
+        if let label { outcome.details.append((name: "label", value: "\(label.label) (\(label.reason))")) }
         outcome.details += notes
         if let (action, decision) = permission {
             outcome.details.append((name: "action", value: action))

@@ -20,7 +20,11 @@ extension Exchange {
         let configuration = StreamGate.Configuration(
             dialect: dialect, choices: requestedChoices,
             promptResults: policy.annotates ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil,
-            promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring, keepsText: grounding.map { !$0.isComplete } ?? false)
+            promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring, keepsText: grounding.map { !$0.isComplete } ?? false,
+            tools: toolWatch)
+        var context = context
+        // A call that may have to be confirmed cannot be shown first.
+        if configuration.tools != nil { context.policy.streaming.isAsynchronous = false }
         readsStream = snapshot.engine.mayRead(.completion, under: policy)
         gate = StreamGate(configuration, inspector: BodyInspector(engine: snapshot.engine, context: context))
         phase = .answering
@@ -163,7 +167,7 @@ extension Exchange {
         delayTask?.cancel()
         note(gate)
         phase = .deciding
-        let finish = { [self] in
+        let record = { [self] in
             recordOutcome(verdict: passedVerdict) { [self] isRecorded in
                 guard phase != .ended else { return }
                 guard isRecorded else { return refuseUnrecorded() }
@@ -175,6 +179,7 @@ extension Exchange {
                 conclude()
             }
         }
+        let finish = { [self] in keepLabel(ofResponse: gate.createdID) { record() } }
         if grounding.map({ !$0.isComplete }) ?? false {
             return completeStreamGrounding(gate.answerText) { [self] in continueFinishing(gate, finish) }
         }

@@ -57,6 +57,20 @@ final class Exchange {
     var estimatedPromptTokens = 0
     /// What passed unread because the policy says so: it goes on record.
     var uninspected: Set<GuardPolicy.Uninspectable> = []
+    /// How sensitive it is, and why; nil: nothing speaks for a label.
+    var label: LabelFact?
+    /// The part of it that does not come from what was found in this prompt.
+    var standingLabel: LabelFact?
+    /// A raise of the conversation's label that is not durable yet.
+    var pendingLabel: EventLoopFuture<Void>?
+    /// The id that the answer gives to a new response.
+    var createdResponse: String?
+    /// Texts of documents and tools in the request; nil when the policy watches no tools.
+    var taint: TaintSources?
+    /// What was found in an uploaded file, to be kept under its id.
+    var fileReport: TrainingFileReport?
+    /// What is said of the calls that were held back, by choice; made once, however often a stream's step is done.
+    var heldCalls: [Int: ByteBuffer] = [:]
     /// More for the record of the outcome.
     var notes: [(name: String, value: String)] = []
     var pseudonyms: ConversationPseudonyms?
@@ -229,6 +243,8 @@ final class Exchange {
             case .search(let call): try answerSearch(call)
             case .service(let upstream): try decideService(upstream)
             case .metrics: try answerMetrics()
+            case .confirmation(let id): try answerConfirmation(id)
+            case .fileReport(let id): try answerFileReport(id)
             case .health, .ready, .unknown, nil: throw Fault.resourceNotFound
             }
         } catch {
@@ -421,6 +437,7 @@ final class Exchange {
         headers.add(name: "strict-transport-security", value: "max-age=31536000; includeSubDomains; preload")
         headers.add(name: "x-content-type-options", value: "nosniff")
         if !snapshot.configuration.region.isEmpty { headers.add(name: "x-ms-region", value: snapshot.configuration.region) }
+        addLabel(to: &headers)
         if let deployment { headers.add(name: "x-ms-deployment-name", value: deployment.id.rawValue) }
         if let status = reservation?.status {
             headers.add(name: "x-ratelimit-limit-requests", value: "\(status.limitRequests)")

@@ -72,6 +72,10 @@ extension StreamGate {
         json.null()
         json.key("content_filter_results")
         json.raw(results)
+        if let heldCalls {
+            json.key("sallyport_tool_calls")
+            json.raw(heldCalls)
+        }
         json.endObject()
         json.endArray()
         json.endObject()
@@ -107,6 +111,7 @@ extension StreamGate {
             AnswerEditor.annotateResponse(
                 AnswerEditor.contentFilters(prompt: configuration.promptResults, completion: results, isBlocked: true), in: 0, of: inner,
                 &edits)
+            if let heldCalls { AnswerEditor.insertMember("sallyport_tool_calls", heldCalls, into: 0, of: inner, &edits) }
             json.raw(edits.apply(to: inner.bytes))
         } else {
             json.raw(

@@ -17,6 +17,10 @@ extension StreamGate {
     }
 
     mutating func finishChannels(_ isDone: (ChannelKey) -> Bool) throws {
+        if configuration.tools != nil {
+            try decideCalls { isDone(ChannelKey(index: $0, part: 0, field: ChannelKey.arguments, origin: .completionToolCall)) }
+            if isTerminated { return }
+        }
         for channel in holds.keys.filter(isDone) where !blockedChoices.contains(channel.index) {
             if isTerminated { return }
             try evaluate(channel, isFinal: true, isForced: false)

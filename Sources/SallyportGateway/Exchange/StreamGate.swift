@@ -20,6 +20,8 @@ struct StreamGate {
         var restore: (@Sendable (Passage) -> [TextEdit])?
         /// The first choice's text is wanted when the stream is over.
         var keepsText = false
+        /// Decides about calls of outward tools; nil when the policy watches none.
+        var tools: ToolWatch?
     }
 
     /// Usage as the upstream counted it.
@@ -62,6 +64,10 @@ struct StreamGate {
     var policy: GuardPolicy { inspector.context.policy }
     var isAsynchronous: Bool { policy.streaming.isAsynchronous }
     let isSilent: Bool
+    /// Calls that are not whole yet, by choice (output item) and place.
+    var calls: [Int: [Int: GrowingCall]] = [:]
+    /// What is said of the calls that end a choice, while it ends.
+    var heldCalls: ByteBuffer?
 
     init(_ configuration: Configuration, inspector: BodyInspector) {
         self.configuration = configuration
@@ -69,6 +75,7 @@ struct StreamGate {
         parser = SSEParser(maximumEventBytes: configuration.maximumEventBytes)
         isSilent =
             inspector.context.policy.isSilent(for: .completion) && inspector.context.extraDetectors.isEmpty && configuration.restore == nil
+            && configuration.tools == nil
     }
 
     /// Text waits for its sentence to end.
@@ -139,6 +146,7 @@ struct StreamGate {
         let type =
             configuration.dialect == .responses
             ? document.member("type", of: 0).flatMap(document.string) ?? event.name.map { String(buffer: $0) } ?? "" : ""
+        try noteCalls(document, type)
         if configuration.dialect == .responses { try prepareResponsesEvent(type, document, &held) }
         if isTerminated { return }
         annotateFirst(document, &held, type)

@@ -278,6 +278,9 @@ extension Exchange {
                 text.writeString(parting)
             }
         }
+        // All that is shown to the model counts, and none of it is anybody's word.
+        do { if let label = found.label { try raiseLabel(to: label, because: "document") } } catch { return continuing { throw error } }
+        addUntrusted(found.kept.map { ByteBuffer(string: $0.content) })
         inspect(slots, in: context) { [self] result in
             continuing { [self] in
                 let outcome = try result.get()

@@ -25,6 +25,10 @@ enum RequestTarget {
     case health, ready
     /// Prometheus metrics, for callers with the role.
     case metrics
+    /// A call of an outward tool that waits for a confirmation.
+    case confirmation(String)
+    /// What was found in an uploaded file.
+    case fileReport(String)
     /// A path that nothing serves, or under this method not.
     case unknown(isMethod: Bool)
 
@@ -35,6 +39,7 @@ enum RequestTarget {
         case "healthz" where segments.count == 1: return .health
         case "readyz" where segments.count == 1: return .ready
         case "metrics" where segments.count == 1 && method == "GET": return .metrics
+        case "sallyport" where segments.count > 3 && segments[1] == "v1": return own(method, Array(segments.dropFirst(2)))
         case "openai":
             if segments.count > 1, segments[1] == "v1" { return try v1(method, segments.dropFirst(2), path) }
             return try classic(method, segments.dropFirst(), path)
@@ -50,6 +55,17 @@ enum RequestTarget {
         if segments.first?.hasPrefix("indexes") == true {
             if let call = SearchCall(method: method, segments) { return .search(call) }
             return .unknown(isMethod: ["GET", "POST"].contains { SearchCall(method: $0, segments) != nil })
+        }
+        return .unknown(isMethod: false)
+    }
+
+    /// What only Sallyport has.
+    private static func own(_ method: String, _ rest: [String]) -> RequestTarget {
+        if rest.count == 2, rest[0] == "confirmations" {
+            return method == "GET" || method == "POST" ? .confirmation(rest[1]) : .unknown(isMethod: true)
+        }
+        if rest.count == 3, rest[0] == "files", rest[2] == "report" {
+            return method == "GET" ? .fileReport(rest[1]) : .unknown(isMethod: true)
         }
         return .unknown(isMethod: false)
     }

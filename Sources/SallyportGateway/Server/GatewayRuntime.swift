@@ -43,6 +43,12 @@ package final class GatewayRuntime: Sendable {
         package var identity = IdentityServices()
         /// Who has agreed to what.
         package var consents: any ConsentRegister = EmptyConsentRegister()
+        /// What was found in uploaded files; nil: it is not kept.
+        package var reports: (any TrainingFileReportStore)?
+        package var confirmations = ConfirmationDesk()
+        package var taints = TaintMemory()
+        /// Labels of conversations; nil: they are not kept.
+        package var labels: LabelLedger?
         /// Prometheus text, for callers with the role `metrics-reader`.
         package var exposition: @Sendable () -> ByteBuffer
         /// One for all requests: looking for an item and writing it are one step.

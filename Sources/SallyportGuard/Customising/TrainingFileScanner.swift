@@ -245,7 +245,9 @@ extension GuardPolicy.Customising {
         if duplicates == .refuse, report.duplicateShare > maximumDuplicateShare {
             reasons.append("\(Int((report.duplicateShare * 100).rounded())) % of the rows say what another says")
         }
-        if consent == .refuse, report.consent == nil { reasons.append("there is no record of consent") }
+        if consent == .refuse, !report.isConsentProven {
+            reasons.append("the consent register has no consent to 'customising' of those whose data it is")
+        }
         if licence == .refuse {
             if let given = report.licence {
                 if !licences.isEmpty, !licences.contains(given) { reasons.append("the licence is not one that the policy allows") }

@@ -8,7 +8,7 @@ extension GuardPolicy {
             case report
             case refuse
         }
-        /// Without a record of consent for the file.
+        /// Without consent on record (purpose `customising`) of all whom the uploader names.
         package var consent = Reaction.report
         /// Without a licence, or with one that is not among ``licences``.
         package var licence = Reaction.report

@@ -151,6 +151,8 @@ package final class ServerProcess: Sendable {
             answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
             refusals: refusals, exposition: { metrics.exposition() })
         parts.identity.access = access
+        parts.reports = SQLTrainingFileReportStore(stores.database)
+        parts.labels = try LabelLedger(store: SQLConversationLabelStore(stores.database), pool: pool) { wallTime().seconds }
         let consents = ConsentDirectory { wallTime().seconds }
         try consents.refresh(from: SQLPrivacyStore(stores.database))
         parts.consents = consents
