@@ -1,6 +1,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import SallyportCore
+import SallyportGuard
 
 /// A call that may not go out by itself.
 struct HeldCall: Sendable, Hashable {
