@@ -38,13 +38,19 @@ package struct AccountPages: ConsoleRouteGroup {
     }
 
     /// The local account of the session, signed in a short while ago: an unlocked screen is not enough to change how one signs in.
-    private func ownAccount(_ call: ConsoleCall) throws -> (session: ConsoleSession, name: String) {
+    /// Whoever has a second factor must have shown it: a session from before it was added, or a stolen password, must not replace it.
+    private func ownAccount(_ call: ConsoleCall) async throws -> (session: ConsoleSession, name: String) {
         let session = try session(call)
         guard let name = session.account else {
             throw ConsoleRefusal(409, "Conflict", "You signed in at an identity provider: your factors are kept there.")
         }
         guard call.now - session.createdAt <= 900 else {
             throw ConsoleRefusal(403, "ReauthenticationRequired", "Sign in anew first: this takes a sign-in of the last 15 minutes.")
+        }
+        let accounts = services.accounts
+        let hasFactor = try await call.blocking { try accounts.factors(of: name).contains { $0.kind != .recovery } }
+        guard !hasFactor || session.methods.contains("mfa") else {
+            throw ConsoleRefusal(403, "MfaRequired", "This takes the second factor that the account has: sign in with it.")
         }
         return (session, name)
     }
@@ -168,7 +174,7 @@ package struct AccountPages: ConsoleRouteGroup {
     // MARK: Factors
 
     private func password(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (session, name) = try ownAccount(call)
+        let (session, name) = try await ownAccount(call)
         let form = try call.form()
         let (old, new) = (form["current"] ?? "", form["new"] ?? "")
         let services = services
@@ -191,7 +197,7 @@ package struct AccountPages: ConsoleRouteGroup {
     }
 
     private func beginTOTP(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (session, name) = try ownAccount(call)
+        let (session, name) = try await ownAccount(call)
         try await call.act(on: name) {}
         let seed = services.accounts.newSeed()
         // Kept for some minutes like any sign-in that has begun; the seed itself is not on the page a second time.
@@ -225,7 +231,7 @@ package struct AccountPages: ConsoleRouteGroup {
     }
 
     private func confirmTOTP(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (session, name) = try ownAccount(call)
+        let (session, name) = try await ownAccount(call)
         let form = try call.form()
         let key = form["setup"] ?? ""
         guard let pending = services.pending.pending(key, at: call.now), pending.account == name, let seed = pending.challenge else {
@@ -258,7 +264,7 @@ package struct AccountPages: ConsoleRouteGroup {
     }
 
     private func recovery(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (_, name) = try ownAccount(call)
+        let (_, name) = try await ownAccount(call)
         let services = services
         let codes = try await call.act(on: name) { try services.accounts.makeRecoveryCodes(for: name, at: call.now) }
         let items: [HTML] = codes.map { "<li><code>\($0)</code></li>" }
@@ -291,7 +297,7 @@ package struct AccountPages: ConsoleRouteGroup {
     }
 
     private func passkeyOptions(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (session, name) = try ownAccount(call)
+        let (session, name) = try await ownAccount(call)
         let services = services
         let known = try await call.act(on: name) { try services.accounts.factors(of: name).filter { $0.kind == .passkey }.map(\.id) }
         let challenge = AccountOperations.systemRandom(32)
@@ -313,7 +319,7 @@ package struct AccountPages: ConsoleRouteGroup {
     private struct Added: Encodable { let added: String }
 
     private func addPasskey(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (session, account) = try ownAccount(call)
+        let (session, account) = try await ownAccount(call)
         let made: NewPasskey = try call.json()
         try Texts.check(made.name, "name", maximum: 64, mayBeEmpty: false)
         guard let client = Base64URL.decode(Array(made.clientDataJSON.utf8)),
@@ -338,7 +344,7 @@ package struct AccountPages: ConsoleRouteGroup {
     }
 
     private func removeFactor(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (session, name) = try ownAccount(call)
+        let (session, name) = try await ownAccount(call)
         let id = try call.parameter("id")
         guard session.methods.contains("mfa") else {
             throw ConsoleRefusal(403, "MfaRequired", "Sign in with a second factor to remove one.")

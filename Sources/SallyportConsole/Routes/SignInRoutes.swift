@@ -95,7 +95,11 @@ package struct SignInRoutes: ConsoleRouteGroup {
             account = try await call.blocking {
                 try services.throttle.begin(name, from: call.address, at: call.now)
                 let account = try services.accounts.verify(name, password: typed)
-                if account != nil { try services.throttle.succeeded(name, from: call.address) }
+                if account != nil {
+                    try services.throttle.succeeded(name, from: call.address)
+                } else {
+                    try services.throttle.failed(name, from: call.address, at: call.now)
+                }
                 return account
             }
         } catch let fault as Fault where fault.code == .rateLimited {
@@ -153,7 +157,11 @@ package struct SignInRoutes: ConsoleRouteGroup {
                 // Codes are few: guessing them is counted as guessing passwords is.
                 try services.throttle.begin("code:\(name)", from: call.address, at: call.now)
                 let kind = try services.accounts.verifyCode(typed, of: name, at: call.now)
-                if kind != nil { try services.throttle.succeeded("code:\(name)", from: call.address) }
+                if kind != nil {
+                    try services.throttle.succeeded("code:\(name)", from: call.address)
+                } else {
+                    try services.throttle.failed("code:\(name)", from: call.address, at: call.now)
+                }
                 return kind
             }
         } catch let fault as Fault where fault.code == .rateLimited {

@@ -83,6 +83,10 @@ struct ConsoleResponder: Sendable {
     }
 
     private func respond(to incoming: Incoming, _ id: String) async throws -> ConsoleAnswer {
+        // The first one was taken off; a second one means that somebody on the way may have read another.
+        guard !incoming.headers.contains("host"), incoming.host != nil else {
+            throw ConsoleRefusal(400, "InvalidRequest", "A request names its host once.")
+        }
         let now = services.clock()
         let address = try services.callerAddress(incoming.peer, incoming.headers.all("x-forwarded-for"))
         if let fault = services.refusal(address) { throw fault }
@@ -145,7 +149,7 @@ struct ConsoleResponder: Sendable {
     /// Conditional access, for everything that takes an action; a person's own pages stay open, so that he can bring what is demanded.
     private func checkConditions(_ principal: Principal, _ context: AccessContext, _ id: String) async throws {
         guard let policies = services.conditional.inForce else { return }
-        let roles = services.access.snapshot.roles(of: principal, in: context)
+        let roles = policies.asksForRoles ? services.access.snapshot.roles(of: principal, in: context) : principal.roles
         let outcome = policies.outcome(for: principal, roles: roles, in: ConditionalContext(.console, context))
         for finding in outcome.reported where services.conditional.reports.isDue(finding, principal.id, at: context.now) {
             var record = AuditRecord(.accessReport, id: id)

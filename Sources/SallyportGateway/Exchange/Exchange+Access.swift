@@ -86,7 +86,7 @@ extension Exchange {
     private func conditionalOutcome(_ context: AccessContext) -> ConditionalOutcome? {
         let identity = runtime.parts.identity
         guard let policies = identity.conditional.inForce, let principal else { return nil }
-        let roles = identity.access.snapshot.roles(of: principal, in: context)
+        let roles = policies.asksForRoles ? identity.access.snapshot.roles(of: principal, in: context) : principal.roles
         let outcome = policies.outcome(for: principal, roles: roles, in: ConditionalContext(.data, context))
         for finding in outcome.reported where identity.conditional.reports.isDue(finding, principal.id, at: context.now) {
             var record = AuditRecord(.accessReport, id: id)

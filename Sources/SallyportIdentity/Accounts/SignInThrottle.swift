@@ -40,7 +40,17 @@ package struct SignInThrottle: Sendable {
         guard wait == 0 else {
             throw Fault(.rateLimited, "Too many failed sign-ins. Try again in \(wait) seconds.", retryAfter: .seconds(wait))
         }
-        for (subject, _) in subjects { try store.addFailure(of: subject, tenant: tenant, at: now, since: now - Self.memory) }
+        // The address is counted when the attempt has failed: many honest people share one.
+        for (subject, rule) in subjects where rule.free != Self.address.free {
+            try store.addFailure(of: subject, tenant: tenant, at: now, since: now - Self.memory)
+        }
+    }
+
+    /// The attempt was wrong: its address is told apart from those that are right.
+    package func failed(_ name: String, from address: IPAddress?, at now: Int64) throws {
+        for (subject, rule) in subjects(name, address) where rule.free == Self.address.free {
+            try store.addFailure(of: subject, tenant: tenant, at: now, since: now - Self.memory)
+        }
     }
 
     /// The attempt was good: the account is nobody's target any more. The address keeps what it did to others.

@@ -64,6 +64,8 @@ package final class ConditionalAccessDirectory: Sendable {
         }
 
         package var isEmpty: Bool { policies.isEmpty && mistakes.isEmpty }
+        /// Whether anybody must find out which roles the caller holds: that takes a look at every assignment.
+        package var asksForRoles: Bool { policies.contains { $0.asksForRoles } }
 
         /// - Parameter roles: every role that the principal holds, here, by its credential or by assignment.
         package func outcome(for principal: Principal, roles: Set<Role>, in context: ConditionalContext) -> ConditionalOutcome {
@@ -144,6 +146,10 @@ package final class ConditionalAccessDirectory: Sendable {
 }
 
 extension ConditionalPolicy {
+    var asksForRoles: Bool {
+        (includedUsers + excludedUsers).contains { if case .role = $0 { true } else { false } }
+    }
+
     /// Whether the policy has anything to say here.
     func speaks(
         of principal: Principal, _ references: Set<PrincipalReference>, _ roles: Set<Role>, _ catalog: RoleCatalog,
