@@ -284,6 +284,15 @@ extension StoreOptions {
         ElevationOperations(store: SQLElevationStore(try database()), catalog: try access().catalog)
     }
 
+    /// For acts that only the command line does: asks for a second person's approval, or uses it.
+    func awaitSecondPerson(_ area: FourEyes.Area, _ act: String, target: String) throws {
+        guard let config, try LoadedConfiguration.required(config).plan.access.fourEyes.contains(area) else { return }
+        let eyes = FourEyes(areas: [area], store: SQLChangeStore(try database()), sealing: ClosedSealer())
+        do {
+            try eyes.awaitApproval(of: act, target: target, by: PrincipalID("os-user:\(NSUserName())"), at: Int64(Date().timeIntervalSince1970))
+        } catch let fault as Fault { throw ValidationError(fault.message) }
+    }
+
     /// Where a change takes two people, one at the command line is not enough.
     func refuseUnderFourEyes(_ area: FourEyes.Area) throws {
         guard let config, try LoadedConfiguration.required(config).plan.access.fourEyes.contains(area) else { return }

@@ -74,8 +74,6 @@ package struct ConsoleRefusal: Error, Sendable {
 
     private static func words(_ code: Fault.Code) -> (Int, String) {
         switch code {
-        case .invalidRequest, .invalidJSON, .invalidContentFilterPolicy, .contentFiltered, .uninspectable, .unsupportedAPIVersion:
-            (400, "InvalidRequest")
         case .payloadTooLarge: (413, "PayloadTooLarge")
         case .headersTooLarge: (431, "HeadersTooLarge")
         case .timeout: (408, "RequestTimeout")
@@ -91,6 +89,8 @@ package struct ConsoleRefusal: Error, Sendable {
         case .upstreamTimeout: (504, "GatewayTimeout")
         case .upstreamInvalid: (502, "BadGateway")
         case .internal: (500, "InternalServerError")
+        // What the data plane refuses for its own reasons (a filter, a label, a consent) is a bad request here.
+        default: (400, "InvalidRequest")
         }
     }
 

@@ -32,7 +32,8 @@ package struct FourEyes: Sendable {
     package func ask(_ act: String, target: String, content: [UInt8], by principal: PrincipalID, at now: Int64) throws -> PendingChange {
         guard content.count <= Self.maximumBytes else { throw Fault(.payloadTooLarge, "The change is too large to be kept.") }
         let id = newID()
-        let sealed = try sealer.seal(content, tenant: tenant, place: "pending_change.content", row: id)
+        // What has no content has nothing to hide: the act and its target are said in the record anyway.
+        let sealed = content.isEmpty ? [] : try sealer.seal(content, tenant: tenant, place: "pending_change.content", row: id)
         let change = PendingChange(
             id: id, tenant: tenant, act: act, target: target, content: sealed, requestedBy: principal, requestedAt: now)
         try store.insert(change)
@@ -50,7 +51,8 @@ package struct FourEyes: Sendable {
     }
 
     package func content(of change: PendingChange) throws -> [UInt8] {
-        try sealer.open(change.content, tenant: tenant, place: "pending_change.content", row: change.id)
+        guard !change.content.isEmpty else { return [] }
+        return try sealer.open(change.content, tenant: tenant, place: "pending_change.content", row: change.id)
     }
 
     /// Decides; exactly one decision counts.
@@ -65,6 +67,23 @@ package struct FourEyes: Sendable {
             throw Fault(.conflict, "Somebody else has decided already.")
         }
         return change
+    }
+
+    /// How long an approval of an act at the command line holds.
+    package static let approvalLasts: Int64 = 3600
+
+    /// For acts that are done elsewhere: goes on when a second person has let it happen within the last hour, else asks for that.
+    /// - Throws: ``Fault`` `.conflict` when the act waits.
+    package func awaitApproval(of act: String, target: String, by principal: PrincipalID, at now: Int64) throws {
+        if let last = try store.lastApplied(act, target: target, tenant: tenant), now - (last.decidedAt ?? 0) < Self.approvalLasts { return }
+        let waiting = try list().first {
+            $0.act == act && $0.target == target && $0.state == .pending && now - $0.requestedAt < Self.patience
+        }
+        let change = try waiting ?? ask(act, target: target, content: [], by: principal, at: now)
+        throw Fault(
+            .conflict,
+            "This takes a second person: the change \(change.id) waits at the administrative surface. Within an hour of its approval, do this again."
+        )
     }
 
     /// Whether this very content was let happen by a second person, and nothing else since.
