@@ -4,6 +4,8 @@ package struct Finding: Sendable, Hashable {
     package struct Category: Sendable, Hashable {
         package enum Group: String, Sendable, CaseIterable, Codable {
             case sensitive, secret, blocklist, output, invisible, attack, harm, protectedMaterial, groundedness
+            /// Tool calls that do not serve what the user asked for; texts of a category of the organisation's own.
+            case taskAdherence, category
         }
         package let group: Group
         /// Sensitive data: an Azure AI Language category (`CreditCardNumber`); a secret: its family; a blocklist: the list's name.

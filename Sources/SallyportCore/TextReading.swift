@@ -165,6 +165,19 @@ package protocol TextReader: Sendable {
     /// Reads all texts; the answer has one reading for each, in order. Returns at once; `completion` is called once, on a thread of the
     /// reader's own, where it must not block.
     func read(_ requests: [ReadingRequest], completion: @escaping @Sendable (Result<[TextReading], TextReadingFault>) -> Void)
+    /// ``read(_:completion:)`` that can be taken back: what is returned ends the call with ``TextReadingFault/cancelled`` unless it is done.
+    func begin(
+        _ requests: [ReadingRequest], completion: @escaping @Sendable (Result<[TextReading], TextReadingFault>) -> Void
+    ) -> @Sendable () -> Void
+}
+
+extension TextReader {
+    package func begin(
+        _ requests: [ReadingRequest], completion: @escaping @Sendable (Result<[TextReading], TextReadingFault>) -> Void
+    ) -> @Sendable () -> Void {
+        read(requests, completion: completion)
+        return {}
+    }
 }
 
 /// Turns texts into vectors of length one for search and categories.

@@ -19,6 +19,10 @@ package struct InferenceConfiguration: Sendable, Hashable {
     package var maximumQueuedTokens: Int
     /// Calls that may wait or run at once.
     package var maximumQueuedCalls: Int
+    /// A call whose rows would not all be read within this and ``secondsPerWindow`` for each of them, at the speed of late and with what
+    /// waits before it, is not taken in. What it takes by itself never counts against it.
+    package var baseSeconds: Double
+    package var secondsPerWindow: Double
     /// Tokens of all texts of one call.
     package var maximumTokensPerCall: Int
     /// Tokens in one run; rows of equal length share it.
@@ -29,8 +33,10 @@ package struct InferenceConfiguration: Sendable, Hashable {
     package init(
         libraryDirectory: String? = nil, precision: Precision = .automatic, workers: Int = 1, threadsPerWorker: Int = 1,
         maximumQueuedTokens: Int = 65_536, maximumQueuedCalls: Int = 4_096, maximumTokensPerCall: Int = 1_000_000,
-        maximumBatchTokens: Int = 128, usesCascade: Bool = true
+        maximumBatchTokens: Int = 128, usesCascade: Bool = true, baseSeconds: Double = 10, secondsPerWindow: Double = 0.5
     ) {
+        self.baseSeconds = max(0.1, baseSeconds)
+        self.secondsPerWindow = max(0, secondsPerWindow)
         self.libraryDirectory = libraryDirectory
         self.precision = precision
         self.workers = max(1, workers)

@@ -28,7 +28,8 @@ struct LoadedModel: Sendable {
     func queue(_ configuration: InferenceConfiguration) -> BatchQueue {
         BatchQueue(
             lengths: lengths, maximumBatchTokens: configuration.maximumBatchTokens,
-            maximumQueuedTokens: configuration.maximumQueuedTokens, maximumQueuedCalls: configuration.maximumQueuedCalls)
+            maximumQueuedTokens: configuration.maximumQueuedTokens, maximumQueuedCalls: configuration.maximumQueuedCalls,
+            baseSeconds: configuration.baseSeconds, secondsPerWindow: configuration.secondsPerWindow)
     }
 
     /// Starts the threads; the first one also repeats the recorded answers.

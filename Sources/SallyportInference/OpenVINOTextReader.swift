@@ -61,6 +61,13 @@ package final class OpenVINOTextReader: TextReader {
         start(requests, completion: completion)
     }
 
+    package func begin(
+        _ requests: [ReadingRequest], completion: @escaping @Sendable (Result<[TextReading], TextReadingFault>) -> Void
+    ) -> @Sendable () -> Void {
+        let handle = start(requests, completion: completion)
+        return { handle.cancel() }
+    }
+
     /// ``read(_:completion:)`` with a way to cancel.
     @discardableResult
     package func start(

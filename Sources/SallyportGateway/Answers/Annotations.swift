@@ -56,9 +56,71 @@ enum Annotations {
             json.bool(!found.isEmpty)
             json.endObject()
         }
+        if groups.contains(.groundedness) { groundedness(findings, policy: policy, direction, &json) }
+        if direction == .completion, policy.looks(for: .init(.taskAdherence, "task_adherence"), direction) {
+            let found = findings.filter { $0.finding.category.group == .taskAdherence }
+            json.key("task_adherence")
+            json.beginObject()
+            json.key("filtered")
+            json.bool(found.contains { $0.mode == .enforce && $0.action > .annotate })
+            json.key("detected")
+            json.bool(!found.isEmpty)
+            json.endObject()
+        }
+        if groups.contains(.category) { topics(findings, policy: policy, direction, &json) }
         if groups.contains(.protectedMaterial) { protectedMaterial(findings, policy: policy, direction, &json) }
         json.endObject()
         return json.buffer
+    }
+
+    /// What the request's documents do not support, in code points of the answer's text.
+    private static func groundedness(
+        _ findings: [DecidedFinding], policy: GuardPolicy, _ direction: Direction, _ json: inout JSONWriter
+    ) {
+        guard direction == .completion, policy.looks(for: .init(.groundedness, "ungrounded_material"), direction) else { return }
+        let found = findings.filter { $0.finding.category.group == .groundedness }
+        json.key("ungrounded_material")
+        json.beginObject()
+        json.key("filtered")
+        json.bool(found.contains(where: isFiltered))
+        json.key("detected")
+        json.bool(!found.isEmpty)
+        json.key("details")
+        json.beginArray()
+        var seen: Set<Range<Int>> = []
+        for place in found.compactMap(\.place).sorted(by: { $0.lowerBound < $1.lowerBound }) where seen.insert(place).inserted {
+            json.beginObject()
+            json.key("completion_start_offset")
+            json.int(place.lowerBound)
+            json.key("completion_end_offset")
+            json.int(place.upperBound)
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
+    }
+
+    /// The organisation's own categories.
+    private static func topics(_ findings: [DecidedFinding], policy: GuardPolicy, _ direction: Direction, _ json: inout JSONWriter) {
+        let names = Set(policy.rules.filter { $0.group == .category && ($0.direction ?? direction) == direction }.flatMap { $0.names ?? [] })
+        guard !names.isEmpty else { return }
+        let found = findings.filter { $0.finding.category.group == .category }
+        json.key("custom_topics")
+        json.beginObject()
+        json.key("filtered")
+        json.bool(found.contains(where: isFiltered))
+        json.key("details")
+        json.beginArray()
+        for name in names.sorted() {
+            json.beginObject()
+            json.key("detected")
+            json.bool(found.contains { $0.finding.category.name == name })
+            json.key("id")
+            json.string(name)
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
     }
 
     /// Known text, and known code with where it is from.

@@ -7,6 +7,14 @@ import SallyportWire
 struct BodyInspector: Sendable {
     let engine: GuardEngine
     var context: GuardEngine.Context
+    /// Tool calls of the body, to be held against what the user asked for.
+    var calls: [ToolCall] = []
+
+    struct ToolCall: Sendable {
+        let choice: Int?
+        let name: String
+        let arguments: Passage
+    }
 
     /// What came of a body.
     struct Outcome: Sendable {
@@ -39,6 +47,7 @@ struct BodyInspector: Sendable {
                 result = engine.inspect(slot.passage, meaningFrom: saysSomething ? 0 : nil, in: context, verdict: &outcome.verdict)
             }
             note(result, slot, &outcome)
+            if slot.kind == .prose, slot.passage.origin == .user || slot.passage.origin == .system { inspectTagged(slot, &outcome) }
             for found in result.findings {
                 if found.finding.range.upperBound >= slot.passage.count - 1 {
                     reachesEnd[index, default: []].insert(found.finding.category)
@@ -55,6 +64,14 @@ struct BodyInspector: Sendable {
                 user.append(slot.passage, of: index)
             }
             all.append(slot.passage, of: index)
+        }
+        for call in calls {
+            guard let found = engine.checkCall(call.name, arguments: call.arguments, in: context, verdict: &outcome.verdict) else { continue }
+            outcome.findings[call.choice ?? -1, default: []].append(found)
+            // A call cannot be rewritten into one that serves.
+            guard found.mode == .enforce, found.action > .annotate else { continue }
+            outcome.blocked.insert(call.choice ?? -1)
+            outcome.verdict.action = .block
         }
         if let escalation = engine.escalation(in: context, verdict: &outcome.verdict) {
             outcome.findings[-1, default: []].append(escalation)
@@ -128,10 +145,38 @@ struct BodyInspector: Sendable {
         }
     }
 
+    /// Documents that the application put between Azure's tags are read as documents too: for attacks only, the rest was looked for already.
+    private func inspectTagged(_ slot: TextSlot, _ outcome: inout Outcome) {
+        for range in TaggedDocuments.ranges(in: slot.passage) {
+            guard let text = slot.passage.text.getSlice(at: slot.passage.text.readerIndex + range.lowerBound, length: range.count) else {
+                continue
+            }
+            var inner = Verdict()
+            let part = Passage(text, origin: .document, isASCII: slot.passage.isASCII)
+            let found = engine.inspect(part, in: context, verdict: &inner).findings.filter { $0.finding.category.group == .attack }
+            outcome.verdict.unread += inner.unread
+            outcome.verdict.unasked += inner.unasked
+            outcome.verdict.isComplete = outcome.verdict.isComplete && inner.isComplete
+            for decided in found {
+                let place = decided.finding.range.lowerBound + range.lowerBound..<decided.finding.range.upperBound + range.lowerBound
+                let moved = decided.moved(to: place)
+                outcome.verdict.reports[moved.finding.detector, default: GuardReport(moved.finding.detector)].add(moved)
+                outcome.findings[slot.choice ?? -1, default: []].append(moved)
+                guard moved.mode == .enforce, moved.action > .annotate else { continue }
+                outcome.blocked.insert(slot.choice ?? -1)
+                outcome.verdict.action = .block
+            }
+        }
+    }
+
     private func note(_ result: PassageVerdict, _ slot: TextSlot, _ outcome: inout Outcome) {
         guard !result.findings.isEmpty else { return }
         let place = slot.choice ?? -1
-        outcome.findings[place, default: []] += result.findings
+        outcome.findings[place, default: []] += result.findings.map { decided in
+            guard decided.finding.category.group == .groundedness else { return decided }
+            let start = slot.passage.codePoints(in: 0..<decided.finding.range.lowerBound)
+            return decided.placed(at: start..<start + slot.passage.codePoints(in: decided.finding.range))
+        }
         // A member's or a function's name cannot be masked without changing what the body says.
         let isBlocked = result.action == .block || (slot.kind == .key && result.action.rewrites)
         if isBlocked {

@@ -157,7 +157,8 @@ extension Exchange {
         for kind in reading.opaque.sorted(by: { $0.rawValue < $1.rawValue }) { try requireRecording(of: kind) }
         if isSilent { return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type) }
         let slots = reading.slots
-        inspect(slots, in: context) { [self] result in
+        let calls = context.evidence == nil || isError ? [] : Exchange.calls(in: document)
+        inspect(slots, calls: calls, in: context) { [self] result in
             continuing { conclude(document, try result.get(), operation, isError: isError, type: type, slots: slots) }
         }
     }

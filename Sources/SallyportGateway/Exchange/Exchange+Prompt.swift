@@ -391,6 +391,7 @@ extension Exchange {
         // A canary in the system prompt must not come back in the answer.
         let canaries = slots.filter { $0.passage.origin == .system }.flatMap { $0.passage.withBytes { Canary.tokens(in: $0) } }
         if !canaries.isEmpty { self.context?.extraDetectors.append(CanaryDetector(tokens: canaries)) }
+        self.context?.evidence = gatherEvidence(slots)
         promptCodePoints = slots.reduce(0) {
             $0 + ($1.passage.isASCII ? $1.passage.count : $1.passage.codePoints(in: 0..<$1.passage.count))
         }

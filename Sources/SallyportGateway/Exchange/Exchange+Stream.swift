@@ -87,9 +87,9 @@ extension Exchange {
             try holdAnswer(gate.heldBytes)
             return out
         }
-        if let before, case .success = result, !gate.unread.isEmpty, !gate.isTerminated {
+        if let before, case .success = result, gate.verdict.lacks, !gate.isTerminated {
             self.gate = before
-            return readStream(gate.unread, for: step, round: round)
+            return readStream(gate.verdict, for: step, round: round)
         }
         gate.forgetReadings()
         self.gate = gate
@@ -115,18 +115,18 @@ extension Exchange {
     }
 
     /// The step is done again, from the same gate, when what it missed was read.
-    private func readStream(_ texts: [ReadingRequest], for step: StreamStep, round: Int) {
+    private func readStream(_ verdict: Verdict, for step: StreamStep, round: Int) {
         guard round <= 8 else { return failStream(Fault(.guardUnavailable, "The content guards are not available.")) }
         isReadingStream = true
-        readMeaning(of: texts) { [self] requests, result in
+        understand(verdict) { [self] understanding in
             isReadingStream = false
             guard phase == .answering else { return }
-            do { try Exchange.refuseUnreadable(result) } catch {
+            do { try Exchange.refuseUnreadable(understanding.readings) } catch {
                 call?.cancel()
                 call = nil
                 return failStream(error)
             }
-            gate?.learn(requests, result)
+            gate?.learn(understanding)
             perform(step, round: round + 1)
             performWaiting()
         }

@@ -95,6 +95,8 @@ final class Exchange {
     /// Learned guards read the stream: a step may have to wait for them, and the steps after it with it.
     var readsStream = false
     var isReadingStream = false
+    /// What the encoder is reading for this exchange.
+    var ticket: MeaningReader.Ticket?
     var waitingSteps: [StreamStep] = []
     var isHeadWritten = false
     var delayTask: Scheduled<Void>?
@@ -414,6 +416,8 @@ final class Exchange {
             answerBytes = 0
         }
         phase = .ended
+        ticket?.cancel()
+        ticket = nil
         delayTask?.cancel()
         summary.endedAt = Exchange.nanoseconds()
         if let reservation {

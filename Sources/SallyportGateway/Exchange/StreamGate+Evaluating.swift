@@ -32,12 +32,22 @@ extension StreamGate {
         var hold = unread
         var part = Verdict()
         let (before, codePoints) = (hold.cleared, hold.clearedCodePoints)
-        let release = hold.evaluate(isFinal: isFinal, isForced: isForced) { passage, meaningFrom in
-            inspector.inspectGrowing(passage, meaningFrom: meaningFrom, isWhole: channel.field == "arguments", verdict: &part)
+        var call: DecidedFinding?
+        var release = hold.evaluate(isFinal: isFinal, isForced: isForced) { passage, meaningFrom in
+            if isFinal, channel.field == ChannelKey.arguments, let name = calledNames[channel] {
+                call = inspector.engine.checkCall(
+                    String(buffer: name), arguments: passage, in: inspector.context, verdict: &part)
+            }
+            return inspector.inspectGrowing(passage, meaningFrom: meaningFrom, isWhole: channel.field == "arguments", verdict: &part)
         }
         holds[channel] = hold
         verdict.merge(part)
         guard part.isComplete else { throw Fault.incompleteVerdict }
+        if let call {
+            release.findings.append(call)
+            // A call cannot be rewritten into one that serves.
+            if call.mode == .enforce, call.action > .annotate { release.action = .block }
+        }
         findings[channel.index, default: []] += release.findings
         if isAsynchronous { return annotateLate(channel, release, from: codePoints) }
         if release.action == .block { return try block(channel.index) }

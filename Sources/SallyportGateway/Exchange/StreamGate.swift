@@ -53,6 +53,8 @@ struct StreamGate {
     /// Everything that waits, with its framing.
     var waitingBytes = 0
     var holds: [ChannelKey: StreamHold] = [:]
+    /// The names of the functions that are being called, by their arguments' channel.
+    var calledNames: [ChannelKey: ByteBuffer] = [:]
     /// Copies: a slice would hold on to all that was read with it.
     var seenTokens: Set<ByteBuffer> = []
     var blockedChoices: Set<Int> = []
@@ -265,6 +267,12 @@ struct StreamGate {
             ?? StreamHold(
                 origin: slot.passage.origin, maximumBytes: isWhole ? 262_144 : policy.streaming.maximumBytes, isWhole: isWhole,
                 reserve: reserve)
+        if channel.field == ChannelKey.name, inspector.context.evidence != nil {
+            let arguments = ChannelKey(index: channel.index, part: channel.part, field: ChannelKey.arguments, origin: channel.origin)
+            if calledNames[arguments, default: ByteBuffer()].readableBytes < 256 {
+                calledNames[arguments, default: ByteBuffer()].writeImmutableBuffer(slot.passage.text)
+            }
+        }
         let start = hold.end
         hold.append(slot.passage.text, isASCII: slot.passage.isASCII)
         completionBytes += slot.passage.count

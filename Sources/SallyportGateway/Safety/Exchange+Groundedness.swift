@@ -15,7 +15,7 @@ extension Exchange {
         var namesCorrection = false
     }
 
-    func detectGroundedness(_ body: SafetyBody) throws {
+    func detectGroundedness(_ body: SafetyBody, for principal: Principal) throws {
         let limits = snapshot.configuration.safety
         _ = try body.choice("domain", among: ["Generic", "Medical"], standard: "Generic", ignoringCase: true)
         let task = try body.choice("task", among: ["Summarization", "QnA"], standard: "Summarization", ignoringCase: true)
@@ -28,18 +28,25 @@ extension Exchange {
         extras.reasons = try body.flag("reasoning")
         extras.namesCorrection = try body.flag("correction")
         extras.correction = try body.flag("mitigating") || extras.namesCorrection
-        guard body.node("llmResource") == nil || !(extras.reasons || extras.correction) else {
-            throw Fault(
-                .invalidRequest,
-                "No language model is asked here: leave 'llmResource' out, and reasons and corrections are taken from the sources.",
-                param: "llmResource")
+        // Without one, reasons and corrections are taken from the sources by rules.
+        let model = extras.reasons || extras.correction ? try groundednessModel(in: body, for: principal) : nil
+        if let model {
+            deployment = model.deployment
+            summary.deployment = model.deployment.id
+            // The text and its sources go there, and come back in part.
+            let tokens = TokenEstimate.tokens(bytes: self.body.readableBytes)
+            try reserve(
+                for: principal, tokens: 2 * tokens, costMicros: Exchange.cost(prompt: tokens, completion: tokens, model.deployment.price),
+                named: summary.operation)
+        } else {
+            try reserveAnalysis(for: principal)
         }
         guard let meaning = runtime.parts.meaning, let analysis = GroundednessAnalysis(meaning.description) else {
             throw Fault(.guardUnavailable, "This installation runs without the detectors that this call needs.")
         }
         policy = SafetyPolicy.noting([], in: snapshot.engine)
         let evidence = sources.map(\.bytes)
-        analysing { (done: @escaping (Result<GroundednessReport, any Error>) -> Void) in
+        let analyse = { [self] (done: @escaping (Result<GroundednessReport, any Error>) -> Void) in
             let pool = runtime.parts.pool
             pool.runIfActive(eventLoop: eventLoop) { analysis.plan(text.bytes, query: query, sources: evidence) }
                 .assumeIsolated().whenComplete { [self] result in
@@ -53,10 +60,21 @@ extension Exchange {
                         }.assumeIsolated().whenComplete(done)
                     }
                 }
-        } then: { [self] report in
+        }
+        let clear = { [self] (done: @escaping (Result<GroundednessReport, any Error>) -> Void) in
+            guard let model else { return analyse(done) }
+            self.clear(text, sources, for: model) { result in
+                do { try result.get() } catch { return done(.failure(error)) }
+                analyse(done)
+            }
+        }
+        analysing(clear) { [self] report in
             noteReport(
                 "groundedness", found: report.details.count, confidence: report.confidence, model: meaning.description.digest, of: text)
-            answerAnalysis(Exchange.answer(report, on: text, extras))
+            guard let model, !report.details.isEmpty else { return answerAnalysis(Exchange.answer(report, on: text, extras)) }
+            ask(model, about: report, of: text, sources: sources) { [self] result in
+                continuing { answerAnalysis(Exchange.answer(report, on: text, extras, try result.get())) }
+            }
         }
     }
 
@@ -80,7 +98,9 @@ extension Exchange {
         promptVerdict.reports[id] = report
     }
 
-    private static func answer(_ report: GroundednessReport, on text: SafetyBody.Text, _ extras: GroundednessExtras) -> ByteBuffer {
+    private static func answer(
+        _ report: GroundednessReport, on text: SafetyBody.Text, _ extras: GroundednessExtras, _ opinion: ModelOpinion? = nil
+    ) -> ByteBuffer {
         var json = JSONWriter(capacity: 1024)
         var offsets = CodePointOffsets(text.bytes, isASCII: text.isASCII)
         func place(_ key: StaticString, _ bytes: Int, _ wide: Int, _ points: Int) {
@@ -101,7 +121,7 @@ extension Exchange {
         json.double(report.percentage)
         json.key("ungroundedDetails")
         json.beginArray()
-        for detail in report.details {
+        for (number, detail) in report.details.enumerated() {
             let start = (
                 utf16: offsets.utf16(beforeByte: detail.range.lowerBound), points: offsets.codePoints(beforeByte: detail.range.lowerBound)
             )
@@ -116,17 +136,18 @@ extension Exchange {
             place("length", detail.range.count, end.utf16 - start.utf16, end.points - start.points)
             if extras.reasons {
                 json.key("reason")
-                json.string(detail.reason)
+                json.string(opinion?.reasons[number] ?? detail.reason)
             }
             json.endObject()
         }
         json.endArray()
         if extras.correction {
+            let corrected = opinion.map { ByteBuffer(string: $0.corrected) } ?? report.corrected
             json.key("mitigatedText")
-            json.string(report.corrected)
+            json.string(corrected)
             if extras.namesCorrection {
                 json.key("correctionText")
-                json.string(report.corrected)
+                json.string(corrected)
             }
         }
         json.endObject()

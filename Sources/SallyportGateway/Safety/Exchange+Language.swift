@@ -46,13 +46,24 @@ extension Exchange {
         } catch let fault as Fault {
             throw fault.inner == nil ? Exchange.refusal("InvalidParameterValue", fault.message, target: fault.param) : fault
         }
-        analyse {
-            try Exchange.results(documents, analysis, parameters, showsStatistics: showsStatistics)
-        } then: { [self] results in
-            notes = [(name: "documents", value: "\(documents.count)"), (name: "entities", value: "\(results.entities)")]
-            answerStatus = 200
-            summary.status = 200
-            finish(results.body, type: "application/json")
+        let requests = documents.map { document in
+            document.text.count > Exchange.maximumElements ? nil : analysis.request(for: document.text, with: parameters)
+        }
+        let wanted = requests.compactMap { $0 }
+        // What cannot be read for its names is not cleared: the call fails.
+        let answer = { [self] (readings: [ReadingRequest: TextReading]) in
+            analyse {
+                try Exchange.results(documents, requests.map { $0.flatMap { readings[$0] } }, analysis, parameters, showsStatistics: showsStatistics)
+            } then: { [self] results in
+                notes = [(name: "documents", value: "\(documents.count)"), (name: "entities", value: "\(results.entities)")]
+                answerStatus = 200
+                summary.status = 200
+                finish(results.body, type: "application/json")
+            }
+        }
+        guard !wanted.isEmpty, runtime.parts.meaning != nil else { return answer([:]) }
+        read(wanted) { [self] result in
+            continuing { answer(Dictionary(zip(wanted, try result.get())) { first, _ in first }) }
         }
     }
 
@@ -160,7 +171,8 @@ extension Exchange {
     private static let personalDataModel = "2026-11-01"
 
     private static func results(
-        _ documents: [Document], _ analysis: PersonalDataAnalysis, _ parameters: CheckedPersonalDataParameters, showsStatistics: Bool
+        _ documents: [Document], _ readings: [TextReading?], _ analysis: PersonalDataAnalysis, _ parameters: CheckedPersonalDataParameters,
+        showsStatistics: Bool
     ) throws -> (body: ByteBuffer, entities: Int) {
         var json = JSONWriter(capacity: 2048)
         var entities = 0
@@ -173,14 +185,14 @@ extension Exchange {
         json.beginObject()
         json.key("documents")
         json.beginArray()
-        for document in documents {
+        for (document, reading) in zip(documents, readings) {
             let elements = document.text.count
             if document.text.isEmpty { refused.append((document.id, "Document text is empty.")) }
             if elements > maximumElements {
                 refused.append((document.id, "A document within the request exceeds the limit of \(maximumElements) text elements."))
             }
             guard elements > 0, elements <= maximumElements else { continue }
-            let result = try analysis.analyse(document.text, language: document.language, with: parameters)
+            let result = try analysis.analyse(document.text, language: document.language, with: parameters, reading: reading)
             transactions += (elements + 999) / 1000
             entities += result.entities.count
             write(result, of: document, elements: elements, showsStatistics: showsStatistics, &json)

@@ -61,12 +61,12 @@ extension Exchange {
         }
         try authorise()
         // What goes to an upstream takes its share like every call of a service.
-        if call != .analyzeImage { try reserveAnalysis(for: principal) }
+        if call != .analyzeImage, call != .detectGroundedness { try reserveAnalysis(for: principal) }
         let body = try SafetyBody(try parse(body))
         switch call {
         case .analyzeText: try analyzeText(body, for: principal)
         case .shieldPrompt: try shieldPrompt(body)
-        case .detectGroundedness: try detectGroundedness(body)
+        case .detectGroundedness: try detectGroundedness(body, for: principal)
         case .analyzeTaskAdherence: try analyzeTaskAdherence(body)
         case .detectProtectedMaterial: try detectProtectedMaterial(body, as: .text, for: principal)
         case .detectProtectedMaterialForCode: try detectProtectedMaterial(body, as: .code, for: principal)

@@ -19,12 +19,17 @@ struct DocumentAttackDetector: LearnedDetector {
         tokenColumns = description.tokenColumns.count
     }
 
-    func reads(_ origin: PassageOrigin) -> Bool { origin == .document || origin == .toolResult || origin == .file }
+    /// Descriptions of tools come from whoever made the tool: what they say to the model beyond their own use is an attack.
+    func reads(_ origin: PassageOrigin) -> Bool {
+        origin == .document || origin == .toolResult || origin == .file || origin == .toolDefinition
+    }
 
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
         reading.windows.compactMap { window in
             let probability = head.probability(in: window.scores, windows: reading.windowCount)
             guard let rate = head.rate(of: probability) else { return nil }
+            // A tool's description instructs by its nature: only what is certain is told.
+            if passage.origin == .toolDefinition, rate > 0.001 { return nil }
             return Finding(id, Self.category, at: span(in: window), confidence: probability, falsePositiveRate: rate)
         }
     }

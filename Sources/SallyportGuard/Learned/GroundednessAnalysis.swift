@@ -41,10 +41,15 @@ package struct GroundednessAnalysis: Sendable {
 
     // MARK: Reading
 
-    /// - Parameters:
-    ///   - text: the answer or summary, valid UTF-8.
-    ///   - query: the question that it answers, if any.
-    package func plan(_ text: ByteBuffer, query: String?, sources: [ByteBuffer]) -> Plan {
+    /// Sources cut into passages, once for all texts that are held against them.
+    package struct Sources: Sendable {
+        fileprivate let passages: [Passage]
+        fileprivate let frequency: [UInt64: Int]
+        fileprivate let words: ClaimWords?
+        package var isEmpty: Bool { passages.isEmpty }
+    }
+
+    package func prepare(_ sources: [ByteBuffer]) -> Sources {
         var passages: [Passage] = []
         for source in sources {
             source.withUnsafeReadableBytes { bytes in
@@ -56,14 +61,27 @@ package struct GroundednessAnalysis: Sendable {
         }
         var frequency: [UInt64: Int] = [:]
         for passage in passages { for term in passage.terms { frequency[term, default: 0] += 1 } }
+        var words = head.lexical.map { ClaimWords($0) }
+        for source in sources { source.withUnsafeReadableBytes { words?.learn($0) } }
+        return Sources(passages: passages, frequency: frequency, words: words)
+    }
+
+    /// - Parameters:
+    ///   - text: the answer or summary, valid UTF-8.
+    ///   - query: the question that it answers, if any.
+    package func plan(_ text: ByteBuffer, query: String?, sources: [ByteBuffer]) -> Plan {
+        plan(text, from: 0, query: query, sources: prepare(sources))
+    }
+
+    /// - Parameter start: sentences that end before it are left out.
+    package func plan(_ text: ByteBuffer, from start: Int, query: String?, sources: Sources) -> Plan {
+        let (passages, frequency) = (sources.passages, sources.frequency)
         let question = query.map { $0.utf8.count < Self.longestQuestion && !$0.isEmpty ? Array(($0 + " ").utf8) : [] } ?? []
         var requests: [ReadingRequest] = []
         var claims: [(range: Range<Int>, prefix: Int, requests: Range<Int>, lexical: Double)] = []
         let weights = head.lexical
-        var words = weights.map { ClaimWords($0) }
-        for source in sources { source.withUnsafeReadableBytes { words?.learn($0) } }
         text.withUnsafeReadableBytes { bytes in
-            for range in Sentences.ranges(in: bytes) {
+            for range in Sentences.ranges(in: bytes) where range.upperBound > start {
                 let own = Self.terms(in: UnsafeRawBufferPointer(rebasing: bytes[range]))
                 var claim = ByteBuffer(bytes: question)
                 claim.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[range]))
@@ -75,7 +93,7 @@ package struct GroundednessAnalysis: Sendable {
                 for index in best { requests.append(ReadingRequest(claim, pair: passages[index].text, wantsTokens: token != nil)) }
                 let lexical =
                     weights.flatMap { weights in
-                        words?.evidence(for: UnsafeRawBufferPointer(rebasing: bytes[range]), weights)
+                        sources.words?.evidence(for: UnsafeRawBufferPointer(rebasing: bytes[range]), weights)
                     } ?? 0
                 claims.append((range, question.count, first..<requests.count, lexical))
             }
@@ -83,7 +101,7 @@ package struct GroundednessAnalysis: Sendable {
         return Plan(requests: requests, claims: claims)
     }
 
-    private struct Passage {
+    fileprivate struct Passage: Sendable {
         let text: ByteBuffer
         let terms: Set<UInt64>
     }

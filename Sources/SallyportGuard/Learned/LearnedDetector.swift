@@ -8,11 +8,14 @@ package protocol LearnedDetector: Sendable {
     /// Needs scores of single tokens, and every window: nothing may be cleared by the cheap model.
     var needsTokens: Bool { get }
     func reads(_ origin: PassageOrigin) -> Bool
+    /// Origins that it reads only where a policy's rule names them.
+    func readsOnDemand(_ origin: PassageOrigin) -> Bool
     func findings(in reading: TextReading, of passage: Passage) -> [Finding]
 }
 
 extension LearnedDetector {
     package var needsTokens: Bool { false }
+    package func readsOnDemand(_ origin: PassageOrigin) -> Bool { origin == .system || origin == .toolDefinition }
 }
 
 extension EncoderDescription.Calibration {

@@ -6,6 +6,10 @@ package struct LearnedGuards: Sendable {
     package let detectors: [any LearnedDetector]
     /// All that they can report.
     let serves: Set<Finding.Category>
+    /// Holds answers against the documents of their request; nil without a head for it.
+    package let groundedness: GroundednessAnalysis?
+    /// Holds tool calls against what the user asked for.
+    package let adherence: TaskAdherenceAnalysis?
 
     package init(_ description: EncoderDescription) {
         self.description = description
@@ -14,7 +18,11 @@ package struct LearnedGuards: Sendable {
             + HarmDetector.Harm.allCases.map { HarmDetector($0, description) }
             + [NamesDetector(description)]
         detectors = all.compactMap { $0 }
-        serves = Set(detectors.flatMap(\.categories))
+        groundedness = GroundednessAnalysis(description)
+        adherence = TaskAdherenceAnalysis(description)
+        serves = Set(
+            detectors.flatMap(\.categories) + (groundedness == nil ? [] : [AnswerEvidence.ungrounded])
+                + (adherence == nil ? [] : [AnswerEvidence.offTask]))
     }
 
     /// How likely the text is a user's attack; nil when nobody asks.
@@ -41,15 +49,23 @@ package struct LearnedGuards: Sendable {
     /// Which of them the policy wants to read a text of this origin.
     func wanted(for origin: PassageOrigin, under policy: GuardPolicy) -> [any LearnedDetector] {
         detectors.filter { detector in
-            detector.reads(origin) && policy.settings(for: detector.id).isEnabled
+            (detector.reads(origin) || detector.readsOnDemand(origin) && policy.names(origin, for: detector.categories))
+                && policy.settings(for: detector.id).isEnabled
                 && detector.categories.contains { policy.wantsLearned($0, in: origin) }
         }
     }
 }
 
 extension GuardPolicy {
+    /// A rule speaks of texts of this very origin: the application's own words are read only where it says so.
+    fileprivate func names(_ origin: PassageOrigin, for categories: [Finding.Category]) -> Bool {
+        rules.contains { rule in
+            rule.origins?.contains(origin) == true && categories.contains { rule.mayApply($0.group, $0.name, in: origin) }
+        }
+    }
+
     /// Names cost a full reading of every text: only a rule that names them, or rewrites what it finds, asks for it.
-    fileprivate func wantsLearned(_ category: Finding.Category, in origin: PassageOrigin) -> Bool {
+    func wantsLearned(_ category: Finding.Category, in origin: PassageOrigin) -> Bool {
         rules.contains { rule in
             rule.mayApply(category.group, category.name, in: origin)
                 && (category.group != .sensitive || rule.names != nil || rule.action > .annotate)

@@ -1,6 +1,9 @@
 import SallyportCore
 
 /// Finds names of persons, organisations and places, under the category names of Azure AI Language.
+///
+/// The model scores pieces of words; a word is judged as a whole, and what belongs to one name is put together: hyphens, apostrophes,
+/// `&`, and the dots of initials.
 package struct NamesDetector: LearnedDetector {
     package let id: DetectorID = "names"
     package let categories = ["Person", "Location", "Organization"].map { Finding.Category(.sensitive, $0) }
@@ -8,26 +11,31 @@ package struct NamesDetector: LearnedDetector {
     /// O, then B and I of each category, in the order of `categories`.
     private let columns: [Int]
     private let width: Int
+    /// How likely a word must be a name of some kind. Below one half: a name that is missed costs more than one too many.
+    private let floor: Double
 
-    package init?(_ description: EncoderDescription) {
+    package init?(_ description: EncoderDescription, floor: Double = 0.4) {
         guard let head = description.heads["names"], head.columns.count == 7 else { return nil }
         columns = head.columns
         width = description.tokenColumns.count
+        self.floor = floor
     }
 
     package func reads(_ origin: PassageOrigin) -> Bool { true }
 
     package func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
         var found: [Finding] = []
-        for window in reading.windows {
-            guard let tokens = window.tokens else { continue }
-            for span in spans(in: tokens) {
-                let finding = Finding(id, categories[span.category], at: span.range, confidence: span.confidence)
-                // Windows overlap: the longer reading of the same name counts.
-                if let last = found.last, last.range.overlaps(finding.range), last.category == finding.category {
-                    if finding.range.count > last.range.count { found[found.count - 1] = finding }
-                } else {
-                    found.append(finding)
+        passage.withBytes { text in
+            for window in reading.windows {
+                guard let tokens = window.tokens else { continue }
+                for span in joined(spans(in: tokens, text), text) {
+                    let finding = Finding(id, categories[span.category], at: span.range, confidence: span.confidence)
+                    // Windows overlap: the longer reading of the same name counts.
+                    if let last = found.last, last.range.overlaps(finding.range) {
+                        if finding.range.count > last.range.count { found[found.count - 1] = finding }
+                    } else {
+                        found.append(finding)
+                    }
                 }
             }
         }
@@ -38,42 +46,93 @@ package struct NamesDetector: LearnedDetector {
         var range: Range<Int>
         var category: Int
         var confidence: Double
+        /// The model says that another name begins here.
+        var begins: Bool
     }
 
-    private func spans(in tokens: TextReading.Tokens) -> [Span] {
+    private func spans(in tokens: TextReading.Tokens, _ text: UnsafeRawBufferPointer) -> [Span] {
         var spans: [Span] = []
-        var open: Span?
-        for (index, range) in tokens.ranges.enumerated() {
-            let (label, probability) = best(tokens.scores[(index * width)..<((index + 1) * width)])
-            guard label > 0 else {
-                if let done = open { spans.append(done) }
-                open = nil
-                continue
-            }
-            let category = (label - 1) / 2
-            let begins = label % 2 == 1
-            if var current = open, current.category == category, !begins || range.lowerBound == current.range.upperBound {
-                current.range = current.range.lowerBound..<max(current.range.upperBound, range.upperBound)
-                current.confidence = min(current.confidence, probability)
-                open = current
-            } else {
-                if let done = open { spans.append(done) }
-                open = Span(range: range, category: category, confidence: probability)
-            }
+        var index = 0
+        while index < tokens.ranges.count {
+            // The pieces of a word stand next to each other and are letters or digits.
+            var end = index + 1
+            while end < tokens.ranges.count, tokens.ranges[end].lowerBound == tokens.ranges[end - 1].upperBound,
+                Self.isWord(text, tokens.ranges[end].lowerBound), Self.isWord(text, tokens.ranges[end - 1].lowerBound)
+            { end += 1 }
+            defer { index = end }
+            let range = tokens.ranges[index].lowerBound..<tokens.ranges[end - 1].upperBound
+            guard range.upperBound <= text.count, Self.isWord(text, range.lowerBound) else { continue }
+            guard let (category, probability, begins) = judge(index..<end, tokens) else { continue }
+            spans.append(Span(range: range, category: category, confidence: probability, begins: begins))
         }
-        if let done = open { spans.append(done) }
         return spans
     }
 
-    /// The likeliest label and its share after softmax, B and I of the same category together.
-    private func best(_ row: ArraySlice<Float>) -> (label: Int, probability: Double) {
-        let scores = columns.map { Double(row[row.startIndex + $0]) }
-        let top = scores.max() ?? 0
-        let weights = scores.map { Exponential.of($0 - top) }
-        let total = weights.reduce(0, +)
-        let label = scores.firstIndex(of: top) ?? 0
-        guard label > 0 else { return (0, weights[0] / total) }
-        let category = (label - 1) / 2
-        return (label, (weights[1 + 2 * category] + weights[2 + 2 * category]) / total)
+    /// What the word is most likely a part of; nil: of no name.
+    private func judge(_ pieces: Range<Int>, _ tokens: TextReading.Tokens) -> (category: Int, probability: Double, begins: Bool)? {
+        var sums: [Double] = [0, 0, 0]
+        var begins = false
+        for piece in pieces {
+            let scores: [Double] = columns.map { Double(tokens.scores[piece * width + $0]) }
+            let top: Double = scores.max() ?? 0
+            let weights: [Double] = scores.map { Exponential.of($0 - top) }
+            let total: Double = weights.reduce(0, +)
+            for category in 0..<3 {
+                let (first, inner) = (weights[1 + 2 * category], weights[2 + 2 * category])
+                sums[category] += (first + inner) / total
+                if piece == pieces.lowerBound, first > inner, first > weights[0] { begins = true }
+            }
+        }
+        let count = Double(pieces.count)
+        let share: Double = (sums[0] + sums[1] + sums[2]) / count
+        guard share >= floor, let best = sums.max(), let category = sums.firstIndex(of: best) else { return nil }
+        // What only just counts has 0.65, as a pattern that nothing near it speaks for.
+        let certainty: Double = min(1, (share - floor) / (1 - floor))
+        return (category, 0.65 + 0.35 * certainty, begins)
+    }
+
+    /// Words of one name become one span.
+    private func joined(_ words: [Span], _ text: UnsafeRawBufferPointer) -> [Span] {
+        var spans: [Span] = []
+        for word in words {
+            guard var last = spans.last, last.category == word.category,
+                let gap = Gap(text, last.range.upperBound..<word.range.lowerBound), gap == .tight || !word.begins,
+                gap != .comma || word.category == 2
+            else {
+                spans.append(word)
+                continue
+            }
+            last.range = last.range.lowerBound..<word.range.upperBound
+            last.confidence = min(last.confidence, word.confidence)
+            spans[spans.count - 1] = last
+        }
+        return spans
+    }
+
+    private enum Gap {
+        /// Within a word or between initials.
+        case tight
+        case blank
+        /// Firms list their partners; persons and places that commas part are several.
+        case comma
+
+        init?(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) {
+            guard range.count <= 4 else { return nil }
+            let bytes = Array(text[range])
+            switch bytes {
+            case [], [0x2D], [0x27], [0xE2, 0x80, 0x99], [0x26]: self = .tight
+            case [0x20], [0xC2, 0xA0], Array(" & ".utf8), Array(". ".utf8), Array(".".utf8), Array(" -".utf8), Array("- ".utf8): self = .blank
+            case Array(", ".utf8): self = .comma
+            default: return nil
+            }
+        }
+    }
+
+    /// A letter or digit begins here, no punctuation.
+    private static func isWord(_ text: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+        guard index < text.count else { return false }
+        let byte = text[index]
+        if byte < 0x80 { return IdentifierText.isAlphanumeric(byte) }
+        return byte != 0xC2 && !(byte == 0xE2 && index + 1 < text.count && text[index + 1] == 0x80)
     }
 }

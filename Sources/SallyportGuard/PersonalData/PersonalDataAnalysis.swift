@@ -1,18 +1,22 @@
 import NIOCore
+import NIOCore
 import SallyportCore
 
 /// Azure AI Language's PII analysis over our detectors: what a text holds, where, and the text without it.
 ///
-/// Identifiers and credentials only; names of people, places and organisations are not found (their categories are accepted).
+/// Identifiers and credentials by their patterns; names of people, places and organisations where the shared encoder has read the text.
 package struct PersonalDataAnalysis: Sendable {
     private let sensitive: SensitiveDataDetector
     private let secrets: SecretsDetector
     private let database: any PatternDatabase
     /// The compiled patterns before this index are the identifiers', the others the credentials'.
     private let border: Int
+    private let names: NamesDetector?
 
+    /// - Parameter learned: what the shared encoder can score; nil: names are not found.
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
-    package init(compiler: any PatternCompiler) throws {
+    package init(compiler: any PatternCompiler, learned: EncoderDescription? = nil) throws {
+        names = learned.flatMap { NamesDetector($0) }
         sensitive = SensitiveDataDetector(includesEverything: true)
         secrets = SecretsDetector()
         border = sensitive.patterns.count
@@ -28,16 +32,33 @@ package struct PersonalDataAnalysis: Sendable {
         try CheckedPersonalDataParameters(parameters, minimumConfidence: minimumConfidence)
     }
 
+    /// What the encoder must read of a text for its names; nil: nothing, they are not looked for.
+    package func request(for text: String, with parameters: CheckedPersonalDataParameters) -> ReadingRequest? {
+        guard let names, !text.isEmpty else { return nil }
+        if let wanted = parameters.wanted, !names.categories.contains(where: { wanted.contains($0.name) }) { return nil }
+        return ReadingRequest(ByteBuffer(string: text), wantsTokens: true)
+    }
+
     /// Analyses one document.
-    /// - Parameter language: ISO 639-1, for thresholds that name one.
+    /// - Parameters:
+    ///   - language: ISO 639-1, for thresholds that name one.
+    ///   - reading: what the encoder read; nil: no names.
     package func analyse(
-        _ text: String, language: String? = nil, with parameters: CheckedPersonalDataParameters
+        _ text: String, language: String? = nil, with parameters: CheckedPersonalDataParameters, reading: TextReading? = nil
     ) throws -> PersonalDataResult {
-        let found = try spans(in: text, language: language, with: parameters)
+        let found = try spans(in: text, language: language, with: parameters, reading: reading)
         return Redaction(text, found, parameters).result()
     }
 
-    private func spans(in text: String, language: String?, with parameters: CheckedPersonalDataParameters) throws -> [PersonalDataSpan] {
+    /// Everything that is found in a text at the usual confidence, for measuring: categories as the API names them.
+    package func spans(in text: String, reading: TextReading?) throws -> [(range: Range<Int>, category: String, isSecret: Bool)] {
+        let parameters = try checked(PersonalDataParameters())
+        return try spans(in: text, language: nil, with: parameters, reading: reading).map { ($0.range, $0.category, $0.isSecret) }
+    }
+
+    private func spans(
+        in text: String, language: String?, with parameters: CheckedPersonalDataParameters, reading: TextReading?
+    ) throws -> [PersonalDataSpan] {
         let passage = Passage(text, origin: .user)
         var identifierHits: [PatternHit] = []
         var secretHits: [PatternHit] = []
@@ -53,7 +74,8 @@ package struct PersonalDataAnalysis: Sendable {
         }
         let identifiers =
             parameters.synonyms.isEmpty ? sensitive : SensitiveDataDetector(synonyms: parameters.synonyms, includesEverything: true)
-        let findings = try identifiers.findings(in: passage, hits: identifierHits) + secrets.findings(in: passage, hits: secretHits)
+        let patterns = try identifiers.findings(in: passage, hits: identifierHits) + secrets.findings(in: passage, hits: secretHits)
+        let findings = patterns + (reading.map { names?.findings(in: $0, of: passage) ?? [] } ?? [])
         let borders = findings.isEmpty || parameters.unit != .textElements ? [] : Self.borders(of: text)
         var spans = findings.map { finding in
             PersonalDataSpan(
@@ -116,10 +138,13 @@ struct PersonalDataSpan: Sendable, Hashable {
 
     func text(in text: String) -> String { String(decoding: text.utf8.dropFirst(range.lowerBound).prefix(range.count), as: UTF8.self) }
 
-    /// One for each stretch of text: the specific before the general, then the longer, then the more confident.
+    /// One for each stretch of text: the specific before the general, names last of all, then the longer, then the more confident.
     static func settled(_ spans: [PersonalDataSpan]) -> [PersonalDataSpan] {
         func rank(_ span: PersonalDataSpan) -> (Int, Int, Double) {
-            (span.isSecret ? 2 : PersonalDataCategories.general.contains(span.category) ? 0 : 1, span.range.count, span.confidence)
+            let kind =
+                span.isSecret
+                ? 3 : PersonalDataCategories.names.contains(span.category) ? 0 : PersonalDataCategories.general.contains(span.category) ? 1 : 2
+            return (kind, span.range.count, span.confidence)
         }
         var kept: [PersonalDataSpan] = []
         for span in spans.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {

@@ -81,6 +81,9 @@ package enum PersonalDataCategories {
         "NLValueAddedTaxNumber", "JPMyNumberCorporate", "LUNationalIdentificationNumberNonNatural", "Airport",
     ]
 
+    /// What a model reads in a text: gives way to what a pattern shows.
+    static let names: Set<String> = ["Organization", "Person", "Location"]
+
     /// Says little by itself: gives way where another entity claims the same text.
     static let general: Set<String> = ["URL", "Date", "Age", "Address", "Organization", "Person", "Location", "City", "State"]
 }

@@ -41,10 +41,15 @@ extension GuardEngine {
         return decided
     }
 
-    /// Whether texts that travel this way may have to be read by the encoder.
+    /// Whether texts that travel this way may have to be read by the encoder, or asked about.
     package func mayRead(_ direction: Direction, under policy: GuardPolicy) -> Bool {
-        guard let learned else { return false }
-        return PassageOrigin.allCases.contains { $0.direction == direction && !learned.wanted(for: $0, under: policy).isEmpty }
+        let held = [AnswerEvidence.ungrounded, AnswerEvidence.offTask]
+        if learned != nil, direction == .completion, held.contains(where: { policy.looks(for: $0, .completion) }) { return true }
+        return PassageOrigin.allCases.contains { origin in
+            origin.direction == direction
+                && (!(learned?.wanted(for: origin, under: policy).isEmpty ?? true)
+                    || remotes.contains { wants($0, for: origin, under: policy) } || !policy.customCategories(for: origin).isEmpty)
+        }
     }
 
     /// Filters that the policy demands and that nobody here can run, by Azure's bare names.
@@ -52,6 +57,12 @@ extension GuardEngine {
         var missing = policy.unavailableFilters
         func demand(_ group: Finding.Category.Group, _ names: some Sequence<String>) {
             for name in names where learned?.serves.contains(.init(group, name)) != true {
+                // A remote guard that the policy names does it instead, when it may not fail unnoticed.
+                let isAsked = remotes.contains {
+                    $0.categories.contains(.init(group, name)) && policy.settings[$0.id]?.isEnabled == true
+                        && policy.settings[$0.id]?.onFailure == .closed && policy.settings[$0.id]?.mode == .enforce
+                }
+                if isAsked { continue }
                 missing.insert(name.lowercased().filter { $0 != "_" })
             }
         }
@@ -60,11 +71,12 @@ extension GuardEngine {
             case .harm:
                 if let names = rule.names { demand(.harm, names) } else { demand(.harm, HarmDetector.Harm.allCases.map(\.rawValue)) }
             case .attack: if let names = rule.names { demand(.attack, names) }
-            case .groundedness: demand(rule.group, [rule.group.rawValue])
+            case .groundedness: demand(.groundedness, [AnswerEvidence.ungrounded.name])
+            case .taskAdherence: demand(.taskAdherence, [AnswerEvidence.offTask.name])
             case .protectedMaterial:
                 guard !comparesMaterial else { continue }
                 missing.formUnion((rule.names ?? Set(MaterialKind.allCases.map(\.name))).map { "protectedmaterial\($0)" })
-            case .sensitive, .secret, .blocklist, .output, .invisible: break
+            case .sensitive, .secret, .blocklist, .output, .invisible, .category: break
             }
         }
         return missing

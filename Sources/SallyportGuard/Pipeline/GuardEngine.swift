@@ -20,6 +20,12 @@ package struct GuardEngine: Sendable {
         }
         /// What the shared encoder has read so far.
         package var learned = LearnedReadings()
+        /// What remote guards have said so far.
+        package var opinions = RemoteOpinions()
+        /// What answers are held against.
+        package var evidence: AnswerEvidence?
+        /// Told what will be missing before the patterns are scanned, so that both go on at the same time; on the inspection's thread.
+        package var announce: (@Sendable ([ReadingRequest]) -> Void)?
         /// What these want to see, gathered once: it is asked for with every text.
         fileprivate private(set) var readings: Set<TextLayer.Kind>
 
@@ -51,6 +57,7 @@ package struct GuardEngine: Sendable {
     private let kinds: Set<TextLayer.Kind>
     private let normaliserID: DetectorID = "normaliser"
     let learned: LearnedGuards?
+    let remotes: [any RemoteGuard]
     /// There is protected material to compare answers with: contexts bring the detector.
     let comparesMaterial: Bool
     private static let plain: Set<TextLayer.Kind> = [.original]
@@ -58,8 +65,9 @@ package struct GuardEngine: Sendable {
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
     package init(
         detectors: [any Detector], compiler: any PatternCompiler, normaliser: Normaliser, learned: LearnedGuards? = nil,
-        comparesMaterial: Bool = false
+        remotes: [any RemoteGuard] = [], comparesMaterial: Bool = false
     ) throws {
+        self.remotes = remotes
         self.detectors = detectors
         self.comparesMaterial = comparesMaterial
         self.learned = learned
@@ -147,6 +155,9 @@ package struct GuardEngine: Sendable {
         verdict.layersInspected += normalised.layers.count
         if !normalised.isComplete { fail(normaliserID, .failed, policy, &verdict) }
         for observation in normalised.observations { decide(observation, in: .original, passage, policy, &verdict, &decided) }
+        if let meaningFrom, !readers.isEmpty, let announce = context.announce {
+            announce(requests(for: normalised, from: meaningFrom, by: readers).map(\.request).filter { context.learned[$0] == nil })
+        }
 
         scanShared(normalised, context, &verdict, &decided)
         if let blocklists = context.blocklists {
@@ -154,34 +165,52 @@ package struct GuardEngine: Sendable {
         }
         for extra in context.extraDetectors { run(extra, on: normalised.reading(extra.layers), context, &verdict, &decided) }
         if let meaningFrom, !readers.isEmpty { read(normalised, from: meaningFrom, by: readers, context, &verdict, &decided) }
+        if let meaningFrom {
+            checkGrounding(of: passage, from: meaningFrom, context, &verdict, &decided)
+            ask(about: passage, from: meaningFrom, context, &verdict, &decided)
+        }
     }
 
     // MARK: Meaning
+
+    private struct PlannedReading {
+        let layer: TextLayer
+        let offset: Int
+        let text: ByteBuffer
+        let request: ReadingRequest
+    }
+
+    /// What the encoder must read of a text: each of its meaningful readings, the original from where it was not read yet.
+    private func requests(for normalised: NormalisedText, from start: Int, by readers: [any LearnedDetector]) -> [PlannedReading] {
+        let needsTokens = readers.contains { $0.needsTokens }
+        return GuardEngine.meaningfulLayers(of: normalised, withLetters: needsTokens).compactMap { layer in
+            let offset = layer.kind == .original ? min(start, layer.passage.count) : 0
+            guard
+                let text = layer.passage.text.getSlice(
+                    at: layer.passage.text.readerIndex + offset, length: layer.passage.count - offset), text.readableBytes > 1
+            else { return nil }
+            let request = ReadingRequest(text, wantsTokens: needsTokens, mayBeCleared: !needsTokens)
+            return PlannedReading(layer: layer, offset: offset, text: text, request: request)
+        }
+    }
 
     private func read(
         _ normalised: NormalisedText, from start: Int, by readers: [any LearnedDetector], _ context: Context, _ verdict: inout Verdict,
         _ decided: inout [DecidedFinding]
     ) {
-        let needsTokens = readers.contains { $0.needsTokens }
-        let layers = GuardEngine.meaningfulLayers(of: normalised, withLetters: needsTokens)
         var suspicion: Double?
         defer { if let suspicion { verdict.suspicions.append(suspicion) } }
-        for layer in layers {
-            let isOriginal = layer.kind == .original
-            let offset = isOriginal ? min(start, layer.passage.count) : 0
-            guard
-                let text = layer.passage.text.getSlice(
-                    at: layer.passage.text.readerIndex + offset, length: layer.passage.count - offset), text.readableBytes > 1
-            else { continue }
-            let request = ReadingRequest(text, wantsTokens: needsTokens, mayBeCleared: !needsTokens)
-            switch context.learned[request] {
-            case nil: verdict.unread.append(request)
+        for plan in requests(for: normalised, from: start, by: readers) {
+            let (layer, offset) = (plan.layer, plan.offset)
+            switch context.learned[plan.request] {
+            case nil: verdict.unread.append(plan.request)
             case .failed: for reader in readers { fail(reader.id, .failed, context.policy, &verdict) }
             case .read(let reading):
                 if let found = learned?.suspicion(in: reading, by: readers) { suspicion = max(suspicion ?? 0, found) }
+                let part = offset == 0 ? layer.passage : Passage(plan.text, origin: layer.passage.origin, isASCII: layer.passage.isASCII)
                 for reader in readers {
                     verdict.reports[reader.id, default: GuardReport(reader.id)].model = learned?.description.digest
-                    for finding in reader.findings(in: reading, of: layer.passage) {
+                    for finding in reader.findings(in: reading, of: part) {
                         let range = finding.range.lowerBound + offset..<finding.range.upperBound + offset
                         decide(
                             finding.moved(to: layer.map.original(range)), in: layer.kind, layer.passage, context.policy, &verdict, &decided)
@@ -189,6 +218,47 @@ package struct GuardEngine: Sendable {
                 }
             }
         }
+    }
+
+    // MARK: Remote guards
+
+    private func ask(
+        about passage: Passage, from start: Int, _ context: Context, _ verdict: inout Verdict, _ decided: inout [DecidedFinding]
+    ) {
+        let offset = min(start, passage.count)
+        guard passage.count - offset > 1,
+            let text = passage.text.getSlice(at: passage.text.readerIndex + offset, length: passage.count - offset)
+        else { return }
+        for name in context.policy.customCategories(for: passage.origin) {
+            let request = OpinionRequest(asked: CustomCategoryQuestion.id(of: name), text: text, origin: passage.origin, isASCII: passage.isASCII)
+            settle(request, as: CustomCategoryQuestion.detector, offset, passage, context, &verdict, &decided)
+        }
+        for remote in remotes where wants(remote, for: passage.origin, under: context.policy) {
+            let request = OpinionRequest(asked: remote.id, text: text, origin: passage.origin, isASCII: passage.isASCII)
+            settle(request, as: remote.id, offset, passage, context, &verdict, &decided)
+        }
+    }
+
+    private func settle(
+        _ request: OpinionRequest, as id: DetectorID, _ offset: Int, _ passage: Passage, _ context: Context, _ verdict: inout Verdict,
+        _ decided: inout [DecidedFinding]
+    ) {
+        switch context.opinions[request] {
+        case nil: verdict.unasked.append(request)
+        case .failed(let isLate): fail(id, isLate ? .timedOut : .failed, context.policy, &verdict)
+        case .said(let findings, let nanoseconds):
+            verdict.reports[id, default: GuardReport(id)].nanoseconds += nanoseconds
+            for finding in findings {
+                let range = finding.range.lowerBound + offset..<finding.range.upperBound + offset
+                decide(finding.moved(to: range), in: .original, passage, context.policy, &verdict, &decided)
+            }
+        }
+    }
+
+    /// A policy asks for a remote guard by naming it, and must have a rule for what it can say.
+    func wants(_ remote: any RemoteGuard, for origin: PassageOrigin, under policy: GuardPolicy) -> Bool {
+        guard let settings = policy.settings[remote.id], settings.isEnabled, remote.reads(origin) else { return false }
+        return remote.categories.contains { policy.wantsLearned($0, in: origin) }
     }
 
     /// The one scan for all detectors that share the pattern database.
@@ -253,7 +323,7 @@ package struct GuardEngine: Sendable {
         if spent.nanoseconds > allowance { fail(detector.id, .timedOut, context.policy, &verdict) }
     }
 
-    private func fail(_ detector: DetectorID, _ outcome: GuardReport.Outcome, _ policy: GuardPolicy, _ verdict: inout Verdict) {
+    func fail(_ detector: DetectorID, _ outcome: GuardReport.Outcome, _ policy: GuardPolicy, _ verdict: inout Verdict) {
         let settings = policy.settings(for: detector)
         verdict.reports[detector, default: GuardReport(detector)].outcome = outcome
         if settings.isEnabled && settings.onFailure == .closed && settings.mode == .enforce { verdict.isComplete = false }
@@ -261,7 +331,7 @@ package struct GuardEngine: Sendable {
 
     // MARK: Deciding
 
-    private func decide(
+    func decide(
         _ finding: Finding, in layer: TextLayer.Kind, _ passage: Passage, _ policy: GuardPolicy, _ verdict: inout Verdict,
         _ decided: inout [DecidedFinding]
     ) {
@@ -295,7 +365,7 @@ package struct GuardEngine: Sendable {
 }
 
 extension DecidedFinding {
-    func moved(to range: Range<Int>) -> DecidedFinding {
+    package func moved(to range: Range<Int>) -> DecidedFinding {
         DecidedFinding(finding: finding.moved(to: range), action: action, mode: mode, layer: layer)
     }
 }

@@ -116,6 +116,7 @@ package struct StreamHold: Sendable {
                 release.edits.append(TextEdit(range: cleared..<min(range.upperBound, cut), replacement: []))
             }
         }
+        release.findings = release.findings.map { placed($0) }
         clearedCodePoints += countCodePoints(cleared..<cut)
         cleared = cut
         forget()
@@ -150,6 +151,15 @@ package struct StreamHold: Sendable {
         return window.withUnsafeReadableBytes { bytes in
             bytes[range.lowerBound - windowStart..<range.upperBound - windowStart].reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }
         }
+    }
+
+    /// What annotations tell the place of has it in code points of the whole text.
+    private func placed(_ decided: DecidedFinding) -> DecidedFinding {
+        guard decided.finding.category.group == .groundedness else { return decided }
+        let before = clearedCodePoints - countCodePoints(windowStart..<cleared)
+        let range = absolute(decided.finding.range)
+        let start = before + countCodePoints(windowStart..<range.lowerBound)
+        return decided.placed(at: start..<start + countCodePoints(range))
     }
 
     private func absolute(_ range: Range<Int>) -> Range<Int> { range.lowerBound + windowStart..<range.upperBound + windowStart }

@@ -17,6 +17,24 @@ package struct DecidedFinding: Sendable, Hashable {
     }
 }
 
+extension DecidedFinding {
+    /// The same with its place in the answer, in code points: `12-40`.
+    package func placed(at codePoints: Range<Int>) -> DecidedFinding {
+        let finding = Finding(
+            finding.detector, finding.category, at: finding.range, confidence: finding.confidence,
+            evidence: "\(codePoints.lowerBound)-\(codePoints.upperBound)", falsePositiveRate: finding.falsePositiveRate)
+        return DecidedFinding(finding: finding, action: action, mode: mode, layer: layer)
+    }
+
+    /// What ``placed(at:)`` noted.
+    package var place: Range<Int>? {
+        guard finding.category.group == .groundedness, let numbers = finding.evidence?.split(separator: "-").compactMap({ Int($0) }),
+            numbers.count == 2, numbers[0] <= numbers[1]
+        else { return nil }
+        return numbers[0]..<numbers[1]
+    }
+}
+
 /// A change to one text: the range is UTF-8 bytes of the passage, the replacement is plain text (not yet escaped for JSON).
 package struct TextEdit: Sendable, Hashable {
     package let range: Range<Int>
@@ -72,10 +90,15 @@ package struct Verdict: Sendable {
     package var layersInspected = 0
     /// Texts that learned guards want read and that the inspection had no reading of: the verdict stands only when there are none.
     package var unread: [ReadingRequest] = []
+    /// Questions to remote guards that have no answer yet: the same.
+    package var unasked: [OpinionRequest] = []
     /// How likely each text of the user's is an attack, in order: what each says alone may be little.
     package var suspicions: [Double] = []
 
     package init() {}
+
+    /// It does not stand: readings or opinions are missing.
+    package var lacks: Bool { !unread.isEmpty || !unasked.isEmpty }
 
     package mutating func merge(_ other: Verdict) {
         action = max(action, other.action)
@@ -83,6 +106,7 @@ package struct Verdict: Sendable {
         bytesInspected += other.bytesInspected
         layersInspected += other.layersInspected
         unread += other.unread
+        unasked += other.unasked
         suspicions += other.suspicions
         for (id, theirs) in other.reports {
             guard var ours = reports[id] else {

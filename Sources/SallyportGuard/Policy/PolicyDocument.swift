@@ -83,6 +83,10 @@ package enum PolicyDocument {
         case "indirectattack":
             return [.init(.attack, names: ["indirect_attack"], direction: direction, falsePositiveRate: 0.01, action: action)]
         case "protectedmaterialtext": return [.init(.protectedMaterial, names: ["text"], direction: direction, action: action)]
+        case "groundedness", "groundednessdetection", "ungroundedmaterial":
+            return direction == .completion ? [.init(.groundedness, direction: direction, minimumConfidence: 0.5, action: action)] : []
+        case "taskadherence":
+            return direction == .completion ? [.init(.taskAdherence, direction: direction, minimumConfidence: 0.5, action: action)] : []
         case "protectedmaterialcode": return [.init(.protectedMaterial, names: ["code"], direction: direction, action: action)]
         default:
             policy.unavailableFilters.insert(name)
@@ -214,6 +218,13 @@ package enum PolicyDocument {
             case "falsePositiveRate": rule.falsePositiveRate = try node.fraction()
             default: throw Mistake(place: node.place, reason: "is not known here")
             }
+        }
+        if rule.group == .category, rule.names?.isEmpty != false {
+            throw Mistake(place: "\(node.place).types", reason: "must name the custom categories")
+        }
+        // These report from even odds on; severities and rates have scales of their own.
+        if members["minimumConfidence"] == nil, [.groundedness, .taskAdherence, .category].contains(rule.group) {
+            rule.minimumConfidence = 0.5
         }
         return rule
     }

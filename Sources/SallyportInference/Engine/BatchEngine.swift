@@ -14,7 +14,7 @@ final class BatchEngine: Sendable {
     init(
         workers: Int, name: String, queue: BatchQueue, makeRunner: @escaping @Sendable (Int) throws(ModelError) -> Runner
     ) throws(ModelError) {
-        let shared = Shared(queue: queue)
+        let shared = Shared(queue: queue, workers: workers)
         self.shared = shared
         let ready = DispatchSemaphore(value: 0)
         let failure = NIOLockedValueBox<ModelError?>(nil)
@@ -79,7 +79,12 @@ private final class Shared: Sendable {
     /// For answers that come without a run.
     let answers = DispatchQueue(label: "sallyport.inference.answers")
 
-    init(queue: BatchQueue) { state = NIOLockedValueBox(State(queue: queue)) }
+    private let workers: Int
+
+    init(queue: BatchQueue, workers: Int) {
+        self.workers = max(1, workers)
+        state = NIOLockedValueBox(State(queue: queue))
+    }
 
     private enum Step {
         case run(Batch)
@@ -127,6 +132,8 @@ private final class Shared: Sendable {
         }
         let outcome: Outcome = state.withLockedValue {
             if $0.isStopping { return .refused(call.fail(.cancelled)) }
+            let late = $0.queue.delay(of: call, secondsPerToken: $0.secondsPerToken / Double(workers))
+            if late > 0 { return .refused(call.fail(.overloaded(retryAfter: .seconds(max(1, late.rounded(.up)))))) }
             guard $0.queue.admit(call) else {
                 let seconds = $0.secondsPerToken * Double($0.queue.tokensAhead(of: call.waitingTokens))
                 return .refused(call.fail(.overloaded(retryAfter: .seconds(max(1, seconds.rounded(.up))))))

@@ -13,6 +13,9 @@ struct BatchQueue {
     let maximumBatchTokens: Int
     let maximumQueuedTokens: Int
     let maximumQueuedCalls: Int
+    /// The time that a call may take: a base, and an allowance for each of its rows.
+    var baseSeconds = 10.0
+    var secondsPerWindow = 0.5
     private(set) var calls: [ReadingCall] = []
 
     /// How many calls are looked at for rows of the same length.
@@ -27,6 +30,12 @@ struct BatchQueue {
 
     /// Tokens that are served before a call of so many tokens is done, everyone getting their turn.
     func tokensAhead(of tokens: Int) -> Int { calls.reduce(0) { $0 + min($1.waitingTokens, tokens) } }
+
+    /// By how many seconds the call would overstay its time for what waits before it; 0 when it would not.
+    func delay(of call: ReadingCall, secondsPerToken: Double) -> Double {
+        let ahead = Double(tokensAhead(of: call.waitingTokens)) * secondsPerToken
+        return max(0, ahead - baseSeconds - Double(call.rows.count) * secondsPerWindow)
+    }
 
     /// - Returns: false when too much is waiting. The call's own length never counts against it.
     mutating func admit(_ call: ReadingCall) -> Bool {

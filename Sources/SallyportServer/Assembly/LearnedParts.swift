@@ -17,7 +17,8 @@ package struct LearnedParts: Sendable {
         guard plan.isEnabled else { return nil }
         let reader = try Self.reader(plan)
         let description = try plan.calibration.map { try ThresholdCalibration(file: $0).applied(to: reader.description) }
-        meaning = MeaningReader(reader, description: description)
+        meaning = MeaningReader(
+            reader, description: description, tenantTokens: Int(Double(plan.maximumQueuedTokens) * plan.tenantShare))
         guards = LearnedGuards(description ?? reader.description)
     }
 
@@ -32,7 +33,8 @@ package struct LearnedParts: Sendable {
     private static func configuration(_ plan: ServerPlan.Learned) -> InferenceConfiguration {
         InferenceConfiguration(
             libraryDirectory: plan.library, workers: plan.threads, maximumQueuedTokens: plan.maximumQueuedTokens,
-            maximumTokensPerCall: plan.maximumQueuedTokens)
+            maximumTokensPerCall: plan.maximumQueuedTokens, baseSeconds: Double(plan.readingBase.nanoseconds) / 1e9,
+            secondsPerWindow: Double(plan.readingPerWindow.nanoseconds) / 1e9)
     }
 
     /// Named, or `Models` in the working directory, beside the program, or in the source tree that it was built in.

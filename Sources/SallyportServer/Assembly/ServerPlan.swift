@@ -2,6 +2,7 @@ import Foundation
 import SallyportCore
 import SallyportEgress
 import SallyportGateway
+import SallyportGuard
 import SallyportIdentity
 import SallyportOversight
 
@@ -36,6 +37,7 @@ package struct ServerPlan: Sendable {
     package var tracing: Tracing?
     package var learned = Learned()
     package var labels = Labels()
+    package var remoteGuards: [RemoteGuardPlan] = []
     package var warnings: [String]
     package var access = Access()
     package var privacy = Privacy()
@@ -65,6 +67,9 @@ package struct ServerPlan: Sendable {
         package var calibration: String?
         package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
         package var maximumQueuedTokens = 400_000
+        package var tenantShare = 0.75
+        package var readingBase: Duration = .seconds(10)
+        package var readingPerWindow: Duration = .milliseconds(500)
         package init() {}
     }
 
@@ -73,6 +78,22 @@ package struct ServerPlan: Sendable {
         package var standard = SensitivityLabel.general
         package var rules: [LabelRule] = []
         package init() {}
+    }
+
+    /// A second opinion: whom to ask, how, and at what cost.
+    package struct RemoteGuardPlan: Sendable, Hashable {
+        package enum Kind: Sendable, Hashable {
+            case promptShields(apiVersion: String)
+            case contentSafety(apiVersion: String)
+            case judge(model: String, categories: [Finding.Category])
+            case classifier(path: String, category: Finding.Category, shape: ClassifierGuard.Shape)
+        }
+        package var id: DetectorID
+        package var upstream: UpstreamID
+        package var kind: Kind
+        package var budget: OpinionReader.Budget
+        /// Code points of one question; nil: as the kind has it.
+        package var maximumText: Int?
     }
 
     /// An issuer of tokens and where its keys are.

@@ -109,9 +109,11 @@ package final class ServerProcess: Sendable {
         try blocklists.refresh(from: stores.blocklists, tenants: [.default])
         let learned = try LearnedParts(plan.learned)
         let materials = try ProtectedMaterials.library(plan)
+        let egress = EgressClient(group: group, logger: logger)
+        let opinions = RemoteGuards.reader(plan, client: egress)
         let engine = try GuardEngine(
             detectors: DetectorCatalog.all(), compiler: compiler, normaliser: Normaliser(), learned: learned?.guards,
-            comparesMaterial: !materials.isEmpty)
+            remotes: opinions?.guards ?? [], comparesMaterial: !materials.isEmpty)
         noteLearned(learned, logger)
         let policyRevision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
@@ -119,7 +121,6 @@ package final class ServerProcess: Sendable {
         let snapshot = GatewaySnapshot(
             configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
             limits: plan.limits)
-        let egress = EgressClient(group: group, logger: logger)
         egress.update(try plan.allEgress())
         let embedder = plan.learned.isEnabled ? LazyEmbedder(plan.learned, pool: pool) : nil
         let documents = DocumentParts(
@@ -146,8 +147,8 @@ package final class ServerProcess: Sendable {
         var parts = GatewayRuntime.Parts(
             client: egress, authenticator: directory, audit: audit, limits: limits,
             ownership: OwnershipLedger(store: stores.ownership, pool: pool), blocklists: blocklists, blocklistStore: stores.blocklists,
-            compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler), subjects: subjects,
-            observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
+            compiler: compiler, personalData: try PersonalDataAnalysis(compiler: compiler, learned: learned?.meaning.description),
+            subjects: subjects, observer: CompositeObserver([metrics] + (traces.map { [$0] } ?? [])),
             answerer: answers, pool: pool, logger: logger, sampling: plan.tracing?.sampleRatio ?? 0, clock: { wallTime() },
             refusals: refusals, exposition: { metrics.exposition() })
         parts.identity.access = access
@@ -158,6 +159,7 @@ package final class ServerProcess: Sendable {
         parts.consents = consents
         parts.identity.conditional = conditional
         parts.meaning = learned?.meaning
+        parts.opinions = opinions
         parts.embedder = embedder
         parts.library = answers
         parts.materials = materials

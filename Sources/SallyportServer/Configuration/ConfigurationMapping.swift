@@ -46,6 +46,7 @@ struct ConfigurationMapping {
         plan.documentIndexes = Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.index))
         plan.learned = learned()
         plan.labels = labels()
+        plan.remoteGuards = remoteGuards(known: known)
         plan.access = access()
         plan.privacy = privacy()
         plan.provisioning = provisioning()
@@ -154,6 +155,9 @@ struct ConfigurationMapping {
         learned.calibration = text("guards.calibration")
         learned.threads = int("guards.inferenceThreads") ?? learned.threads
         learned.maximumQueuedTokens = int("guards.maximumQueuedTokens") ?? learned.maximumQueuedTokens
+        learned.tenantShare = text("guards.tenantShare").flatMap(Double.init) ?? learned.tenantShare
+        learned.readingBase = duration("guards.readingBase") ?? learned.readingBase
+        learned.readingPerWindow = duration("guards.readingPerWindow") ?? learned.readingPerWindow
         return learned
     }
 
@@ -214,7 +218,8 @@ struct ConfigurationMapping {
             }
             return upstream
         }
-        if kind == .azureAI, upstream.descriptor?.paths.isEmpty != false, tree.values["\(base).paths"]?.unset == nil,
+        let servesGuards = (tree.names["guards.remote"] ?? []).contains { text("guards.remote.\($0.name).upstream") == name }
+        if kind == .azureAI, !servesGuards, upstream.descriptor?.paths.isEmpty != false, tree.values["\(base).paths"]?.unset == nil,
             !tree.mistakes.contains(where: { $0.message.contains("'\(base).paths'") })
         {
             tree.report("'\(base).paths' is missing: it says which paths go to this upstream", line: line, column: column)

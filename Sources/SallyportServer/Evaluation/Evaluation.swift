@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import SallyportCore
 import SallyportGuard
+import SallyportPatterns
 
 /// Scores rows as the gateway would, and says how good the scores are.
 package struct Evaluation: Sendable {
@@ -23,6 +24,9 @@ package struct Evaluation: Sendable {
         /// nil: nobody judged.
         package let label: Bool?
         var spans = SpanCounts()
+        /// Personal data: what was found, in code points, and how it compares with the row's labels.
+        var found: [EvaluationRow.Span] = []
+        var personalData = PersonalDataScore()
     }
 
     private let head: EvaluationHead
@@ -32,6 +36,7 @@ package struct Evaluation: Sendable {
     private let groundedness: GroundednessAnalysis?
     private let adherence: TaskAdherenceAnalysis?
     private let names: NamesDetector?
+    private let personalData: PersonalDataAnalysis?
 
     /// - Throws: ``Unavailable`` when the model has no such head.
     package init(_ head: EvaluationHead, reader: any TextReader, options: Options = Options()) throws {
@@ -43,6 +48,7 @@ package struct Evaluation: Sendable {
         groundedness = GroundednessAnalysis(description)
         adherence = TaskAdherenceAnalysis(description)
         names = NamesDetector(description)
+        personalData = head == .personalData ? try PersonalDataAnalysis(compiler: HyperscanCompiler(), learned: description) : nil
         let isThere =
             switch head {
             case .promptAttack, .documentAttack: description.heads[head.rawValue] != nil
@@ -50,7 +56,7 @@ package struct Evaluation: Sendable {
             case .hate, .sexual, .violence, .selfHarm: harms.contains { $0.harm.rawValue == head.rawValue }
             case .groundedness: groundedness != nil
             case .taskAdherence: adherence != nil
-            case .names: names != nil
+            case .names, .personalData: names != nil
             }
         guard isThere else { throw Unavailable(head: head) }
     }
@@ -66,7 +72,7 @@ package struct Evaluation: Sendable {
         case .groundedness: [(0, 0.5)]
         case .taskAdherence: reader.description.heads["off_task"]?.thresholds ?? []
         case .harm: [(0, 0.5)]
-        case .names: []
+        case .names, .personalData: []
         default: reader.description.heads[head.rawValue]?.thresholds ?? []
         }
     }
@@ -106,17 +112,19 @@ package struct Evaluation: Sendable {
                 requests += plan?.requests ?? []
             case .taskAdherence:
                 requests += adherence.map { [$0.request(ByteBuffer(string: row.text), call: ByteBuffer(string: row.pair ?? ""))] } ?? []
-            case .names: requests.append(ReadingRequest(ByteBuffer(string: row.text), wantsTokens: true))
+            case .names, .personalData: requests.append(ReadingRequest(ByteBuffer(string: row.text), wantsTokens: true))
             default: requests += texts(of: row).map { ReadingRequest($0, mayBeCleared: false) }
             }
             plans.append(plan)
             ranges.append(first..<requests.count)
         }
         let readings = try await read(requests)
-        return rows.indices.map { index in
+        return try rows.indices.map { index in
             let own = Array(readings[ranges[index]])
             let row = rows[index].row
             var spans = SpanCounts()
+            var found: [EvaluationRow.Span] = []
+            var compared = PersonalDataScore()
             let score: Double
             switch head {
             case .groundedness:
@@ -125,9 +133,15 @@ package struct Evaluation: Sendable {
             case .names:
                 if let reading = own.first { spans = count(reading, row) }
                 score = row.spans.isEmpty ? (spans.wrong == 0 ? 1 : 0) : Double(spans.right) / Double(row.spans.count)
+            case .personalData:
+                found = try personalSpans(in: row.text, own.first)
+                compared.add(found: found, labelled: row.spans, source: row.source)
+                score = row.spans.isEmpty ? (compared.alarmedRows == 0 ? 1 : 0) : Double(compared.total.touchedLabels) / Double(row.spans.count)
             default: score = own.map(probability).max() ?? 0
             }
-            return Scored(line: rows[index].line, source: row.source, kind: row.kind, score: score, label: label(of: row), spans: spans)
+            return Scored(
+                line: rows[index].line, source: row.source, kind: row.kind, score: score, label: label(of: row), spans: spans, found: found,
+                personalData: compared)
         }
     }
 
@@ -157,6 +171,15 @@ package struct Evaluation: Sendable {
         if row.labels.values.contains(true) { return true }
         // Harmless only when somebody looked for all four.
         return row.labels.count == EvaluationHead.harms.count ? false : nil
+    }
+
+    private func personalSpans(in text: String, _ reading: TextReading?) throws -> [EvaluationRow.Span] {
+        let passage = Passage(text, origin: .user)
+        return try (personalData?.spans(in: text, reading: reading) ?? []).map { span in
+            EvaluationRow.Span(
+                range: passage.codePoints(in: 0..<span.range.lowerBound)..<passage.codePoints(in: 0..<span.range.upperBound),
+                type: PersonalDataTypes.type(of: span.category, isSecret: span.isSecret) ?? "OTHER")
+        }
     }
 
     private func count(_ reading: TextReading, _ row: EvaluationRow) -> SpanCounts {

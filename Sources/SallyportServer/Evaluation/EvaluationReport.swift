@@ -23,6 +23,9 @@ package struct EvaluationReport: Sendable {
     }
 
     private func line(_ name: String, _ rows: [Evaluation.Scored]) -> [String] {
+        if head == .personalData {
+            return rows.reduce(PersonalDataScore()) { $0 + $1.personalData }.lines(name, withTypes: name == "all")
+        }
         if head == .names {
             let counts = rows.reduce(SpanCounts()) { $0 + $1.spans }
             return [
@@ -56,6 +59,9 @@ package struct EvaluationReport: Sendable {
     /// What others need to measure it independently: one JSON object for each row.
     package static func scoreLine(_ row: Evaluation.Scored, head: EvaluationHead) -> String {
         let label = row.label.map { $0 ? "1" : "0" } ?? "null"
-        return "{\"line\":\(row.line),\"head\":\"\(head.rawValue)\",\"score\":\(row.score),\"label\":\(label)}"
+        let spans =
+            head == .personalData
+            ? ",\"spans\":[\(row.found.map { "[\($0.range.lowerBound),\($0.range.upperBound),\"\($0.type)\"]" }.joined(separator: ","))]" : ""
+        return "{\"line\":\(row.line),\"head\":\"\(head.rawValue)\",\"score\":\(row.score),\"label\":\(label)\(spans)}"
     }
 }

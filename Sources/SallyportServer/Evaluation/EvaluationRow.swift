@@ -61,7 +61,7 @@ struct EvaluationRow: Sendable {
             self.text = try text("request")
             pair = try text("tool_call")
             labels[head.rawValue] = try label("label")
-        case .names:
+        case .names, .personalData:
             self.text = try text("text")
             guard let list = object["spans"] as? [[Any]] else { throw Mistake(line: number, reason: "'spans' is missing or not a list") }
             let length = self.text.unicodeScalars.count
@@ -86,6 +86,8 @@ package enum EvaluationHead: String, Sendable, CaseIterable {
     case groundedness
     case taskAdherence = "task_adherence"
     case names
+    /// Personal data of all types, names among them: patterns and model together.
+    case personalData = "pii"
 
     static let harms = ["hate", "sexual", "violence", "self_harm"]
 }

@@ -128,31 +128,57 @@ enum ContactScanner {
         add(range, "Date", 0.8, "pattern", &candidates)
     }
 
-    /// `56 years old`, `aged 56`, `turns 56`.
+    /// `56 years old`, `aged 56`, `turns 56`: the number that the expression holds or ends in.
     static func age(_ text: UnsafeRawBufferPointer, around hit: Int, into candidates: inout [SensitiveCandidate]) {
-        func take(_ start: Int, _ end: Int) {
-            guard end > start, end - start <= 3, let value = DateReader.value(text, start..<end), value > 0, value < 125 else { return }
-            add(start..<end, "Age", 0.8, "pattern", &candidates)
+        guard hit > 0 else { return }
+        var end = hit
+        if !IdentifierText.isDigit(text[hit - 1]) {
+            // Back over `years old` to the number.
+            while end > 0, hit - end < 16, !IdentifierText.isDigit(text[end - 1]) { end -= 1 }
+        } else {
+            while end < text.count, end - hit < 3, IdentifierText.isDigit(text[end]) { end += 1 }
         }
-        // Forward: `aged 56`, and the digits that the expression ended in.
-        var start = hit
-        while start > 0, hit - start < 3, IdentifierText.isDigit(text[start - 1]) { start -= 1 }
-        if start == hit, start < text.count, text[start] == 0x20 { start += 1 }
-        var end = max(start, hit)
-        while end < text.count, end - start < 4, IdentifierText.isDigit(text[end]) { end += 1 }
-        if end > start { return take(start, end) }
-        // Backward: the number before `years old`.
-        var cursor = hit
-        while cursor > 0, hit - cursor < 14, !IdentifierText.isDigit(text[cursor - 1]) { cursor -= 1 }
-        var first = cursor
-        while first > 0, cursor - first < 4, IdentifierText.isDigit(text[first - 1]) { first -= 1 }
-        take(first, cursor)
+        var start = end
+        while start > 0, end - start < 4, IdentifierText.isDigit(text[start - 1]) { start -= 1 }
+        takeAge(text, start..<end, 0.8, &candidates)
+    }
+
+    /// `Anna Miller, 41, from Leeds` and `Anna Miller (41)`.
+    static func agePlacedByCommas(_ text: UnsafeRawBufferPointer, after hit: Int, into candidates: inout [SensitiveCandidate]) {
+        let end = hit - 1
+        let start = end - 2
+        guard start > 4 else { return }
+        let isParenthesised = text[end] == 0x29
+        if !isParenthesised {
+            // `, from`: what goes on in small letters is no list and no address.
+            guard hit + 1 < text.count, text[hit] == 0x20, text[hit + 1] >= 0x61, text[hit + 1] <= 0x7A else { return }
+        }
+        // Before: one word with a capital, in parentheses two.
+        var cursor = start - 2
+        for _ in 0..<(isParenthesised ? 2 : 1) {
+            var word = cursor
+            while word > 0, cursor - word < 30, text[word - 1] > 0x20, text[word - 1] != 0x2C, text[word - 1] != 0x28 { word -= 1 }
+            guard word < cursor, text[word] >= 0x41 && text[word] <= 0x5A || text[word] >= 0xC3 else { return }
+            if DateReader.isMonth(text, word..<cursor) { return }
+            cursor = max(0, word - 1)
+        }
+        takeAge(text, start..<end, 0.65, &candidates)
+    }
+
+    private static func takeAge(
+        _ text: UnsafeRawBufferPointer, _ range: Range<Int>, _ confidence: Double, _ candidates: inout [SensitiveCandidate]
+    ) {
+        guard !range.isEmpty, range.count <= 3, let value = DateReader.value(text, range), value > 0, value < 125 else { return }
+        if range.lowerBound > 0, text[range.lowerBound - 1] == 0x2E || text[range.lowerBound - 1] == 0x24 { return }
+        add(range, "Age", confidence, "pattern", &candidates)
     }
 
     /// A URL with its path, without the punctuation that ends a sentence.
     static func web(_ text: UnsafeRawBufferPointer, at hit: Int, into candidates: inout [SensitiveCandidate]) {
-        var start = hit - 3
-        while start > 0, IdentifierText.isLetter(text[start - 1]) { start -= 1 }
+        var start = text[hit - 1] == 0x2F ? hit - 3 : hit - 1
+        while start > 0, IdentifierText.isLetter(text[start - 1]) || text[start - 1] == 0x2E && text[hit - 1] != 0x2F { start -= 1 }
+        // The host of an address that was begun with its scheme.
+        if start > 0, text[start - 1] == 0x2F || text[start - 1] == 0x40 { return }
         var end = hit
         while end < text.count, end - hit < 2048 {
             let byte = text[end]

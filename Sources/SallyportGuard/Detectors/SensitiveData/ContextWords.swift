@@ -8,7 +8,7 @@ enum ContextWords {
             [
                 "en":
                     "card number|credit card|creditcard|debit card|card no|cardnumber|cc number|ccnum|pan|visa|mastercard|amex|american express|"
-                    + "diners|discover|maestro|payment card|bank card|card|cvv|cvc|expires|expiry|expiration|cardholder|charge card|refund",
+                    + "diners|discover|maestro|payment card|bank card|card|cvv|cvc|expires|expiry|expiration|cardholder|charge card|refund|declined|charged|billed",
                 "de": "kreditkarte|kartennummer|karte|bankkarte|debitkarte|gultig bis|prufziffer|ec-karte",
                 "fr": "carte bancaire|carte de credit|numero de carte|carte bleue|date d'expiration|cryptogramme",
                 "es": "tarjeta|numero de tarjeta|caducidad|codigo de seguridad",

@@ -20,6 +20,32 @@ enum CryptoScanner {
         }
     }
 
+    /// A word that looks like an address within a few words after a coin's or wallet's name, whatever its checksum: a slip of the pen is no
+    /// reason to send it on.
+    static func announced(_ text: UnsafeRawBufferPointer, after hit: Int, into candidates: inout [SensitiveCandidate]) {
+        var index = hit
+        let limit = min(text.count, hit + 40)
+        while index < limit {
+            let start = index
+            while index < text.count, index - start < 100, IdentifierText.isAlphanumeric(text[index]) { index += 1 }
+            let count = index - start
+            if (26...64).contains(count), start == 0 || !IdentifierText.isAlphanumeric(text[start - 1]), isAddressLike(text, start..<index) {
+                candidates.append(
+                    SensitiveCandidate(range: start..<index, category: category, confidence: 0.75, evidence: "context", order: order))
+                return
+            }
+            index = max(index, start + 1)
+        }
+    }
+
+    private static func isAddressLike(_ text: UnsafeRawBufferPointer, _ word: Range<Int>) -> Bool {
+        let first = text[word.lowerBound]
+        let starts: Set<UInt8> = [0x31, 0x33, 0x62, 0x42, 0x30, 0x4C, 0x4D, 0x6C, 0x72, 0x44, 0x54, 0x74]
+        guard starts.contains(first) else { return false }
+        let digits = word.reduce(0) { IdentifierText.isDigit(text[$1]) ? $0 + 1 : $0 }
+        return digits >= 2 && digits < word.count - 4
+    }
+
     private static func words(_ text: UnsafeRawBufferPointer, near hit: Int) -> [Range<Int>] {
         var found: [Range<Int>] = []
         var index = max(0, hit - 64)

@@ -24,7 +24,7 @@ extension SensitiveDataTypes {
             check: Checksums.lei),
         .init("ISIN", "*", ["AAXXXXXXXXX9", "AA XXXXXXXXX 9"], .contextual, near: [.securities], check: Checksums.isin),
         .init(
-            "ABARoutingNumber", "US", ["999999999", "9999 9999 9"], .contextual, near: [.usRouting], within: 100,
+            "ABARoutingNumber", "US", ["999999999", "9999 9999 9"], .contextual, near: [.usRouting], within: 100, acceptsAnnounced: true,
             check: Checksums.abaRouting),
         .init(
             "USBankAccountNumber", "US",

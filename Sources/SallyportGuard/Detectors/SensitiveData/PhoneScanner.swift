@@ -123,7 +123,8 @@ enum PhoneScanner {
             candidates.append(
                 SensitiveCandidate(range: range, category: "PhoneNumber", confidence: confidence, evidence: evidence, order: order))
         }
-        let hasContext = index.mentions(context, near: number.range, within: 300)
+        let isInRow = followsMailbox(text, number.range.lowerBound)
+        let hasContext = isInRow || index.mentions(context, near: number.range, within: 300)
         if number.hasPlus {
             if count >= 8, hasCountryCode(number.digits) { add(hasContext ? 0.85 : 0.75, hasContext ? "pattern+context" : "pattern") }
             return
@@ -142,9 +143,22 @@ enum PhoneScanner {
             if number.hasParentheses, !hasContext { return add(0.75, "pattern") }
         }
         if looksLikeDate(groups, digits) { return }
-        guard hasContext, count <= 12, index.mentions(context, near: number.range, within: 50) else { return }
+        guard hasContext, count <= 12, isInRow || index.mentions(context, near: number.range, within: 50) else { return }
         let isWritten = groups.count >= 2 ? groups.allSatisfy { $0 >= 2 && $0 <= 8 } && groups.count <= 6 : count >= 9 && count <= 12
         if isWritten { add(digits[0] == 0x30 || isNorthAmerican ? 0.85 : 0.75, "context") }
+    }
+
+    /// The field before it, of a table's row or a signature, is an e-mail address.
+    private static func followsMailbox(_ text: UnsafeRawBufferPointer, _ start: Int) -> Bool {
+        var index = start
+        while index > 0, start - index < 4, " ,;|\t\"/".utf8.contains(text[index - 1]) { index -= 1 }
+        guard index < start, index > 4, IdentifierText.isLetter(text[index - 1]) else { return false }
+        let floor = max(0, index - 64)
+        while index > floor, text[index - 1] > 0x20, text[index - 1] != 0x2C {
+            if text[index - 1] == 0x40 { return true }
+            index -= 1
+        }
+        return false
     }
 
     /// `1` or `001` before a North American number.

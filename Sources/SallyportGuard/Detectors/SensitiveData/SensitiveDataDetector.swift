@@ -81,15 +81,19 @@ package struct SensitiveDataDetector: Detector {
                 if end > addressesEnd { addressesEnd = AddressScanner.numberLast(text, around: end, into: &found) }
             case .zip:
                 if end > addressesEnd { addressesEnd = AddressScanner.american(text, at: end, into: &found) }
+            case .postTown: _ = PostalAddressScanner.codeFirst(text, at: end, into: &found)
+            case .townPost: _ = PostalAddressScanner.townFirst(text, at: end, into: &found)
             case .birth: ContactScanner.birthDate(text, after: end, into: &found)
             case .plate: VehicleScanner.plate(text, after: end, into: &found)
             case .diagnosis: HealthScanner.diagnosis(text, after: end, into: &found)
             case .bankCode: ContactScanner.bic(text, after: end, into: &found)
             case .machineReadable: TravelDocumentScanner.scan(text, around: end, into: &found)
             case .base58, .bech32, .ethereum, .coin: CryptoScanner.scan(text, around: end, context: &context, into: &found)
+            case .wallet: CryptoScanner.announced(text, after: end, into: &found)
             case .web: ContactScanner.web(text, at: end, into: &found)
             case .age: ContactScanner.age(text, around: end, into: &found)
             case .monthName: ContactScanner.date(text, around: end, into: &found)
+            case .number: ContactScanner.agePlacedByCommas(text, after: end, into: &found)
             }
         }
         return found
