@@ -126,20 +126,20 @@ extension Exchange {
         let finish = { [self] (result: Result<[TextReading], TextReadingFault>) in
             guard !isDone else { return }
             isDone = true
-            ticket = nil
+            self.ticket = nil
             guard phase != .ended else { return }
             if case .failure(let fault) = result { noteUnread(fault) }
             proceed(requests, result)
         }
-        let (future, ticket) = meaning.start(requests, for: principal.tenant, on: eventLoop)
+        let reading = meaning.start(requests, for: principal.tenant, on: eventLoop)
         // A caller that leaves takes back what waits.
-        self.ticket = ticket
+        self.ticket = reading.ticket
         let bytes = requests.reduce(0) { $0 + $1.text.readableBytes + ($1.pair?.readableBytes ?? 0) }
         let deadline = eventLoop.assumeIsolated().scheduleTask(in: Exchange.longestReading(bytes: bytes)) {
-            ticket.cancel()
+            reading.ticket.cancel()
             finish(.failure(.failed("deadline")))
         }
-        future.assumeIsolated().whenComplete { result in
+        reading.future.assumeIsolated().whenComplete { result in
             deadline.cancel()
             finish((try? result.get()) ?? .failure(.cancelled))
         }

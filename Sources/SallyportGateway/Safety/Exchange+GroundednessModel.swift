@@ -125,7 +125,7 @@ extension Exchange {
         if let failure = error as? UpstreamFailure, failure.kind.isTimeout {
             return Fault(.upstreamTimeout, "The language model took too long.", cause: error)
         }
-        return Fault(.upstreamUnavailable, "The language model could not be asked.", cause: error, retryAfter: .seconds(5))
+        return Fault(.upstreamUnavailable, "The language model could not be asked.", retryAfter: .seconds(5), cause: error)
     }
 
     private func noteUsage(of answer: ByteBuffer, _ question: ByteBuffer) {

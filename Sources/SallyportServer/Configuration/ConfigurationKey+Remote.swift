@@ -1,4 +1,6 @@
 extension ConfigurationKey {
+    static let labelsAndRemote: [ConfigurationKey] = labels + remote
+
     /// Second opinions from classifiers elsewhere.
     static let remote: [ConfigurationKey] = [
         .init(

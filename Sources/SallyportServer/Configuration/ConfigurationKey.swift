@@ -237,7 +237,6 @@ extension ConfigurationKey {
                 "guards.readingBase", .duration, "10s",
                 "What the encoder may take for a request at the least; a request that would wait longer for others is answered 429 at once."),
             .init("guards.readingPerWindow", .duration, "500ms", "And for each 128 tokens of its texts, so that no length is refused for itself."),
-        ] + remote + [
             .init("contentSafety.maximumText", .integer(codePoints), "10000", "Characters (code points) of `text:analyze`."),
             .init("contentSafety.maximumPrompt", .integer(codePoints), "10000", "Characters of `text:shieldPrompt`'s prompt."),
             .init("contentSafety.maximumDocuments", .integer(1...10_000), "5", "Documents of `text:shieldPrompt`."),
@@ -254,7 +253,7 @@ extension ConfigurationKey {
             .init(
                 "contentSafety.maximumAgentText", .integer(codePoints), "100000", "Characters of `agent:analyzeTaskAdherence`'s messages."),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
-        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + console + privacy + provisioning + labels
+        ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + console + privacy + provisioning + labelsAndRemote
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
 
     private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {

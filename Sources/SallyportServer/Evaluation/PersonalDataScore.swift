@@ -82,19 +82,18 @@ package struct PersonalDataScore: Sendable {
     func lines(_ name: String, withTypes: Bool) -> [String] {
         let all = total
         var lines = [
-            String(
-                format: "%@: rows %d, spans %d, exact F2 %@ (mean of types %@), overlap F2 %@ (mean of types %@), hidden by any type %d of %d, "
-                    + "rows without personal data %d, of them reported %d",
-                name, rows, all.labelled, show(all.exactF2), show(mean(\.exactF2)), show(all.overlapF2), show(mean(\.overlapF2)), hidden,
-                all.labelled, emptyRows, alarmedRows)
+            "\(name): rows \(rows), spans \(all.labelled), exact F2 \(show(all.exactF2)) (mean of types \(show(mean(\.exactF2)))), "
+                + "overlap F2 \(show(all.overlapF2)) (mean of types \(show(mean(\.overlapF2)))), "
+                + "hidden by any type \(hidden) of \(all.labelled), "
+                + "rows without personal data \(emptyRows), of them reported \(alarmedRows)"
         ]
         guard withTypes else { return lines }
         for type in byType.keys.sorted() {
             guard let counts = byType[type] else { continue }
-            lines.append(
-                String(
-                    format: "    %@: labelled %d, found %d, exact %d, overlapping %d; exact F2 %@, overlap F2 %@", type, counts.labelled,
-                    counts.found, counts.exact, counts.touchedLabels, show(counts.exactF2), show(counts.overlapF2)))
+            let line =
+                "    \(type): labelled \(counts.labelled), found \(counts.found), exact \(counts.exact), "
+                + "overlapping \(counts.touchedLabels)"
+            lines.append(line + "; exact F2 \(show(counts.exactF2)), overlap F2 \(show(counts.overlapF2))")
         }
         return lines
     }

@@ -1,0 +1,84 @@
+import NIOConcurrencyHelpers
+import NIOCore
+import SallyportCore
+import SallyportGuard
+import SallyportPatterns
+import SallyportTesting
+import Testing
+
+/// What the analysis finds in ordinary sentences, names among it where a model has read them.
+struct PersonalDataSpanTests {
+    private static let analysis = Result { try PersonalDataAnalysis(compiler: HyperscanCompiler(), learned: ScriptedReader([:]).description) }
+
+    private func found(_ text: String) throws -> [String] {
+        try Self.analysis.get().spans(in: text, reading: nil).map { span in
+            "\(span.category): " + String(decoding: Array(text.utf8)[span.range], as: UTF8.self)
+        }
+    }
+
+    @Test(arguments: [
+        ("Ship it to 0611 Kelly Vista Apt. 686, New Destiny, WI 68120.", "0611 Kelly Vista Apt. 686, New Destiny, WI 68120"),
+        ("Our office moves to Roderich-Platz 24, 87675 Kronach next week.", "Roderich-Platz 24, 87675 Kronach"),
+        ("Bill to:\nViale Udinese, 814\n73049, Ruffano (LE)\nThanks", "Viale Udinese, 814\n73049, Ruffano (LE)"),
+        ("She lives at 7 Sharon Neck, New Aaronfort, WR69 3JJ now.", "7 Sharon Neck, New Aaronfort, WR69 3JJ"),
+        ("Send it to Pietersingel 66\n6352 FG\nWoltersum, please.", "Pietersingel 66\n6352 FG\nWoltersum"),
+        ("Write to 8, rue Jacqueline Boulay, 48226 Leblanc.", "8, rue Jacqueline Boulay, 48226 Leblanc"),
+        ("Adres: pl. Partyzantów 83/70\n22-968 Zambrów", "pl. Partyzantów 83/70\n22-968 Zambrów"),
+        ("He moved to Trädgårdsvägen 36, 96917 Eskilstuna.", "Trädgårdsvägen 36, 96917 Eskilstuna"),
+    ])
+    func findsAddressesByTheirPostalCode(_ text: String, _ address: String) throws {
+        #expect(try found(text).contains("Address: \(address)"), "\(try found(text))")
+    }
+
+    @Test(arguments: [
+        "The model has 3459 million parameters.", "Error code 0xc28d597b at line 6869.", "Release 12345 Beta was built on four machines.",
+        "We sold 10000 Tickets and 20000 Programmes.",
+    ])
+    func findsNoAddressInOrdinaryNumbers(_ text: String) throws {
+        #expect(try !found(text).contains { $0.hasPrefix("Address") })
+    }
+
+    @Test(arguments: [
+        ("The meeting is on Sunday, 03 August in room 4.", "Sunday, 03 August"), ("Landed 1994-12-12T01:39:19Z.", "1994-12-12T01:39:19Z"),
+        ("Geboren am 12. März 1980 in Ulm.", "12. März 1980"), ("She joined in April 2015.", "April 2015"), ("am 27 Mar 2014", "27 Mar 2014"),
+    ])
+    func findsDatesAsPeopleWriteThem(_ text: String, _ date: String) throws {
+        let dates = try found(text).filter { $0.hasPrefix("Date") }.map { $0.split(separator: ": ", maxSplits: 1)[1] }
+        #expect(dates.contains { $0 == date }, "\(dates)")
+    }
+
+    @Test(arguments: [
+        ("User Mariane (92 years old) lives in Oslo.", "92"), ("the CV of Anna Schiavo, 41, from Rome", "41"), ("He was 42 when he joined.", "42"),
+        ("Write a card for Diane who turns 82.", "82"), ("a 45-year-old man", "45"), ("age: 31", "31"),
+    ])
+    func findsAges(_ text: String, _ age: String) throws {
+        #expect(try found(text).contains("Age: \(age)"), "\(try found(text))")
+    }
+
+    @Test func findsAWalletByItsNameWhateverItsChecksum() throws {
+        #expect(try found("My BTC wallet is 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv.") == ["CryptocurrencyAddress: 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv"])
+        #expect(try found("The commit 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv was reverted.").isEmpty)
+    }
+
+    @Test func findsNumbersInRowsAfterMailboxes() throws {
+        #expect(try found("name,email,phone\nSil Bakker,sil@quay.example,0350-402972").contains("PhoneNumber: 0350-402972"))
+    }
+
+    @Test func joinsWordsOfANameAndGivesWayToPatterns() throws {
+        let reader = ScriptedReader([
+            "Maria": [.token("B-PERSON")], "Lopez": [.token("I-PERSON")], "Smith": [.token("I-PERSON")], "maria": [.token("B-PERSON")],
+        ])
+        let text = "Maria Lopez-Smith writes from maria@quay.example today."
+        let names = try #require(NamesDetector(reader.description))
+        let passage = Passage(text, origin: .user)
+        let answer = NIOLockedValueBox<TextReading?>(nil)
+        reader.read([ReadingRequest(passage.text, wantsTokens: true)]) { result in
+            if case .success(let readings) = result { answer.withLockedValue { $0 = readings.first } }
+        }
+        let reading = try #require(answer.withLockedValue { $0 })
+        let found = names.findings(in: reading, of: passage).map { String(decoding: Array(text.utf8)[$0.range], as: UTF8.self) }
+        #expect(found == ["Maria Lopez-Smith", "maria"])
+        let spans = try Self.analysis.get().spans(in: text, reading: reading)
+        #expect(spans.map(\.category) == ["Person", "Email"])
+    }
+}
