@@ -1,7 +1,8 @@
 """How well the embedded upstream finds and answers, per source of questions: recall@5, nDCG@10, exact match and F1 of the answers,
-share of unanswerable questions refused, citations that hold what the answer quotes.
+share of unanswerable questions refused, citations that hold what the answer quotes. Words alone, vectors alone and both are run one after the
+other over the same index.
 
-    python3 Benchmarks/retrieval.py FOLDER [--binary .build/release/sallyport] [--limit N] [--keep DIR]
+    python3 Benchmarks/retrieval.py FOLDER [--binary .build/release/sallyport] [--kinds words,vectors,both] [--sources A,B] [--limit N] [--keep DIR]
 
 FOLDER holds retrieval.passages.jsonl.gz ({id, title, text, source}) and retrieval.dev.jsonl.gz ({id, query, positive_ids, answers, source,
 answer_kind}). Questions of a source in another language than English are ranked against its own passages, all others against all English ones."""
@@ -52,6 +53,8 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("folder", type=pathlib.Path)
     arguments.add_argument("--binary", default=".build/release/sallyport")
+    arguments.add_argument("--kinds", default="words,vectors,both", help="of words, vectors and both; words alone needs no models")
+    arguments.add_argument("--sources", help="only questions of these sources")
     arguments.add_argument("--limit", type=int, help="questions per source")
     arguments.add_argument("--keep", type=pathlib.Path, help="a folder for the index, used again by the next run")
     options = arguments.parse_args()
@@ -61,7 +64,7 @@ def main():
         work = options.keep or pathlib.Path(temporary)
         config = work / "config.yaml"
         work.mkdir(parents=True, exist_ok=True)
-        config.write_text(f"data:\n  directory: {work}/var\nguards:\n  learned: false\n")
+        config.write_text(f"data:\n  directory: {work}/var\nguards:\n  learned: {'false' if options.kinds == 'words' else 'true'}\n")
         pools = collections.defaultdict(list)
         for passage in passages:
             pools[passage["source"] if passage["source"] in OWN_POOL else "english"].append(passage)
@@ -76,25 +79,29 @@ def main():
             print(f"{pool}: {done.stdout.strip()}{done.stderr.strip()[:500]}", file=sys.stderr)
         by_source = collections.defaultdict(list)
         for question in questions:
-            by_source[question["source"]].append(question)
-        confidence = {}
-        header = f"{'source':24} {'n':>5} {'recall@5':>9} {'nDCG@10':>8} {'EM':>6} {'F1':>6} {'contains':>8} {'answered':>9} {'cited':>6} {'refused':>8} {'AUC':>6}"
+            if not options.sources or question["source"] in options.sources.split(","):
+                by_source[question["source"]].append(question)
+        header = f"{'source':24} {'kind':8} {'n':>5} {'recall@5':>9} {'nDCG@10':>8} {'EM':>6} {'F1':>6} {'contains':>8} {'answered':>9} {'cited':>6} {'refused':>8} {'AUC':>6}"
         print(header)
+        confidence = {}
         for source, asked in sorted(by_source.items()):
             asked = asked[: options.limit] if options.limit else asked
             pool = source if source in OWN_POOL else "english"
             listed = work / "questions.txt"
             listed.write_text("\n".join(" ".join(q["query"].split()) for q in asked) + "\n")
-            done = subprocess.run(
-                [options.binary, "data", "ask", pool, "--questions", listed, "--as", "anyone", "--config", config],
-                text=True, capture_output=True, check=True)
-            answers = [json.loads(line) for line in done.stdout.splitlines()]
-            assert len(answers) == len(asked)
-            confidence[source] = [a["confidence"] for a in answers]
-            figures = measure(asked, answers)
-            base = source.replace("_unanswerable", "").replace("xquad_en_withheld", "xquad_en")
-            figures["AUC"] = auc(confidence.get(base, []), confidence[source]) if base != source else None
-            show(source, len(asked), figures)
+            for kind in options.kinds.split(","):
+                done = subprocess.run(
+                    [options.binary, "data", "ask", pool, "--questions", listed, "--as", "anyone", "--kind", kind, "--config", config],
+                    text=True, capture_output=True)  # fmt: skip
+                if done.returncode:
+                    sys.exit(done.stderr)
+                answers = [json.loads(line) for line in done.stdout.splitlines()]
+                assert len(answers) == len(asked)
+                confidence[source, kind] = [a["confidence"] for a in answers]
+                figures = measure(asked, answers)
+                base = source.replace("_unanswerable", "").replace("xquad_en_withheld", "xquad_en")
+                figures["AUC"] = auc(confidence.get((base, kind), []), confidence[source, kind]) if base != source else None
+                show(source, kind, len(asked), figures)
 
 
 def measure(asked, answers):
@@ -129,11 +136,12 @@ def measure(asked, answers):
     }  # fmt: skip
 
 
-def show(source, count, figures):
+def show(source, kind, count, figures):
     cell = lambda name, width: f"{figures[name]:{width}.3f}" if figures[name] is not None else "-".rjust(width)  # noqa: E731
     print(
-        f"{source:24} {count:5} {cell('recall@5', 9)} {cell('nDCG@10', 8)} {cell('EM', 6)} {cell('F1', 6)} {cell('contains', 8)} "
-        f"{cell('answered', 9)} {cell('cited', 6)} {cell('refused', 8)} {cell('AUC', 6)}"
+        f"{source:24} {kind:8} {count:5} {cell('recall@5', 9)} {cell('nDCG@10', 8)} {cell('EM', 6)} {cell('F1', 6)} {cell('contains', 8)} "
+        f"{cell('answered', 9)} {cell('cited', 6)} {cell('refused', 8)} {cell('AUC', 6)}",
+        flush=True,
     )
 
 
