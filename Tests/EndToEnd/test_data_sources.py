@@ -42,6 +42,12 @@ def ask(client, *turns, model="off", extra=None, **options):
     return client.chat.completions.create(model=model, messages=messages, extra_body=extra or source(), **options)
 
 
+def script(mock, *behaviours):
+    """The model's next answers, and no others; what was asked before is forgotten."""
+    mock.clear()
+    mock.script("/chat/completions", *behaviours)
+
+
 def context(answer):
     return answer.choices[0].message.model_extra["context"]
 
@@ -75,7 +81,7 @@ def grounded(library, files, request):  # noqa: F811
 
 
 def test_two_calls_with_documents_between(grounded, mock):
-    mock.script("/chat/completions", completion('["crane lifting capacity", "north crane"]'), completion("It lifts forty tonnes [doc1]. See [doc9]."))
+    script(mock, completion('["crane lifting capacity", "north crane"]'), completion("It lifts forty tonnes [doc1]. See [doc9]."))
     answer = ask(grounded.bob, "How much does it lift, the north crane?")
     assert answer.choices[0].message.content == "It lifts forty tonnes [doc1]. See."
     found = context(answer)
@@ -96,7 +102,7 @@ def test_two_calls_with_documents_between(grounded, mock):
 
 
 def test_everything_else_of_the_request_goes_on_byte_for_byte(grounded, mock):
-    mock.script("/chat/completions", completion('["crane"]'), completion("Forty tonnes [doc1]."))
+    script(mock, completion('["crane"]'), completion("Forty tonnes [doc1]."))
     raw = (
         b'{"data_sources":[{"type":"sallyport","parameters":{"index_name":"library"}}] , "temperature":0.70, "x_new":{"a":1.0},'
         b'"messages":[{"role":"system","content":"Be short."},{"role":"assistant","content":"Before [doc1].","context":{"intent":"x"}},'
@@ -113,7 +119,7 @@ def test_everything_else_of_the_request_goes_on_byte_for_byte(grounded, mock):
 
 
 def test_streams_the_context_before_any_text(grounded, mock):
-    mock.script("/chat/completions", completion('["crane"]'), streamed("It lifts ", "forty tonnes ", "[doc1]."))
+    script(mock, completion('["crane"]'), streamed("It lifts ", "forty tonnes ", "[doc1]."))
     chunks = [c for c in ask(grounded.bob, "What does the crane lift?", stream=True) if c.choices]
     text = "".join((c.choices[0].delta.content or "") if c.choices[0].delta else "" for c in chunks)
     assert text == "It lifts forty tonnes [doc1]."
@@ -125,41 +131,41 @@ def test_streams_the_context_before_any_text(grounded, mock):
 
 
 def test_contexts_strictness_and_top(grounded, mock):
-    mock.script("/chat/completions", completion('["crane pilot quay"]'), completion("Here [doc1]."), repeat=False)
+    script(mock, completion('["crane pilot quay"]'), completion("Here [doc1]."))
     every = ["citations", "intent", "all_retrieved_documents"]
     found = context(ask(grounded.ann, "Where do crane and pilot stand?", extra=source(include_contexts=every, top_n_documents=1, strictness=1)))
     assert len(found["citations"]) == 1
     retrieved = found["all_retrieved_documents"]
     assert len(retrieved) > 1 and all(d["data_source_index"] == 0 and d["search_queries"] == ["crane pilot quay"] for d in retrieved)
     assert any(d.get("filter_reason") == "rerank" for d in retrieved)
-    mock.script("/chat/completions", completion('["crane"]'), completion("Yes [doc1]."))
+    script(mock, completion('["crane"]'), completion("Yes [doc1]."))
     assert set(context(ask(grounded.bob, "Crane?", extra=source(include_contexts=["intent"])))) == {"intent"}
-    mock.script("/chat/completions", completion('["crane warranty of the lighthouse lamp"]'))
+    script(mock, completion('["crane warranty of the lighthouse lamp"]'))
     found = context(ask(grounded.bob, "And the lamp?", extra=source(include_contexts=every, strictness=5)))
     assert found["citations"] == [] and all(d["filter_reason"] == "score" for d in found["all_retrieved_documents"])
 
 
 def test_nothing_found_is_not_asked_of_the_model(grounded, mock):
-    mock.script("/chat/completions", completion('["world cup winner 1998"]'))
+    script(mock, completion('["world cup winner 1998"]'))
     answer = ask(grounded.bob, "Who won the world cup in 1998?")
     assert answer.choices[0].message.content.startswith(REFUSAL)
     assert len(sent(mock)) == 1
-    mock.script("/chat/completions", completion('["world cup winner 1998"]'), completion("France."))
+    script(mock, completion('["world cup winner 1998"]'), completion("France."))
     assert ask(grounded.bob, "Who won?", extra=source(in_scope=False)).choices[0].message.content == "France."
 
 
 def test_no_document_of_others_shows(grounded, mock):
     for question in ("What does the harbour master earn?", "salaries 4100 crowns"):
-        mock.script("/chat/completions", completion(json.dumps([question])), completion("I do not know."))
+        script(mock, completion(json.dumps([question])), completion("I do not know."))
         raw = json.dumps(ask(grounded.bob, question, extra=source(include_contexts=["citations", "all_retrieved_documents"], strictness=1)).model_dump())
         assert "4100" not in raw.replace(question, "") and "salaries.md" not in raw
-    mock.script("/chat/completions", completion('["harbour master salary"]'), completion("4100 crowns [doc1]."))
+    script(mock, completion('["harbour master salary"]'), completion("4100 crowns [doc1]."))
     assert "4100" in json.dumps(context(ask(grounded.ann, "What does the harbour master earn?")))
     for filter in ("group_ids/any(g: search.in(g, 'ann,office'))", "filepath eq 'salaries.md'", "label_level ge 3", "not (label eq 'general')"):
-        mock.script("/chat/completions", completion('["harbour"]'))
+        script(mock, completion('["harbour"]'))
         answer = ask(grounded.bob, "Harbour?", extra=source(filter=filter, strictness=1, include_contexts=["citations", "all_retrieved_documents"]))
         assert context(answer)["all_retrieved_documents"] == [], filter
-    mock.script("/chat/completions", completion('["crane"]'), completion("Yes [doc1]."))
+    script(mock, completion('["crane"]'), completion("Yes [doc1]."))
     assert context(ask(grounded.bob, "Crane?", extra=source(filter="filepath eq 'harbour.md' or label eq 'confidential'")))["citations"]
 
 
@@ -197,10 +203,10 @@ def test_two_sources_and_tools(grounded, mock):
     with pytest.raises(BadRequestError):
         ask(grounded.bob, "Crane?", logprobs=True)
     tool = {"type": "function", "function": {"name": "lift", "parameters": {"type": "object", "properties": {}}}}
-    mock.script("/chat/completions", completion("By tools."))
+    script(mock, completion("By tools."))
     assert ask(grounded.bob, "Crane?", tools=[tool]).choices[0].message.content == "By tools."
     assert "data_sources" not in sent(mock)[0] and len(sent(mock)) == 1
-    mock.script("/chat/completions", completion('["crane"]'), completion("Forty [doc1]."))
+    script(mock, completion('["crane"]'), completion("Forty [doc1]."))
     assert context(ask(grounded.bob, "Crane?", tools=[tool], tool_choice="none"))["citations"]
     with pytest.raises(BadRequestError):
         ask(grounded.bob, "Crane?", model="markedrefusing", extra={"data_sources": [{"type": "pinecone", "parameters": {}}]})
@@ -227,8 +233,7 @@ def test_documents_are_marked_by_policy(library, files, mock):  # noqa: F811
     library.signal(1)
     for spotlight in ("datamark", "encode"):
         def answered():
-            mock.clear()
-            mock.script("/chat/completions", completion('["crane"]'), completion("Forty [doc1]."))
+            script(mock, completion('["crane"]'), completion("Forty [doc1]."))
             try:
                 return ask(client, "How much does the north crane lift?", model=spotlight)
             except Exception as error:  # the reload is under way
@@ -252,7 +257,7 @@ def test_a_document_that_a_guard_blocks_stays_away(grounded, mock, files):  # no
     (files / "marked.md").write_text(f"# Marked\n\nThe {WORD} crane lifts a thousand tonnes.\n")
     data(grounded, "add", "library", files / "marked.md", "--allow", "everyone")
     assert wait_for(lambda: "thousand" in ask(grounded.bob, "Which crane lifts a thousand tonnes?", model="local").choices[0].message.content)
-    mock.script("/chat/completions", completion('["crane tonnes"]'), completion("Forty [doc1]."))
+    script(mock, completion('["crane tonnes"]'), completion("Forty [doc1]."))
     answer = ask(grounded.bob, "What does the crane lift?", model="marked", extra=source(strictness=1, include_contexts=["citations", "all_retrieved_documents"]))
     assert WORD not in json.dumps(sent(mock)[1]) and WORD not in json.dumps(answer.model_dump())
     assert context(answer)["citations"]
@@ -273,7 +278,9 @@ def searching(make_gateway, mock, upstream):
             "kind": "azure-search", "endpoint": upstream.url, "apiKey": "search-service-key", "trimming": {"users": "user_ids"}}  # fmt: skip
 
     gateway = make_gateway(change)
-    gateway.client = OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=gateway.key("carl", principal="carl")["secret"], max_retries=0)
+    key = gateway.key("carl", principal="carl")["secret"]
+    gateway.wait_for_key(key)
+    gateway.client = OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=key, max_retries=0)
     gateway.endpoint = upstream.url + "/"
     return gateway
 
@@ -283,7 +290,7 @@ def azure(gateway, **parameters):
 
 
 def test_azure_search_gets_the_trimming_filter(searching, mock):
-    mock.script("/chat/completions", completion('["dog care"]'), completion("Walk it [doc1]."))
+    script(mock, completion('["dog care"]'), completion("Walk it [doc1]."))
     mock.script("/docs/search", hits((3.2, "Dogs need walks."), (0.1, "Cats sleep.")))
     mapping = {"content_fields": ["content"], "title_field": "title", "url_field": "url", "filepath_field": "filepath"}
     answer = ask(searching.client, "How do I care for a dog?", extra=azure(searching, filter="rating gt 4 or category eq 'O''Brien'", fields_mapping=mapping, include_contexts=["citations", "all_retrieved_documents"]))  # fmt: skip
@@ -311,15 +318,14 @@ def test_azure_search_filters_that_reach_out_are_refused(searching, mock):
 
 def test_azure_search_with_vectors_and_failures(searching, mock):
     mapping = {"content_fields": ["content"], "vector_fields": ["contentVector"]}
-    mock.script("/chat/completions", completion('["a", "b"]'), completion("Yes [doc1]."))
+    script(mock, completion('["a", "b"]'), completion("Yes [doc1]."))
     mock.script("/docs/search", hits((0.9, "Dogs need walks.")), {"status": 503, "json": {"error": {"code": "", "message": "secret detail"}}})
     extra = azure(searching, query_type="vector_simple_hybrid", fields_mapping=mapping, allow_partial_result=True, embedding_dependency={"type": "deployment_name", "deployment_name": "embed"})
     assert context(ask(searching.client, "Dog?", extra=extra))["citations"]
     body = next(r for r in mock.requests if "/indexes/" in r.path).json()
     query = body["vectorQueries"][0]
     assert query["kind"] == "vector" and query["fields"] == "contentVector" and isinstance(query["vector"][0], float) and body["search"] == "a"
-    mock.clear()
-    mock.script("/chat/completions", completion('["a"]'))
+    script(mock, completion('["a"]'))
     mock.script("/docs/search", {"status": 404, "json": {"error": {"code": "", "message": "secret detail"}}})
     with pytest.raises(BadRequestError, match="Invalid AzureCognitiveSearch configuration") as error:
         ask(searching.client, "Dog?", extra=azure(searching))
