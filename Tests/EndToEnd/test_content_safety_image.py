@@ -1,7 +1,9 @@
 """`image:analyze`: images are checked here, and judged by an upstream where the configuration names one."""
 
 import base64
+import pathlib
 import struct
+import subprocess
 import zlib
 
 import pytest
@@ -52,3 +54,38 @@ def test_an_upstream_judges_where_the_policy_lets_images_pass(make_gateway, mock
         assert mock.last().path.startswith("/contentsafety/image:analyze")
     else:
         assert answer.status == 400 and not mock.requests
+
+
+def worded(text, folder):
+    """A picture of a text: a page with one line, drawn by poppler."""
+    stream = f"BT /F1 26 Tf 20 30 Td ({text}) Tj ET".encode()
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 900 80] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream), b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]  # fmt: skip
+    body, places = b"%PDF-1.4\n", []
+    for number, content in enumerate(objects, 1):
+        places.append(len(body))
+        body += b"%d 0 obj\n%s\nendobj\n" % (number, content)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    body += b"xref\n0 6\n0000000000 65535 f \n%strailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF" % (table, len(body))
+    (folder / "page.pdf").write_bytes(body)
+    subprocess.run(["pdftoppm", "-png", "-r", "144", "-singlefile", folder / "page.pdf", folder / "page"], check=True)
+    return base64.b64encode((folder / "page.png").read_bytes()).decode()
+
+
+@pytest.mark.skipif(not pathlib.Path("/usr/bin/tesseract").exists(), reason="Tesseract is not installed")
+def test_words_in_images_are_judged_where_the_operator_says_they_are_enough(make_gateway, tmp_path):
+    def change(tree):
+        tree["guards"] = {"learned": True}
+        tree["contentSafety"] = {"imageText": True}
+
+    gateway = make_gateway(change)
+    found = {}
+    for name, text in (("threat", "I am going to find you and stab you until you stop breathing"), ("plain", "The garden plan lists every bed and what grew there")):
+        answer = gateway.call("POST", TARGET, {"image": {"content": worded(text, tmp_path)}}, key=gateway.user, timeout=120)
+        assert answer.status == 200, answer.body
+        found[name] = {c["category"]: c["severity"] for c in answer.json()["categoriesAnalysis"]}
+    assert set(found["plain"]) == {"Hate", "SelfHarm", "Sexual", "Violence"} and found["plain"]["Violence"] in (0, 2)
+    assert found["threat"]["Violence"] >= 4

@@ -1,17 +1,24 @@
+import NIOCore
+import NIOPosix
 import SallyportCore
 import SallyportGuard
 import SallyportWire
 
-/// `image:analyze`: the image is checked here; what it shows can be judged by an upstream only, where the configuration names one.
+/// `image:analyze`: the image is checked here; what it shows can be judged by an upstream only, where the configuration names one. Where the
+/// operator says that the words in images are enough, they are read by OCR in a sandbox and judged as a text is.
 extension Exchange {
     /// Azure's bounds for both sides of an image, in pixels.
     private static let imageSides = 50...2048
     private static let imageCategories = ["Hate", "SelfHarm", "Sexual", "Violence"]
 
-    func analyzeImage(_ body: SafetyBody) throws {
-        try checkImage(body)
+    func analyzeImage(_ body: SafetyBody, for principal: Principal) throws {
+        let image = try checkImage(body)
         let path = "/contentsafety/" + SafetyCall.analyzeImage.rawValue
         guard let upstream = snapshot.services.first(where: { $0.paths.contains { path == $0 || path.hasPrefix($0 + "/") } }) else {
+            if snapshot.configuration.safety.readsImageText, let reader = runtime.parts.imageReader {
+                try reserveAnalysis(for: principal)
+                return try analyzeText(in: image, of: body, by: reader)
+            }
             throw Fault(
                 .guardUnavailable,
                 "Nothing here can judge what an image shows: configure an upstream of the kind azure-ai with the path \(path).")
@@ -25,7 +32,63 @@ extension Exchange {
         try decideService(upstream)
     }
 
-    private func checkImage(_ body: SafetyBody) throws {
+    /// The words in an image, judged as a text of the user's.
+    private func analyzeText(in image: ByteBuffer, of body: SafetyBody, by reader: any DocumentParser) throws {
+        let names = try body.texts("categories")?.map(\.string)
+        let asked = Exchange.harmNames.filter { names?.contains($0.name) ?? true }
+        let policy = try requireGuards(
+            for: [GuardPolicy.Rule(.harm, names: Set(asked.map(\.harm.rawValue)), minimumConfidence: 0, action: .annotate)])
+        analysing { (done: @escaping (Result<[Int], any Error>) -> Void) in
+            runtime.parts.pool.runIfActive(eventLoop: eventLoop) { () throws -> String in
+                do throws(DocumentProblem) {
+                    return try reader.parse(image, as: .image).blocks.map(\.text).joined(separator: "\n")
+                } catch {
+                    switch error {
+                    // Read to the end, and there were no words.
+                    case .empty: return ""
+                    case .malformed, .mismatch, .tooLarge:
+                        throw Fault(.invalidRequest, "The field 'image.content' \(error).", param: "image.content")
+                    default: throw Fault(.guardUnavailable, "The words in the image could not be read.", cause: error)
+                    }
+                }
+            }.assumeIsolated().whenComplete { [self] result in
+                let text: String
+                do { text = try result.get() } catch { return done(.failure(error)) }
+                guard !text.isEmpty else { return done(.success(asked.map { _ in 0 })) }
+                let passage = Passage(text, origin: .user)
+                let slot = TextSlot(
+                    kind: .prose, passage: passage, text: DecodedText.plain(passage.text), outer: nil, choice: nil, channel: nil,
+                    isOutside: true)
+                read([slot], under: policy) { result in
+                    done(
+                        result.map { outcome in
+                            let findings = outcome.findings.values.flatMap { $0 }
+                            return asked.map { Exchange.severity(of: $0.harm, in: findings) }
+                        })
+                }
+            }
+        } then: { [self] severities in
+            notes = [(name: "judged", value: "text")]
+            var json = JSONWriter(capacity: 256)
+            json.beginObject()
+            json.key("categoriesAnalysis")
+            json.beginArray()
+            for (harm, severity) in zip(asked, severities) {
+                json.beginObject()
+                json.key("category")
+                json.string(harm.name)
+                json.key("severity")
+                json.int(severity / 2 * 2)
+                json.endObject()
+            }
+            json.endArray()
+            json.endObject()
+            answerAnalysis(json.buffer)
+        }
+    }
+
+    /// - Returns: the image's bytes.
+    private func checkImage(_ body: SafetyBody) throws -> ByteBuffer {
         _ = try body.choice("outputType", among: ["FourSeverityLevels"], standard: "FourSeverityLevels")
         for name in try body.texts("categories")?.map(\.string) ?? [] where !Self.imageCategories.contains(name) {
             throw Fault(
@@ -57,5 +120,6 @@ extension Exchange {
                 "The image has \(header.width) × \(header.height) pixels: each side must have \(Self.imageSides.lowerBound) to "
                     + "\(Self.imageSides.upperBound).", param: "image.content")
         }
+        return ByteBuffer(bytes: bytes)
     }
 }

@@ -14,7 +14,7 @@ extension Exchange {
     }
 
     /// Azure's names, in the order of its answers.
-    private static let harmNames: [(name: String, harm: HarmDetector.Harm)] = [
+    static let harmNames: [(name: String, harm: HarmDetector.Harm)] = [
         ("Hate", .hate), ("SelfHarm", .selfHarm), ("Sexual", .sexual), ("Violence", .violence),
     ]
 
@@ -78,7 +78,7 @@ extension Exchange {
             }
     }
 
-    private static func severity(of harm: HarmDetector.Harm, in findings: [DecidedFinding]) -> Int {
+    static func severity(of harm: HarmDetector.Harm, in findings: [DecidedFinding]) -> Int {
         let confidence = findings.filter { $0.finding.category.name == harm.rawValue }.map(\.finding.confidence).max() ?? 0
         return min(7, Int((confidence * 7).rounded()))
     }

@@ -72,7 +72,7 @@ extension Exchange {
         case .detectProtectedMaterialForCode: try detectProtectedMaterial(body, as: .code, for: principal)
         case .analyzeCustomCategory: try analyzeCustomCategory(body, for: principal)
         case .detectIncidents: try detectIncidents(body, for: principal)
-        case .analyzeImage: try analyzeImage(body)
+        case .analyzeImage: try analyzeImage(body, for: principal)
         }
         return true
     }

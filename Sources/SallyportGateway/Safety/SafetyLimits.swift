@@ -16,6 +16,8 @@ package struct SafetyLimits: Sendable, Hashable {
     /// All messages of a task adherence request together.
     package var agentText = 100_000
     package var imageBytes = 4 * 1_048_576
+    /// Without an upstream that judges images, the words in them are enough.
+    package var readsImageText = false
 
     package init() {}
 }

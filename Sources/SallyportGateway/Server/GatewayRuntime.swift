@@ -23,6 +23,8 @@ package final class GatewayRuntime: Sendable {
         package var pseudonyms = PseudonymVault()
         /// The shared encoder; nil when the engine has no learned guards.
         package var meaning: MeaningReader?
+        /// Reads the words in images, in a sandbox; nil where there is none.
+        package var imageReader: (any DocumentParser)?
         /// The remote guards; nil when none is configured.
         package var opinions: OpinionReader?
         /// Vectors of texts, for custom categories; nil without a model.

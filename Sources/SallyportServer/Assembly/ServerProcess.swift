@@ -11,6 +11,7 @@ import SallyportIdentity
 import SallyportOversight
 import SallyportPatterns
 import SallyportRetrieval
+import SallyportSandbox
 import SallyportStorage
 
 /// The one place where the parts are put together, and the life of the process: start, reload, drain.
@@ -160,6 +161,9 @@ package final class ServerProcess: Sendable {
         parts.identity.conditional = conditional
         parts.meaning = learned?.meaning
         parts.opinions = opinions
+        if plan.gateway.safety.readsImageText {
+            parts.imageReader = try SandboxedParser(worker: SandboxedParser.workerBesideThisProgram())
+        }
         parts.embedder = embedder
         parts.library = answers
         parts.materials = materials

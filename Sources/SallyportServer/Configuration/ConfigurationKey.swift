@@ -252,6 +252,10 @@ extension ConfigurationKey {
             .init("contentSafety.maximumIncidentText", .integer(codePoints), "1000", "Characters of `text:detectIncidents`."),
             .init(
                 "contentSafety.maximumAgentText", .integer(codePoints), "100000", "Characters of `agent:analyzeTaskAdherence`'s messages."),
+            .init(
+                "contentSafety.imageText", .flag, "false",
+                "`image:analyze` without an upstream that judges images: read the words in them by OCR (Tesseract, in the sandbox) and judge those alone. What else an image shows is not judged then. Changes with the next start."
+            ),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
         ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + console + privacy + provisioning + labelsAndRemote
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")

@@ -144,6 +144,7 @@ struct ConfigurationMapping {
         take("maximumCategoryText", \.categoryText)
         take("maximumIncidentText", \.incidentText)
         take("maximumAgentText", \.agentText)
+        limits.readsImageText = text("contentSafety.imageText") == "true"
         return limits
     }
 
