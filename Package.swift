@@ -55,6 +55,10 @@ let package = Package(
         .target(
             name: "SallyportIdentity", dependencies: ["SallyportCore", nio, concurrency, crypto, cryptoExtras, x509, asn1],
             swiftSettings: strict),
+        .systemLibrary(name: "CPKCS11", pkgConfig: "p11-kit-1", providers: [.apt(["libp11-kit-dev"])]),
+        .target(
+            name: "SallyportVault", dependencies: ["SallyportCore", "CPKCS11", concurrency, crypto, cryptoExtras],
+            swiftSettings: strict),
         // Dot products of bytes, as wide as the processor has them.
         .target(name: "CVectors"),
         .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", "CVectors", nio, concurrency, crypto], swiftSettings: strict),
@@ -104,14 +108,14 @@ let package = Package(
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
                 "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportSandbox", "SallyportEgress", "SallyportGateway",
-                "SallyportConsole", "SallyportPasswords", nio, posix,
+                "SallyportConsole", "SallyportPasswords", "SallyportVault", "CProcess", nio, posix,
                 concurrency, log, crypto, yams,
             ], swiftSettings: strict),
         .executableTarget(
             name: "sallyport",
             dependencies: [
                 "SallyportCore", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity", "SallyportGuard",
-                "SallyportRetrieval", "SallyportSandbox",
+                "SallyportRetrieval", "SallyportSandbox", "SallyportVault",
                 arguments, log, nio,
             ], swiftSettings: strict, linkerSettings: standalone),
         // Fakes, contracts and fixtures; the product never imports it.
@@ -134,6 +138,9 @@ let package = Package(
             dependencies: [
                 "SallyportCore", "SallyportIdentity", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras, x509, asn1,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SallyportVaultTests", dependencies: ["SallyportCore", "SallyportVault", "SallyportStorage", crypto, concurrency],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb],

@@ -25,6 +25,8 @@ package struct UpstreamRequest: Sendable {
     /// From `send` to the answer's end; nil: the upstream's own setting.
     package var totalTimeout: Duration?
     package var retrySafety: RetrySafety
+    /// Credentials of this request alone, where an upstream has none of its own: signatures over the request.
+    package var credential = HeaderFields()
 
     package init(
         upstream: UpstreamID, method: String, path: String, headers: HeaderFields = HeaderFields(), body: [ByteBuffer] = [],

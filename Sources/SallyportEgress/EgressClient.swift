@@ -95,6 +95,7 @@ package final class EgressClient: UpstreamClient {
         loop.sweeper.add(exchange)
         defer { exchange.didStart() }
         guard let tokens = endpoint.tokens else {
+            exchange.credential = request.credential
             pool.dispatch(exchange)
             return exchange
         }

@@ -9,10 +9,15 @@ enum EntraTokenRequest {
     static func send(
         _ credential: EntraCredential, to authority: UpstreamID, through client: EgressClient, on eventLoop: any EventLoop
     ) -> EventLoopFuture<EntraToken> {
-        let form = [
-            ("client_id", credential.clientID), ("client_secret", credential.clientSecret.reveal()), ("scope", credential.scope),
-            ("grant_type", "client_credentials"),
-        ]
+        var form = [("client_id", credential.clientID), ("scope", credential.scope), ("grant_type", "client_credentials")]
+        if let file = credential.federatedTokenFile {
+            guard let assertion = assertion(in: file) else {
+                return eventLoop.makeFailedFuture(UpstreamFailure(.unavailable, "the workload's token cannot be read from its file"))
+            }
+            form += [("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", assertion)]
+        } else {
+            form.append(("client_secret", credential.clientSecret.reveal()))
+        }
         let body = form.map { "\($0.0)=\(percentEncoded($0.1))" }.joined(separator: "&")
         let request = UpstreamRequest(
             upstream: authority, method: "POST", path: "/\(percentEncoded(credential.tenant))/oauth2/v2.0/token",
@@ -26,6 +31,14 @@ enum EntraTokenRequest {
             promise.fail(UpstreamFailure(.unavailable, "the token was asked for off the event loop"))
         }
         return promise.futureResult.flatMapThrowing { answer in try token(from: answer) }
+    }
+
+    /// A small file in memory or on a local disk, once an hour: not worth a thread.
+    private static func assertion(in file: String) -> String? {
+        guard let data = try? Data(contentsOf: URL(filePath: file)), data.count <= maxAnswer else { return nil }
+        let text = String(decoding: data, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+        guard text.count == 1, RequestEncoder.isToken68(String(text[0])) else { return nil }
+        return String(text[0])
     }
 
     static func token(from answer: CollectedAnswer) throws -> EntraToken {

@@ -25,12 +25,14 @@ package struct EntraCredential: Sendable, Equatable {
     package var tenant: String
     package var clientID: String
     package var clientSecret: Redacted<String>
+    /// Instead of a secret (workload identity): a file with a token of the workload's own, read anew for every request; it changes there.
+    package var federatedTokenFile: String?
     package var scope: String
     /// Rules for the authority's address.
     package var egress: EgressPolicy
     package var tls: UpstreamTLS
     package init(
-        authority: EndpointURL, tenant: String, clientID: String, clientSecret: Redacted<String>,
+        authority: EndpointURL, tenant: String, clientID: String, clientSecret: Redacted<String>, federatedTokenFile: String? = nil,
         scope: String = "https://cognitiveservices.azure.com/.default", egress: EgressPolicy = EgressPolicy(),
         tls: UpstreamTLS = UpstreamTLS()
     ) {
@@ -38,6 +40,7 @@ package struct EntraCredential: Sendable, Equatable {
         self.tenant = tenant
         self.clientID = clientID
         self.clientSecret = clientSecret
+        self.federatedTokenFile = federatedTokenFile
         self.scope = scope
         self.egress = egress
         self.tls = tls

@@ -2,7 +2,7 @@ import SallyportCore
 
 /// Counts a store's changes within the transactions that make them, so that another process sees that something changed.
 enum Revision: String {
-    case keys, blocklists, policies, access, documents, privacy, conditional
+    case keys, blocklists, policies, access, documents, privacy, conditional, vault, secrets
 
     func bump(_ db: any SQLConnection) throws {
         try db.execute("UPDATE revision SET number = number + 1 WHERE store = $1", [.text(rawValue)])

@@ -52,18 +52,20 @@ package struct SQLBlocklistStore: BlocklistStore {
                 """, [.text(tenant), .text(list)]
             ).map {
                 BlocklistItem(
-                    id: try $0.text(0), text: try $0.text(1), description: try $0.optionalText(2), isRegex: try $0.integer(3) != 0)
+                    id: try $0.text(0), text: try database.opened($0, 1, .blocklistContent, of: tenant, row: [list, $0.text(0)]),
+                    description: try $0.optionalText(2), isRegex: try $0.integer(3) != 0)
             }
         }
     }
 
     package func add(_ items: [BlocklistItem], to list: String, tenant: TenantID) throws {
+        let contents = try items.map { try database.sealed($0.text, .blocklistContent, of: tenant, row: [list, $0.id]) }
         try database.write { db in
             try Self.requireList(list, tenant, db)
             var position = try Self.number(
                 db, "SELECT coalesce(max(position), -1) FROM blocklist_item WHERE tenant = $1 AND list = $2",
                 [.text(tenant), .text(list)])
-            for item in items {
+            for (item, content) in zip(items, contents) {
                 position += 1
                 try db.execute(
                     """
@@ -73,7 +75,7 @@ package struct SQLBlocklistStore: BlocklistStore {
                     SET content = excluded.content, description = excluded.description, is_regex = excluded.is_regex
                     """,
                     [
-                        .text(tenant), .text(list), .text(item.id), .integer(position), .text(item.text), .text(item.description),
+                        .text(tenant), .text(list), .text(item.id), .integer(position), content, .text(item.description),
                         .integer(item.isRegex ? 1 : 0),
                     ])
             }

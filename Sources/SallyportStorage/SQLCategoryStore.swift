@@ -16,7 +16,7 @@ package struct SQLCategoryStore: CategoryStore {
                 SELECT \(Self.columns) FROM custom_category c WHERE tenant = $1 AND version =
                 (SELECT max(version) FROM custom_category n WHERE n.tenant = c.tenant AND n.name = c.name) ORDER BY name
                 """, [.text(tenant)]
-            ).map(Self.category)
+            ).map { try category($0, tenant) }
         }
     }
 
@@ -25,14 +25,15 @@ package struct SQLCategoryStore: CategoryStore {
             try db.rows(
                 "SELECT \(Self.columns) FROM custom_category WHERE tenant = $1 AND name = $2 ORDER BY version",
                 [.text(tenant), .text(name)]
-            ).map(Self.category)
+            ).map { try category($0, tenant) }
         }
     }
 
     package func add(
         _ name: String, definition: String, samples: [CategorySample], of tenant: TenantID, at now: Int64
     ) throws -> CustomCategory {
-        try database.write { db in
+        // The number is bound to what is sealed, so it is taken first; one that is not used after all is no loss.
+        let number = try database.write { db -> Int64 in
             let count = try db.rows("SELECT count(*) FROM custom_category WHERE tenant = $1", [.text(tenant)]).first?.integer(0) ?? 0
             guard count < Self.maximumVersions else {
                 throw Fault(.quotaExceeded, "A resource can hold at most \(Self.maximumVersions) versions of custom categories.")
@@ -47,6 +48,14 @@ package struct SQLCategoryStore: CategoryStore {
                     "SELECT version FROM custom_category_number WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]
                 ).first?.integer(0)
             else { throw SQLColumnError(column: 0, expected: "a version") }
+            return number
+        }
+        let row = [name, "\(number)"]
+        let sealedDefinition = try database.sealed(definition, .categoryDefinition, of: tenant, row: row)
+        let contents = try samples.enumerated().map {
+            try database.sealed($0.element.text, .categorySample, of: tenant, row: row + ["\($0.offset)"])
+        }
+        return try database.write { db in
             let category = CustomCategory(name: name, version: Int(number), definition: definition, createdAt: now)
             try db.execute(
                 """
@@ -54,7 +63,7 @@ package struct SQLCategoryStore: CategoryStore {
                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
                 """,
                 [
-                    .text(tenant), .text(name), .integer(number), .text(definition), .integer(now), .text(category.status.rawValue), .null,
+                    .text(tenant), .text(name), .integer(number), sealedDefinition, .integer(now), .text(category.status.rawValue), .null,
                     .null,
                 ])
             for (position, sample) in samples.enumerated() {
@@ -64,7 +73,7 @@ package struct SQLCategoryStore: CategoryStore {
                     VALUES ($1, $2, $3, $4, $5, $6)
                     """,
                     [
-                        .text(tenant), .text(name), .integer(number), .integer(position), .text(sample.text),
+                        .text(tenant), .text(name), .integer(number), .integer(position), contents[position],
                         .integer(sample.isPositive ? 1 : 0),
                     ])
             }
@@ -76,16 +85,21 @@ package struct SQLCategoryStore: CategoryStore {
         try database.read { db in
             try db.rows(
                 """
-                SELECT content, is_positive FROM custom_category_sample
+                SELECT content, is_positive, position FROM custom_category_sample
                 WHERE tenant = $1 AND name = $2 AND version = $3 ORDER BY position
                 """, [.text(tenant), .text(name), .integer(version)]
-            ).map { CategorySample(text: try $0.text(0), isPositive: try $0.integer(1) != 0) }
+            ).map { row in
+                let place = [name, "\(version)", "\(try row.integer(2))"]
+                return CategorySample(
+                    text: try database.opened(row, 0, .categorySample, of: tenant, row: place), isPositive: try row.integer(1) != 0)
+            }
         }
     }
 
     package func setStatus(
         _ status: BuildStatus, error: String?, classifier: [UInt8]?, of name: String, version: Int, tenant: TenantID
     ) throws {
+        let classifier = try database.sealed(classifier, .categoryClassifier, of: tenant, row: [name, "\(version)"])
         _ = try database.write { db in
             try db.execute(
                 """
@@ -93,7 +107,7 @@ package struct SQLCategoryStore: CategoryStore {
                 WHERE tenant = $4 AND name = $5 AND version = $6
                 """,
                 [
-                    .text(status.rawValue), .text(error), classifier.map { .blob($0) } ?? .null, .text(tenant), .text(name),
+                    .text(status.rawValue), .text(error), classifier, .text(tenant), .text(name),
                     .integer(version),
                 ])
         }
@@ -106,7 +120,7 @@ package struct SQLCategoryStore: CategoryStore {
                 SELECT classifier FROM custom_category
                 WHERE tenant = $1 AND name = $2 AND version = $3 AND classifier IS NOT NULL
                 """, [.text(tenant), .text(name), .integer(version)]
-            ).first?.blob(0)
+            ).first.map { try database.openedBytes($0, 0, .categoryClassifier, of: tenant, row: [name, "\(version)"]) }
         }
     }
 
@@ -153,10 +167,12 @@ package struct SQLCategoryStore: CategoryStore {
         }
     }
 
-    private static func category(_ row: SQLRow) throws -> CustomCategory {
-        CustomCategory(
-            name: try row.text(0), version: Int(try row.integer(1)), definition: try row.text(2), createdAt: try row.integer(3),
-            status: try status(row.text(4)), error: try row.optionalText(5))
+    private func category(_ row: SQLRow, _ tenant: TenantID) throws -> CustomCategory {
+        let version = Int(try row.integer(1))
+        return CustomCategory(
+            name: try row.text(0), version: version,
+            definition: try database.opened(row, 2, .categoryDefinition, of: tenant, row: [row.text(0), "\(version)"]),
+            createdAt: try row.integer(3), status: try Self.status(row.text(4)), error: try row.optionalText(5))
     }
 
     private static func status(_ text: String) throws -> BuildStatus {

@@ -3,6 +3,8 @@ import SallyportCore
 /// A relational database, as far as the stores need one. Stores are written once, in SQL that every driver speaks:
 /// placeholders are `$1, $2, …` in the order of their first use, and an upsert is `ON CONFLICT`.
 package protocol SQLDatabase: Sendable {
+    /// Seals what must not stand in the clear in the database's files.
+    var sealer: any Sealer { get }
     /// Runs `body` on a consistent snapshot that it cannot change. Blocks.
     /// - Throws: what `body` throws; ``Fault`` `.storeUnavailable` for what the database throws.
     func read<T: Sendable>(_ body: (any SQLConnection) throws -> T) throws -> T

@@ -17,13 +17,16 @@ package struct SQLDocumentStore: DocumentStore {
     // MARK: Writing
 
     package func put(_ document: DocumentRecord, chunks: [ChunkRecord]) throws {
-        let arguments = try Self.arguments(document)
+        let arguments = try arguments(document)
         let rows = try chunks.map { chunk -> [SQLValue] in
-            [
+            let row = [document.index.rawValue, document.id.rawValue, "\(chunk.position)"]
+            return [
                 .text(document.tenant), .text(document.index), .text(document.id), .integer(chunk.position),
                 .integer(chunk.range.lowerBound), .integer(chunk.range.upperBound), .text(try JSONColumn.text(chunk.pages)),
-                .text(try JSONColumn.text(chunk.headings)), .text(chunk.text), .text(chunk.hiding?.rawValue), .text(chunk.quarantine),
-                chunk.vector.map { .blob(Self.bytes(of: $0)) } ?? .null,
+                try database.sealed(JSONColumn.text(chunk.headings), .chunkHeadings, of: document.tenant, row: row),
+                try database.sealed(chunk.text, .chunkContent, of: document.tenant, row: row), .text(chunk.hiding?.rawValue),
+                .text(chunk.quarantine),
+                try database.sealed(chunk.vector.map(Self.bytes(of:)), .chunkVector, of: document.tenant, row: row),
             ]
         }
         try database.write { db in
@@ -113,7 +116,7 @@ package struct SQLDocumentStore: DocumentStore {
             try db.rows(
                 "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 AND d.source = $3",
                 [.text(tenant), .text(index), .text(source)]
-            ).first.map(Self.record)
+            ).first.map(record)
         }
     }
 
@@ -122,7 +125,7 @@ package struct SQLDocumentStore: DocumentStore {
             try db.rows(
                 "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 ORDER BY d.source",
                 [.text(tenant), .text(index)]
-            ).map(Self.record)
+            ).map(record)
         }
     }
 
@@ -140,7 +143,7 @@ package struct SQLDocumentStore: DocumentStore {
                 SELECT \(Self.chunkColumns) FROM document_chunk WHERE tenant = $1 AND collection = $2 AND document = $3
                 \(searchableOnly ? "AND quarantine IS NULL" : "") ORDER BY position
                 """, [.text(tenant), .text(index), .text(id)]
-            ).map(Self.chunk)
+            ).map { try chunk($0, of: id, index, tenant) }
         }
     }
 
@@ -153,7 +156,7 @@ package struct SQLDocumentStore: DocumentStore {
                     SELECT \(Self.chunkColumns) FROM document_chunk
                     WHERE tenant = $1 AND collection = $2 AND document = $3 AND position = $4 AND quarantine IS NULL
                     """, [.text(tenant), .text(index), .text(id.document), .integer(id.position)])
-                if let row = rows.first { found.append((id, try Self.chunk(row))) }
+                if let row = rows.first { found.append((id, try chunk(row, of: id.document, index, tenant))) }
             }
             return found
         }
@@ -179,7 +182,7 @@ package struct SQLDocumentStore: DocumentStore {
         try database.read { db in
             let changed = try db.rows(
                 "SELECT \(Self.columns) FROM document d WHERE d.revision > $1 ORDER BY d.revision, d.id", [.integer(revision)]
-            ).map(Self.record)
+            ).map(record)
             let removed = try db.rows(
                 "SELECT tenant, collection, id FROM document_removal WHERE revision > $1", [.integer(revision)]
             ).map { (tenant: TenantID(try $0.text(0)), index: IndexID(try $0.text(1)), id: DocumentID(try $0.text(2))) }
@@ -191,17 +194,18 @@ package struct SQLDocumentStore: DocumentStore {
 
     // MARK: Rows
 
-    private static func arguments(_ document: DocumentRecord) throws -> [SQLValue] {
+    private func arguments(_ document: DocumentRecord) throws -> [SQLValue] {
         [
             .text(document.tenant), .text(document.index), .text(document.id), .text(document.source), .text(document.origin),
             .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
             .integer(document.isLabelDeclared ? 1 : 0), .text(document.language), .blob(document.hash), .text(document.pipeline),
-            .text(document.title), .text(document.format.rawValue), .text(try JSONColumn.text(document.notes)), .integer(document.addedAt),
+            try database.sealed(document.title, .documentTitle, of: document.tenant, row: [document.index.rawValue, document.id.rawValue]),
+            .text(document.format.rawValue), .text(try JSONColumn.text(document.notes)), .integer(document.addedAt),
             .text(document.labelOrigin.description),
         ]
     }
 
-    private static func record(_ row: SQLRow) throws -> DocumentRecord {
+    private func record(_ row: SQLRow) throws -> DocumentRecord {
         // An access list or label that this version cannot read must not become a wider one.
         guard let access = AccessList(text: try row.text(6)), let label = SensitivityLabel(rawValue: Int(try row.integer(7))),
             let format = DocumentFormat(rawValue: try row.text(13))
@@ -212,18 +216,23 @@ package struct SQLDocumentStore: DocumentStore {
             isLabelDeclared: try row.integer(8) == 1,
             labelOrigin: try row.optionalText(16).flatMap { LabelOrigin($0) }, language: try row.text(9), hash: try row.blob(10),
             pipeline: try row.text(11),
-            title: try row.text(12), format: format, notes: try JSONColumn.value(of: row, 14), addedAt: try row.integer(15),
+            title: try database.opened(row, 12, .documentTitle, of: TenantID(row.text(0)), row: [row.text(1), row.text(2)]), format: format,
+            notes: try JSONColumn.value(of: row, 14), addedAt: try row.integer(15),
             chunks: Int(try row.integer(17)), quarantined: Int(try row.integer(18)))
     }
 
-    private static func chunk(_ row: SQLRow) throws -> ChunkRecord {
+    private func chunk(_ row: SQLRow, of id: DocumentID, _ index: IndexID, _ tenant: TenantID) throws -> ChunkRecord {
+        let place = [index.rawValue, id.rawValue, "\(try row.integer(0))"]
+        let headings = try database.opened(row, 4, .chunkHeadings, of: tenant, row: place)
         let (start, end) = (Int(try row.integer(1)), Int(try row.integer(2)))
         guard start >= 0, end >= start else { throw SQLColumnError(column: 1, expected: "a range") }
         return ChunkRecord(
             position: Int(try row.integer(0)), range: start..<end, pages: try JSONColumn.value(of: row, 3),
-            headings: try JSONColumn.value(of: row, 4), text: try row.text(5),
+            headings: try JSONColumn.value(of: SQLRow([.text(headings)]), 0),
+            text: try database.opened(row, 5, .chunkContent, of: tenant, row: place),
             hiding: try row.optionalText(6).flatMap(ParsedDocument.Hiding.init(rawValue:)), quarantine: try row.optionalText(7),
-            vector: row.values[8] == .null ? nil : vector(of: try row.blob(8)))
+            vector: row.values[8] == .null
+                ? nil : Self.vector(of: try database.openedBytes(row, 8, .chunkVector, of: tenant, row: place)))
     }
 
     /// Four bytes of scale, little-endian, then a byte for each dimension.

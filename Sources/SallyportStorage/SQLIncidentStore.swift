@@ -11,7 +11,7 @@ package struct SQLIncidentStore: IncidentStore {
         try database.read { db in
             try db.rows(
                 "SELECT name, definition, created_at, updated_at FROM text_incident WHERE tenant = $1 ORDER BY name", [.text(tenant)]
-            ).map(Self.incident)
+            ).map { try incident($0, tenant) }
         }
     }
 
@@ -20,25 +20,26 @@ package struct SQLIncidentStore: IncidentStore {
             try db.rows(
                 "SELECT name, definition, created_at, updated_at FROM text_incident WHERE tenant = $1 AND name = $2",
                 [.text(tenant), .text(name)]
-            ).first.map(Self.incident)
+            ).first.map { try incident($0, tenant) }
         }
     }
 
     package func upsert(_ incident: TextIncident, of tenant: TenantID) throws -> Bool {
-        try database.write { db in
+        let definition = try database.sealed(incident.definition, .incidentDefinition, of: tenant, row: [incident.name])
+        return try database.write { db in
             let added = try db.execute(
                 """
                 INSERT INTO text_incident (tenant, name, definition, created_at, updated_at) VALUES ($1, $2, $3, $4, $5)
                 ON CONFLICT DO NOTHING
                 """,
                 [
-                    .text(tenant), .text(incident.name), .text(incident.definition), .integer(incident.createdAt),
+                    .text(tenant), .text(incident.name), definition, .integer(incident.createdAt),
                     .integer(incident.updatedAt),
                 ])
             if added == 0 {
                 try db.execute(
                     "UPDATE text_incident SET definition = $1, updated_at = $2 WHERE tenant = $3 AND name = $4",
-                    [.text(incident.definition), .integer(incident.updatedAt), .text(tenant), .text(incident.name)])
+                    [definition, .integer(incident.updatedAt), .text(tenant), .text(incident.name)])
             }
             return added > 0
         }
@@ -56,11 +57,15 @@ package struct SQLIncidentStore: IncidentStore {
             try db.rows(
                 "SELECT id, content FROM text_incident_sample WHERE tenant = $1 AND incident = $2 ORDER BY position",
                 [.text(tenant), .text(incident)]
-            ).map { IncidentSample(id: try $0.text(0), text: try $0.text(1)) }
+            ).map { row in
+                let id = try row.text(0)
+                return IncidentSample(id: id, text: try database.opened(row, 1, .incidentSample, of: tenant, row: [incident, id]))
+            }
         }
     }
 
     package func add(_ samples: [IncidentSample], to incident: String, tenant: TenantID, at now: Int64) throws {
+        let contents = try samples.map { try database.sealed($0.text, .incidentSample, of: tenant, row: [incident, $0.id]) }
         try database.write { db in
             try Self.touch(incident, tenant, now, db)
             var position =
@@ -68,11 +73,11 @@ package struct SQLIncidentStore: IncidentStore {
                     "SELECT coalesce(max(position), -1) FROM text_incident_sample WHERE tenant = $1 AND incident = $2",
                     [.text(tenant), .text(incident)]
                 ).first?.integer(0) ?? -1
-            for sample in samples {
+            for (sample, content) in zip(samples, contents) {
                 position += 1
                 try db.execute(
                     "INSERT INTO text_incident_sample (tenant, incident, id, position, content) VALUES ($1, $2, $3, $4, $5)",
-                    [.text(tenant), .text(incident), .text(sample.id), .integer(position), .text(sample.text)])
+                    [.text(tenant), .text(incident), .text(sample.id), .integer(position), content])
             }
             let count =
                 try db.rows(
@@ -97,9 +102,10 @@ package struct SQLIncidentStore: IncidentStore {
     }
 
     package func deploy(_ vectors: [UInt8], of incident: String, tenant: TenantID) throws {
+        let sealed = try database.sealed(vectors, .incidentVectors, of: tenant, row: [incident])
         try database.write { db in
             let changed = try db.execute(
-                "UPDATE text_incident SET vectors = $1 WHERE tenant = $2 AND name = $3", [.blob(vectors), .text(tenant), .text(incident)])
+                "UPDATE text_incident SET vectors = $1 WHERE tenant = $2 AND name = $3", [sealed, .text(tenant), .text(incident)])
             guard changed > 0 else { throw Fault(.notFound, "The incident does not exist.") }
         }
     }
@@ -109,7 +115,7 @@ package struct SQLIncidentStore: IncidentStore {
             try db.rows(
                 "SELECT vectors FROM text_incident WHERE tenant = $1 AND name = $2 AND vectors IS NOT NULL",
                 [.text(tenant), .text(incident)]
-            ).first?.blob(0)
+            ).first.map { try database.openedBytes($0, 0, .incidentVectors, of: tenant, row: [incident]) }
         }
     }
 
@@ -119,8 +125,10 @@ package struct SQLIncidentStore: IncidentStore {
         guard changed > 0 else { throw Fault(.notFound, "The incident does not exist.") }
     }
 
-    private static func incident(_ row: SQLRow) throws -> TextIncident {
+    private func incident(_ row: SQLRow, _ tenant: TenantID) throws -> TextIncident {
         TextIncident(
-            name: try row.text(0), definition: try row.optionalText(1), createdAt: try row.integer(2), updatedAt: try row.integer(3))
+            name: try row.text(0),
+            definition: try database.openedIfPresent(row, 1, .incidentDefinition, of: tenant, row: [row.text(0)]),
+            createdAt: try row.integer(2), updatedAt: try row.integer(3))
     }
 }

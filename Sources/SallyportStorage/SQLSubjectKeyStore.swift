@@ -1,6 +1,6 @@
 import SallyportCore
 
-/// Per-subject secrets in SQL. Destroying one also removes it from the database's own files.
+/// Per-subject secrets in SQL, in the clear: where they lay before there was a vault. Destroying one also removes it from the database's own files.
 package struct SQLSubjectKeyStore: SubjectKeyStore {
     static let length = 32
 
@@ -35,6 +35,21 @@ package struct SQLSubjectKeyStore: SubjectKeyStore {
         }
         try database.scrubDeleted()
         return destroyed > 0
+    }
+
+    /// Every secret, for the vault that takes them over.
+    package func all() throws -> [(tenant: TenantID, subject: String, secret: [UInt8])] {
+        try database.read { db in
+            try db.rows("SELECT tenant, subject, secret FROM subject_key ORDER BY tenant, subject", []).map {
+                (TenantID(try $0.text(0)), try $0.text(1), try $0.blob(2))
+            }
+        }
+    }
+
+    /// Removes every secret from the table and from the files.
+    package func removeAll() throws {
+        _ = try database.write { try $0.execute("DELETE FROM subject_key", []) }
+        try database.scrubDeleted()
     }
 
     private static func find(_ subject: String, _ tenant: TenantID, _ db: any SQLConnection) throws -> [UInt8]? {

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import NIOConcurrencyHelpers
 import SallyportCore
 
 /// An embedded database in one file: write-ahead log, every commit synced to disk, one writer beside several readers.
@@ -12,6 +13,15 @@ package final class SQLiteDatabase: SQLDatabase {
         case temporary
     }
 
+    /// Whose tables they are.
+    package enum Content: Sendable {
+        case gateway
+        /// The wrapped keys of the vault.
+        case vault
+
+        fileprivate var migrations: [Schema.Migration] { self == .gateway ? Schema.migrations : Schema.vaultMigrations }
+    }
+
     package struct Configuration: Sendable {
         /// How long a write waits for another process's write.
         package var busyTimeout: Duration
@@ -19,7 +29,9 @@ package final class SQLiteDatabase: SQLDatabase {
         package var readers: Int
         /// For checks and lists: an existing file is read as it is. Nothing is made, migrated or changed, and writes throw.
         package var isReadOnly: Bool
-        package init(busyTimeout: Duration = .seconds(5), readers: Int = 3, isReadOnly: Bool = false) {
+        package var content: Content
+        package init(busyTimeout: Duration = .seconds(5), readers: Int = 3, isReadOnly: Bool = false, content: Content = .gateway) {
+            self.content = content
             self.busyTimeout = busyTimeout
             self.readers = readers
             self.isReadOnly = isReadOnly
@@ -29,6 +41,13 @@ package final class SQLiteDatabase: SQLDatabase {
     package let path: String
     private let pool: DatabasePool
     private let ownedDirectory: String?
+    private let attached: NIOLockedValueBox<any Sealer>
+
+    /// A file's database seals and opens nothing until ``attach(_:)``.
+    package var sealer: any Sealer { attached.withLockedValue { $0 } }
+
+    /// Gives the stores over this database a vault. Once, before they are used.
+    package func attach(_ sealer: any Sealer) { attached.withLockedValue { $0 = sealer } }
 
     /// Opens the file, checks that it is sound and brings its tables up to this version.
     /// - Throws: ``DatabaseOpenError``.
@@ -37,22 +56,25 @@ package final class SQLiteDatabase: SQLDatabase {
         case .file(let file):
             path = file
             ownedDirectory = nil
+            attached = NIOLockedValueBox(ClearOrClosed.closed)
         case .temporary:
             let directory = FileManager.default.temporaryDirectory.appendingPathComponent("sallyport-\(UUID().uuidString)").path
             path = directory + "/sallyport.sqlite"
             ownedDirectory = directory
+            attached = NIOLockedValueBox(ClearOrClosed.clear)
         }
+        let migrator = Self.migrator(configuration.content)
         if !configuration.isReadOnly { try PrivateFile.prepare(path) }
         do {
             pool = try DatabasePool(path: path, configuration: Self.settings(configuration))
             if configuration.isReadOnly {
-                try pool.read { try Self.checkOwner($0, path: path) }
+                try pool.read { try Self.checkOwner($0, migrator, path: path) }
                 return
             }
             // GRDB lowers this to NORMAL when it switches the log on; a commit must survive a power cut.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-            try Self.check(pool, path: path)
-            try Self.migrator.migrate(pool)
+            try Self.check(pool, migrator, path: path)
+            try migrator.migrate(pool)
         } catch let error as DatabaseOpenError {
             throw error
         } catch let error as DatabaseError {
@@ -67,6 +89,9 @@ package final class SQLiteDatabase: SQLDatabase {
         try? FileManager.default.removeItem(atPath: ownedDirectory)
     }
 
+    /// Keys of subjects: the vault's, where there is one.
+    package var subjectKeys: any SubjectKeyStore { sealer as? any SubjectKeyStore ?? SQLSubjectKeyStore(self) }
+
     package func read<T: Sendable>(_ body: (any SQLConnection) throws -> T) throws -> T {
         try Self.mapping { try pool.read { try body(SQLiteConnection($0)) } }
     }
@@ -78,6 +103,23 @@ package final class SQLiteDatabase: SQLDatabase {
     package func scrubDeleted() throws {
         // `secure_delete` has overwritten the content in its page; the older page may still stand in the log.
         try Self.mapping { _ = try pool.writeWithoutTransaction { try $0.checkpoint(.truncate) } }
+    }
+
+    /// Writes a consistent copy to a new file (0600), beside readers and writers.
+    package func copy(to path: String) throws {
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw DatabaseOpenError(path: path, reason: .inaccessible("there is a file of that name"))
+        }
+        try PrivateFile.prepare(path)
+        do {
+            let target = try DatabaseQueue(path: path)
+            try pool.backup(to: target)
+            // A copy stands alone: nothing of it in a log beside it.
+            try target.writeWithoutTransaction { try $0.execute(sql: "PRAGMA journal_mode = DELETE") }
+            try target.close()
+        } catch let error as DatabaseError {
+            throw DatabaseOpenError(path: path, error)
+        }
     }
 
     /// Closes all connections; later calls throw.
@@ -112,7 +154,7 @@ package final class SQLiteDatabase: SQLDatabase {
     /// "SLPT": tells our file from another program's.
     static let applicationID: Int32 = 0x534C_5054
 
-    private static func check(_ pool: DatabasePool, path: String) throws {
+    private static func check(_ pool: DatabasePool, _ migrator: DatabaseMigrator, path: String) throws {
         try pool.writeWithoutTransaction { db in
             let owner = try Int32.fetchOne(db, sql: "PRAGMA application_id") ?? 0
             let tables = try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") ?? 0
@@ -126,22 +168,27 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
-    private static func checkOwner(_ db: Database, path: String) throws {
+    private static func checkOwner(_ db: Database, _ migrator: DatabaseMigrator, path: String) throws {
         guard try Int32.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
             throw DatabaseOpenError(path: path, reason: .foreign)
         }
         guard try !migrator.hasBeenSuperseded(db) else { throw DatabaseOpenError(path: path, reason: .newer) }
     }
 
-    private static var migrator: DatabaseMigrator {
+    private static func migrator(_ content: Content) -> DatabaseMigrator {
         var migrator = DatabaseMigrator()
-        for migration in Schema.migrations {
+        for migration in content.migrations {
             migrator.registerMigration(migration.name) { db in
                 for statement in migration.statements { try db.execute(sql: statement) }
             }
         }
         return migrator
     }
+}
+
+private enum ClearOrClosed {
+    static let clear: any Sealer = ClearSealer()
+    static let closed: any Sealer = ClosedSealer()
 }
 
 extension Duration {

@@ -5,7 +5,9 @@ enum Schema {
         let statements: [String]
     }
 
-    static let migrations: [Migration] = [first, access, categories, documents, governance, privacy, provisioning, labels, accounts, conditional]
+    static let migrations: [Migration] = [
+        first, access, categories, documents, governance, privacy, provisioning, labels, accounts, conditional, pseudonyms,
+    ]
 
     private static let first = Migration(
         name: "0001-gateway",

@@ -68,6 +68,7 @@ struct SubjectTable: Sendable {
         SubjectTable(
             table: "subject_request", columns: [("subject", .principal)], shown: ["id", "status", "received_at"],
             erasure: .keep("proof that the request was answered (article 5(2))")),
+        SubjectTable(table: "pseudonym", columns: [("principal", .principal)], shown: ["used_at"], erasure: .delete),
         SubjectTable(
             table: "api_key", columns: [("principal", .principal)],
             shown: ["id", "name", "team", "roles", "deployments", "created_at", "expires_at", "revoked_at"], erasure: .delete),

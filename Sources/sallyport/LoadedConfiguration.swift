@@ -36,7 +36,9 @@ enum LoadedConfiguration {
 
     /// An error as an operator should read it.
     static func explain(_ error: any Error) -> String {
-        if let fault = error as? Fault { return fault.message }
+        if let fault = error as? Fault {
+            return [fault.message, VaultParts.reason(of: fault)].filter { !$0.isEmpty }.joined(separator: " ")
+        }
         return "\(error)"
     }
 

@@ -12,6 +12,7 @@ struct Sallyport: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, ConfigCommand.self, KeysCommand.self, AccessCommand.self, ReviewsCommand.self, PrivacyCommand.self,
             PoliciesCommand.self, ProtectedCommand.self, DataCommand.self, AccountsCommand.self, LoginCommand.self, LogoutCommand.self,
-            WhoAmICommand.self, CallCommand.self, AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
+            WhoAmICommand.self, CallCommand.self, VaultCommand.self, UpstreamsCommand.self, BackupCommand.self, RestoreCommand.self,
+            DoctorCommand.self, AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
         ])
 }

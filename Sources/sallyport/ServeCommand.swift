@@ -57,13 +57,17 @@ struct ServeCommand: AsyncParsableCommand {
         timer.resume()
         watchers.append(timer)
         var stamp = LoadedConfiguration.stamp(of: config)
+        var secrets = process.secretStamp
         for await event in events {
             switch event {
             case .tick:
                 await process.tick()
                 let now = LoadedConfiguration.stamp(of: config)
-                if now != stamp {
+                let secretsNow = process.secretStamp
+                if now != stamp || secretsNow != secrets {
                     stamp = now
+                    // As it was before the reading: what changes meanwhile, or is referred to anew, is read once more.
+                    secrets = secretsNow
                     await reload(process, logger: logger)
                 }
             case .reload:

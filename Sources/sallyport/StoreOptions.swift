@@ -3,6 +3,7 @@ import Foundation
 import SallyportCore
 import SallyportServer
 import SallyportStorage
+import SallyportVault
 
 /// Where the data lies: what every command that works on stored data takes.
 struct StoreOptions: ParsableArguments {
@@ -28,7 +29,30 @@ struct StoreOptions: ParsableArguments {
         try config.map { try LoadedConfiguration.required($0).plan.labels } ?? ServerPlan.Labels()
     }
 
-    func database() throws -> SQLiteDatabase { try SQLiteDatabase(.file(try directory() + "/sallyport.sqlite")) }
+    /// The database, with the vault that seals what is stored in it.
+    func database() throws -> SQLiteDatabase { try opened().database }
+
+    func opened() throws -> (database: SQLiteDatabase, vault: Vault) {
+        let (database, open) = try openedVault()
+        return (database, open.vault)
+    }
+
+    func openedVault() throws -> (database: SQLiteDatabase, open: OpenVault) {
+        let directory = try directory()
+        let database = try SQLiteDatabase(.file(directory + "/sallyport.sqlite"))
+        let settings = try config.map { try LoadedConfiguration.required($0).plan.vault } ?? VaultSettings()
+        do {
+            return (database, try VaultParts.open(settings, dataDirectory: directory, database: database))
+        } catch let fault as Fault { throw ValidationError(fault.message + " " + VaultParts.reason(of: fault)) }
+    }
+    /// Without the database: its configuration may need the very secret that is put here.
+    func secrets() throws -> SQLSecretStore {
+        let settings = try config.map { try LoadedConfiguration.required($0).plan.vault } ?? VaultSettings()
+        do { return try VaultParts.secretStore(settings, dataDirectory: directory()) } catch let fault as Fault {
+            throw ValidationError(fault.message + " " + VaultParts.reason(of: fault))
+        }
+    }
+
     func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
 
     /// Puts an act on record, then does it; a failure goes on record too.

@@ -80,7 +80,9 @@ extension Exchange {
             [self] result in
             resume {
                 do { try result.get() } catch {
-                    throw Fault(.storeUnavailable, "The gateway's database is not available. Try again shortly.", retryAfter: .seconds(1))
+                    // The vault says itself why it gives no key out.
+                    throw error as? Fault
+                        ?? Fault(.storeUnavailable, "The gateway's database is not available. Try again shortly.", retryAfter: .seconds(1))
                 }
                 return principal
             }

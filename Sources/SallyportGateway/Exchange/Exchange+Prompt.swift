@@ -335,6 +335,22 @@ extension Exchange {
         // Shared by all contexts that are made below.
         let extras = materialDetectors(for: principal)
         if policy.rules.contains(where: { $0.action == .pseudonymise }) {
+            let scope = PseudonymScope(tenant: principal.tenant, principal: principal.id, conversation: conversation(of: principal))
+            let vault = runtime.parts.pseudonyms
+            guard vault.isReady(scope) else {
+                // A conversation that is not in memory: what was made in it before is read first.
+                runtime.parts.pool.runIfActive(eventLoop: eventLoop) { try vault.load(scope) }.assumeIsolated().whenComplete {
+                    [self] result in
+                    continuing {
+                        do { try result.get() } catch {
+                            throw error as? Fault
+                                ?? Fault(.guardUnavailable, "The pseudonyms of this conversation cannot be read.", cause: error)
+                        }
+                        prepareContext(for: principal, then: proceed)
+                    }
+                }
+                return
+            }
             pseudonyms = ConversationPseudonyms(runtime: runtime, principal: principal, conversation: conversation(of: principal))
         }
         guard !names.isEmpty else {

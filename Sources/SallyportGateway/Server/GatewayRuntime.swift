@@ -203,6 +203,9 @@ package final class SubjectKeyring: Sendable {
         }
     }
 
+    /// Throws the keys out of memory: they are loaded again with the next request, if the store still gives them out.
+    package func forget() { secrets.withLockedValue { $0 = [:] } }
+
     private func secret(of subject: String, tenant: TenantID) -> Secret? {
         secrets.withLockedValue { $0[Subject(tenant: tenant, name: subject)] }
     }

@@ -3,7 +3,8 @@ import NIOConcurrencyHelpers
 import NIOCore
 import SallyportCore
 
-/// Which value a pseudonym stands for, in memory only: what is forgotten (by age, by number, on request, by a restart) cannot be put back.
+/// Which value a pseudonym stands for: in memory, and in a store that is written a moment later and read when a conversation that is not in
+/// memory goes on. What is forgotten (by age, by number, on request) cannot be put back.
 ///
 /// A value that could not be kept still gets its pseudonym; it then stays in the answer. Nothing here is ever logged.
 package final class PseudonymVault: Sendable {
@@ -24,6 +25,8 @@ package final class PseudonymVault: Sendable {
         var entries: [UInt64: Entry] = [:]
         var bytes = 0
         var lastUse = NIODeadline.uptimeNanoseconds(0)
+        /// What the store has of it is here.
+        var isLoaded = false
     }
 
     private struct Entry {
@@ -34,16 +37,25 @@ package final class PseudonymVault: Sendable {
     private struct State {
         var conversations: [PseudonymScope: Conversation] = [:]
         var bytes = 0
+        /// Not in the store yet.
+        var pending: [PseudonymRecord] = []
     }
 
+    /// Of what waits for the store; beyond it new pseudonyms live in memory only, until the store works again.
+    private static let maximumPending = 100_000
     private let limits: Limits
+    private let store: (any PseudonymStore)?
     private let now: @Sendable () -> NIODeadline
     private let state = NIOLockedValueBox(State())
     /// What an entry costs besides its value.
     private static let overhead = 96
 
-    package init(limits: Limits = Limits(), now: @escaping @Sendable () -> NIODeadline = { .now() }) {
+    /// - Parameter store: nil: memory only.
+    package init(
+        limits: Limits = Limits(), store: (any PseudonymStore)? = nil, now: @escaping @Sendable () -> NIODeadline = { .now() }
+    ) {
         self.limits = limits
+        self.store = store
         self.now = now
     }
 
@@ -77,6 +89,9 @@ package final class PseudonymVault: Sendable {
             guard (state.conversations[scope]?.entries.count ?? 0) < limits.entriesPerConversation else { return true }
             if state.bytes + cost > limits.totalBytes { evict(&state, at: time, sparing: scope) }
             guard state.bytes + cost <= limits.totalBytes else { return true }
+            if store != nil, state.pending.count < Self.maximumPending {
+                state.pending.append(PseudonymRecord(scope: scope, code: code, label: entry.label, value: entry.value))
+            }
             state.conversations[scope]?.entries[code] = entry
             state.conversations[scope]?.bytes += cost
             state.conversations[scope]?.lastUse = time
@@ -129,6 +144,67 @@ package final class PseudonymVault: Sendable {
         }
     }
 
+    // MARK: The store
+
+    /// False: ``load(_:)`` must come before pseudonyms of this conversation are put back.
+    package func isReady(_ scope: PseudonymScope) -> Bool {
+        store == nil || state.withLockedValue { $0.conversations[scope]?.isLoaded == true }
+    }
+
+    /// Reads what the store has of a conversation. Blocks.
+    package func load(_ scope: PseudonymScope) throws {
+        guard let store else { return }
+        let records = try store.records(in: scope, limit: limits.entriesPerConversation)
+        let time = now()
+        state.withLockedValue { state in
+            if state.conversations[scope] == nil {
+                if state.conversations.count >= limits.conversations { evict(&state, at: time, sparing: scope) }
+                state.conversations[scope] = Conversation(lastUse: time)
+            }
+            for record in records where state.conversations[scope]?.entries[record.code] == nil {
+                let cost = record.value.count + Self.overhead
+                if state.bytes + cost > limits.totalBytes { evict(&state, at: time, sparing: scope) }
+                guard state.bytes + cost <= limits.totalBytes else { break }
+                state.conversations[scope]?.entries[record.code] = Entry(label: record.label, value: record.value)
+                state.conversations[scope]?.bytes += cost
+                state.bytes += cost
+            }
+            state.conversations[scope]?.isLoaded = true
+        }
+    }
+
+    /// Writes what has gathered. Blocks; called several times a second, by one caller at a time.
+    /// - Throws: and then it is tried again with the next call.
+    package func flush(at wall: Int64) throws {
+        guard let store else { return }
+        let gathered = state.withLockedValue { state in
+            defer { state.pending = [] }
+            return state.pending
+        }
+        guard !gathered.isEmpty else { return }
+        do { try store.put(gathered, at: wall) } catch {
+            state.withLockedValue { state in
+                state.pending = Array((gathered + state.pending).prefix(Self.maximumPending))
+            }
+            throw error
+        }
+    }
+
+    /// Removes what was not used for as long as pseudonyms live. Blocks.
+    package func expire(at wall: Int64) throws -> Int {
+        try store?.removeUnused(since: wall - limits.lifetime.nanoseconds / 1_000_000_000) ?? 0
+    }
+
+    /// Throws everything out of memory; conversations that go on are read again. For when keys were destroyed.
+    package func unload() {
+        guard store != nil else { return }
+        state.withLockedValue { state in
+            state.conversations = [:]
+            state.bytes = 0
+            state.pending = []
+        }
+    }
+
     /// Forgets everything that was minted for a principal.
     package func forget(_ principal: PrincipalID, of tenant: TenantID) {
         state.withLockedValue { state in
@@ -136,6 +212,7 @@ package final class PseudonymVault: Sendable {
                 state.bytes -= conversation.bytes
                 state.conversations[scope] = nil
             }
+            state.pending.removeAll { $0.scope.principal == principal && $0.scope.tenant == tenant }
         }
     }
 

@@ -1,4 +1,5 @@
 import NIOConcurrencyHelpers
+import SallyportCore
 
 #if canImport(Glibc)
     import Glibc
@@ -11,7 +12,7 @@ import NIOConcurrencyHelpers
 /// The log's signing key, made with the log.
 enum AuditKeyring {
     /// Reads the key, or makes the log's key and its first checkpoint when the log is new.
-    static func signer(_ layout: AuditLayout, origin: String, disk: DiskPort) throws -> NoteSigner {
+    static func signer(_ layout: AuditLayout, origin: String, disk: DiskPort, sealer: (any Sealer)?) throws -> NoteSigner {
         guard Directory.exists(layout.signingKey) else {
             guard !Directory.exists(layout.checkpoint), try layout.listSegments().indices.isEmpty else {
                 throw AuditError.damaged("its signing key is missing")
@@ -21,11 +22,11 @@ enum AuditKeyring {
             let empty = try SignedCheckpoint(Checkpoint(origin: origin, size: 0, root: .emptyTree), by: signer)
             try OpenFile.replace(layout.verifierKey, with: Array((signer.verifier.vkey + "\n").utf8), disk: disk)
             try OpenFile.replace(layout.signingKey + ".first-checkpoint", with: Array(empty.encoded.utf8), disk: disk)
-            try OpenFile.replace(layout.signingKey, with: Array((signer.encoded + "\n").utf8), disk: disk)
+            try OpenFile.replace(layout.signingKey, with: written(signer.encoded, sealer), disk: disk)
             try Directory.synchronize(layout.root, disk: disk)
             return try adopt(signer, layout, disk)
         }
-        let encoded = try AuditLayout.line(OpenFile.contents(of: layout.signingKey, limit: 1 << 12))
+        let encoded = try read(layout, sealer, disk)
         let signer = try NoteSigner(encoded: encoded)
         guard signer.verifier.name == origin else {
             throw AuditError.damaged("its key belongs to the log \(signer.verifier.name), and the configuration names it \(origin)")
@@ -34,6 +35,24 @@ enum AuditKeyring {
             throw AuditError.damaged("its verifier key is not that of its signing key")
         }
         return try adopt(signer, layout, disk)
+    }
+
+    private static func written(_ key: String, _ sealer: (any Sealer)?) throws -> [UInt8] {
+        guard let sealer, try sealer.isOutdated([], for: .auditSigningKey) else { return Array((key + "\n").utf8) }
+        return Array((try sealer.sealText(key, for: .auditSigningKey) + "\n").utf8)
+    }
+
+    /// Opens the key, and seals it anew when it lies there in the clear or under an older key.
+    private static func read(_ layout: AuditLayout, _ sealer: (any Sealer)?, _ disk: DiskPort) throws -> String {
+        let text = try AuditLayout.line(OpenFile.contents(of: layout.signingKey, limit: 1 << 12))
+        guard let sealer else { return text }
+        let sealed = SealedText.decode(text)
+        let key = try sealed == nil ? text : sealer.openText(text, for: .auditSigningKey)
+        if try sealer.isOutdated(sealed ?? Array(text.utf8), for: .auditSigningKey) {
+            try OpenFile.replace(layout.signingKey, with: written(key, sealer), disk: disk)
+            try Directory.synchronize(layout.root, disk: disk)
+        }
+        return key
     }
 
     /// Puts a new log's first checkpoint in its place; a crash may have come between.

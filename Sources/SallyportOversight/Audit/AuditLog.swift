@@ -33,6 +33,8 @@ package final class AuditLog: Sendable {
         package var maximumRecordBytes: Int
         /// The first wait before a failed disk is tried again; doubles up to twenty times this.
         package var recoveryInterval: Duration
+        /// Seals the signing key on disk; nil: it lies there in the clear. A key from before is sealed when the log is opened.
+        package var sealer: (any Sealer)?
 
         package init(
             directory: String, origin: String = "sallyport/audit", durability: Durability = .strict, segmentBytes: Int = 64 << 20,
@@ -73,7 +75,7 @@ package final class AuditLog: Sendable {
         self.configuration = configuration
         let layout = AuditLayout(root: configuration.directory)
         let lock = try AuditLock(layout, disk: disk)
-        let signer = try AuditKeyring.signer(layout, origin: configuration.origin, disk: disk)
+        let signer = try AuditKeyring.signer(layout, origin: configuration.origin, disk: disk, sealer: configuration.sealer)
         let opened = try Self.recover(layout, configuration, signer.verifier, disk)
         let recovery = opened.recovery
         if recovery.tilesWereRebuilt { logger.warning("audit tiles were missing or wrong, and were made again from the records") }

@@ -49,6 +49,12 @@ package struct ServerPlan: Sendable {
     package var metricsRules = NetworkRules()
     /// nil: no administrative surface.
     package var console: Console?
+    package var vault = VaultSettings()
+    /// Secrets that come from files or the vault, by their key.
+    package var secrets: [String: SecretReference] = [:]
+    /// Keys of secrets that stand in the configuration file itself.
+    package var literalSecrets: [String] = []
+    package var keyRotations: [KeyRotationPlan] = []
 
     /// The product's version, as it is shown.
     package static let version = "0.1.0"

@@ -13,6 +13,7 @@ import SallyportPatterns
 import SallyportRetrieval
 import SallyportSandbox
 import SallyportStorage
+import SallyportVault
 
 /// The one place where the parts are put together, and the life of the process: start, reload, drain.
 package final class ServerProcess: Sendable {
@@ -42,6 +43,8 @@ package final class ServerProcess: Sendable {
     private let materials: MaterialLibrary
     private let keeper: ListenerKeeper
     private let console: ConsoleSurface?
+    private let vault: VaultKeeper
+    private let secrets: SecretKeeper
 
     private struct State {
         var plan: ServerPlan
@@ -58,7 +61,8 @@ package final class ServerProcess: Sendable {
         let policies: SQLPolicyStore
         let ownership: SQLOwnershipStore
         let usage: SQLUsageStore
-        let subjects: SQLSubjectKeyStore
+        let subjects: Vault
+        let vault: OpenVault
         let database: SQLiteDatabase
         let access: SQLAccessStore
         let categories: SQLCategoryStore
@@ -70,14 +74,16 @@ package final class ServerProcess: Sendable {
     /// Opens everything, in the order in which a failure harms least, and begins to serve.
     package static func start(_ plan: ServerPlan, logger: Logger) async throws -> ServerProcess {
         let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
+        let opened = try VaultParts.open(plan.vault, dataDirectory: plan.dataDirectory, database: database)
         let stores = Stores(
             keys: SQLKeyStore(database), blocklists: SQLBlocklistStore(database), policies: SQLPolicyStore(database),
-            ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: SQLSubjectKeyStore(database),
+            ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: opened.vault, vault: opened,
             database: database, access: SQLAccessStore(database), categories: SQLCategoryStore(database),
             incidents: SQLIncidentStore(database))
         try AuditSettingsGuard(database, sealer: ClearSealer()).check(plan, at: wallTime().seconds)
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
+        auditConfiguration.sealer = opened.vault
         let audit = try AuditLog(auditConfiguration, logger: logger)
         do {
             return try await start(plan, stores: stores, audit: audit, logger: logger)
@@ -159,6 +165,7 @@ package final class ServerProcess: Sendable {
         try consents.refresh(from: SQLPrivacyStore(stores.database))
         parts.consents = consents
         parts.identity.conditional = conditional
+        parts.pseudonyms = PseudonymVault(store: SQLPseudonymStore(stores.database))
         parts.meaning = learned?.meaning
         parts.opinions = opinions
         if plan.gateway.safety.readsImageText {
@@ -218,6 +225,10 @@ package final class ServerProcess: Sendable {
     ) {
         self.console = console
         self.keeper = keeper
+        vault = VaultKeeper(
+            stores.vault, database: stores.database, subjects: subjects, pseudonyms: runtime.parts.pseudonyms,
+            interval: plan.vault.confirmInterval, logger: logger)
+        secrets = SecretKeeper(stores.vault.secrets, outbox: outbox, logger: logger)
         self.port = port
         self.metricsPort = metricsPort
         self.logger = logger
@@ -292,6 +303,15 @@ package final class ServerProcess: Sendable {
     /// Several times a second: what other processes changed, what waits to be written.
     package func tick() async {
         // One that fails does not keep the others from their work.
+        await chore("vault") { [vault] in
+            try await pool.runIfActive(eventLoop: group.next()) { try vault.refresh(at: Self.wallTime().seconds) }.get()
+        }
+        await chore("secrets") { [secrets] in
+            let rotations = state.withLockedValue { $0.plan.keyRotations }
+            if rotations.contains(where: { $0.every != nil }) {
+                try await pool.runIfActive(eventLoop: group.next()) { secrets.rotate(rotations, at: Self.wallTime().seconds) }.get()
+            }
+        }
         await chore("keys") {
             if try directory.refresh(from: stores.keys, at: Self.wallTime().seconds) {
                 try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
@@ -338,6 +358,9 @@ package final class ServerProcess: Sendable {
             return (state.plan, stores.database)
         }
     }
+
+    /// Changes when the configuration should be read again although its file is the same: secrets that it refers to have changed.
+    package var secretStamp: String { secrets.stamp(of: state.withLockedValue { $0.plan }) }
 
     /// Once a minute at most: last uses are told to the minute.
     private func noteKeyUses(now: Bool = false) throws {

@@ -151,6 +151,9 @@ extension ConfigurationKey {
             .init("upstreams.*.entra.clientId", .text, "", "The application (client) id."),
             .init("upstreams.*.entra.clientSecret", .secret, "", "The client secret."),
             .init(
+                "upstreams.*.entra.federatedTokenFile", .path, "",
+                "Instead of a secret (workload identity): the file with the workload's token, read anew for each request."),
+            .init(
                 "upstreams.*.entra.scope", .text, "https://cognitiveservices.azure.com/.default",
                 "The token's scope. For `azure-search` the default is `https://search.azure.com/.default`."),
             .init("upstreams.*.entra.authority", .url, "https://login.microsoftonline.com", "The token service."),
@@ -258,6 +261,7 @@ extension ConfigurationKey {
             ),
             .init("retries.maximumAttempts", .integer(1...10), "3", "Attempts per request, the first included."),
         ] + limitKeys("deployments.*.limits", "of the deployment") + access + identity + console + privacy + provisioning + labelsAndRemote
+        + vault + keyRotation
         + limitKeys("limits.*", "of a scope: `key:ID`, `user:ID`, `team:NAME`, or `key:*` and so on for every other")
 
     private static func limitKeys(_ base: String, _ whose: String) -> [ConfigurationKey] {

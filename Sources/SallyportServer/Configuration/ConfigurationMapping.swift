@@ -51,6 +51,8 @@ struct ConfigurationMapping {
         plan.privacy = privacy()
         plan.provisioning = provisioning()
         plan.gateway.regions = plan.privacy.allRegions
+        plan.vault = vault()
+        plan.keyRotations = keyRotations()
         plan.issuers = issuers()
         plan.tls = listenerTLS()
         plan.expectsProxyHeader = text("network.proxyProtocol") == "required"
@@ -235,7 +237,9 @@ struct ConfigurationMapping {
             .min { $0 < $1 }
         var reason: String?
         if let (key, variable) = unset {
-            reason = "the variable \(variable) of '\(key)' is not set"
+            reason =
+                variable.hasPrefix("vault:")
+                ? "the vault has no secret '\(variable.dropFirst(6))' for '\(key)'" : "the variable \(variable) of '\(key)' is not set"
             warnings.append("the upstream '\(name)' is down: \(reason ?? "")")
         }
         let url: EndpointURL
@@ -303,11 +307,13 @@ struct ConfigurationMapping {
             }
         }
         guard tree.values.keys.contains(where: { $0.hasPrefix("\(base).entra.") }) else { return .none }
-        guard let tenant = text("\(base).entra.tenant"), let client = text("\(base).entra.clientId"),
-            let secret = text("\(base).entra.clientSecret")
+        let (secret, file) = (text("\(base).entra.clientSecret"), text("\(base).entra.federatedTokenFile"))
+        guard let tenant = text("\(base).entra.tenant"), let client = text("\(base).entra.clientId"), (secret == nil) != (file == nil)
         else {
-            let isUnset = ["tenant", "clientId", "clientSecret"].contains { tree.values["\(base).entra.\($0)"]?.unset != nil }
-            if !isUnset { tree.report("needs tenant, clientId and clientSecret", under: "\(base).entra") }
+            let isUnset = ["tenant", "clientId", "clientSecret", "federatedTokenFile"].contains {
+                tree.values["\(base).entra.\($0)"]?.unset != nil
+            }
+            if !isUnset { tree.report("needs tenant, clientId and one of clientSecret and federatedTokenFile", under: "\(base).entra") }
             return .none
         }
         guard let authority = try? EndpointURL(parsing: text("\(base).entra.authority") ?? "https://login.microsoftonline.com") else {
@@ -315,7 +321,7 @@ struct ConfigurationMapping {
         }
         return .entra(
             EntraCredential(
-                authority: authority, tenant: tenant, clientID: client, clientSecret: Redacted(secret),
+                authority: authority, tenant: tenant, clientID: client, clientSecret: Redacted(secret ?? ""), federatedTokenFile: file,
                 scope: text("\(base).entra.scope")
                     ?? (kind == .azureSearch ? "https://search.azure.com/.default" : "https://cognitiveservices.azure.com/.default"),
                 egress: egressPolicy(base),

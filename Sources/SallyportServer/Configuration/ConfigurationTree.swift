@@ -31,12 +31,19 @@ struct ConfigurationTree {
     /// Names under a `*`, in the order of the file: `upstreams` → [aoai, documents].
     private(set) var names: [String: [(name: String, line: Int, column: Int)]] = [:]
     private(set) var mistakes: [ConfigurationMistake] = []
+    /// Secrets that are to come from elsewhere, by the path of their key.
+    private(set) var references: [String: SecretReference] = [:]
+    /// Paths of secrets that stand in the file itself.
+    private(set) var literalSecrets: [String] = []
     private let file: String
     private let environment: [String: String]
+    private let secrets: (String) -> String?
 
-    init(_ yaml: String, file: String, environment: [String: String]) {
+    /// - Parameter secrets: the vault's secrets by name; nil where there is none of that name.
+    init(_ yaml: String, file: String, environment: [String: String], secrets: @escaping (String) -> String? = { _ in nil }) {
         self.file = file
         self.environment = environment
+        self.secrets = secrets
         do {
             guard let root = try Yams.compose(yaml: yaml) else {
                 report("the file is empty", nil)
@@ -150,6 +157,10 @@ struct ConfigurationTree {
             report("'\(path)' holds a '${' without a variable's name and '}' (write $${ for a plain one)", scalar.mark)
             return nil
         }
+        if kind.isSecret, value.unset == nil {
+            if let reference = SecretReference(value.text) { return text(of: reference, as: kind, at: path, scalar.mark) }
+            if !scalar.string.contains("${") { literalSecrets.append(path) }
+        }
         if let variable = value.unset {
             // An upstream can be down; everything else would silently fall back to its default, a policy or a limit included.
             guard path.hasPrefix("upstreams."), ![".kind", ".documents", ".index"].contains(where: path.hasSuffix) else {
@@ -166,6 +177,38 @@ struct ConfigurationTree {
         } else {
             report("'\(path)' \(reason)", scalar.mark)
         }
+        return nil
+    }
+
+    /// A secret from a file or from the vault; nil after reporting. What is in it is never repeated.
+    private mutating func text(
+        of reference: SecretReference, as kind: ConfigurationKey.Kind, at path: String, _ mark: Mark?
+    ) -> (text: String, unset: String?)? {
+        references[path] = reference
+        let found: String
+        switch reference {
+        case .file(let name):
+            guard let content = SecretReference.content(of: name) else {
+                report("'\(path)' names the file \(name), which cannot be read", mark)
+                return nil
+            }
+            found = content
+        case .vault(let name):
+            guard !path.hasPrefix("vault.") else {
+                report("'\(path)' opens the vault and cannot come from it", mark)
+                return nil
+            }
+            guard let secret = secrets(name) else {
+                guard path.hasPrefix("upstreams.") else {
+                    report("'\(path)' needs the secret '\(name)', which the vault does not hold", mark)
+                    return nil
+                }
+                return ("", "vault:\(name)")
+            }
+            found = secret
+        }
+        guard let reason = ConfigurationValues.mistake(in: found, as: kind) else { return (found, nil) }
+        report("'\(path)' \(reason)", mark)
         return nil
     }
 

@@ -29,16 +29,36 @@ package struct ServerConfiguration: Sendable {
     }
 
     package static func load(yaml: String, file: String, environment: [String: String]) throws -> ServerConfiguration {
-        var tree = ConfigurationTree(yaml, file: file, environment: environment)
+        var tree = try tree(yaml, file: file, environment: environment)
         let warnings = tree.checkWhole()
         var mapping = ConfigurationMapping(tree)
         var plan = mapping.plan()
         plan.warnings += warnings
+        plan.secrets = mapping.tree.references
+        plan.literalSecrets = mapping.tree.literalSecrets
         guard mapping.tree.mistakes.isEmpty else {
             throw ConfigurationMistakes(
                 mistakes: mapping.tree.mistakes.sorted { ($0.line, $0.column, $0.message) < ($1.line, $1.column, $1.message) })
         }
         return ServerConfiguration(
             plan: plan, logLevel: mapping.text("log.level") ?? "notice", logFormat: mapping.text("log.format") ?? "json")
+    }
+
+    /// Read once, and once more with the vault's secrets where some are named: where the vault is stands in the same file.
+    private static func tree(_ yaml: String, file: String, environment: [String: String]) throws -> ConfigurationTree {
+        let tree = ConfigurationTree(yaml, file: file, environment: environment)
+        let names = Set(tree.references.values.compactMap { if case .vault(let name) = $0 { name } else { nil } })
+        guard !names.isEmpty else { return tree }
+        var mapping = ConfigurationMapping(tree)
+        let settings = mapping.vault()
+        let known: [String: String]
+        do {
+            known = try VaultParts.secrets(names, settings, dataDirectory: mapping.text("data.directory") ?? "./var")
+        } catch let fault as Fault {
+            throw ConfigurationMistakes(mistakes: [
+                .init(file: file, line: 1, column: 1, message: "\(fault.message) \(VaultParts.reason(of: fault))")
+            ])
+        }
+        return ConfigurationTree(yaml, file: file, environment: environment) { known[$0] }
     }
 }

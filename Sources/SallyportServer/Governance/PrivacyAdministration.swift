@@ -31,7 +31,7 @@ package struct PrivacyAdministration: Sendable {
             return SubjectRequests.pseudonymPrefix + Hex.encode(code.prefix(10))
         }
         self.pseudonym = pseudonym
-        let subjects = SQLSubjectKeyStore(database)
+        let subjects = database.subjectKeys
         requests = SubjectRequests(
             .init(
                 store: store, index: index, pseudonym: pseudonym,

@@ -1,0 +1,149 @@
+import Foundation
+import Logging
+import NIOConcurrencyHelpers
+import SallyportCore
+import SallyportGateway
+import SallyportGuard
+import SallyportStorage
+import SallyportVault
+
+/// Keeps the vault as it should be while the gateway runs: changes of other processes, and whether the provider still gives keys out.
+final class VaultKeeper: Sendable {
+    /// How often pseudonyms that nobody used are looked for.
+    private static let expiry: Int64 = 3600
+
+    let vault: Vault
+    private let interval: Int64
+    private let subjects: SubjectKeyring
+    private let pseudonyms: PseudonymVault
+    private let resealing: Resealing
+    private let logger: Logger
+    private let state = NIOLockedValueBox<(confirmedAt: Int64, expiredAt: Int64, locked: SealError?)>((0, 0, nil))
+
+    init(
+        _ open: OpenVault, database: SQLiteDatabase, subjects: SubjectKeyring, pseudonyms: PseudonymVault, interval: Duration,
+        logger: Logger
+    ) {
+        vault = open.vault
+        self.pseudonyms = pseudonyms
+        self.interval = max(1, interval.components.seconds)
+        resealing = open.resealing(database)
+        self.subjects = subjects
+        self.logger = logger
+    }
+
+    /// Blocks.
+    func refresh(at now: Int64) throws {
+        // The subjects' keys in memory may be those of someone who was erased meanwhile.
+        let changed = try vault.refresh()
+        if vault.locked == nil { try pseudonyms.flush(at: now) }
+        if changed {
+            subjects.forget()
+            pseudonyms.unload()
+        }
+        let isExpiring = state.withLockedValue { state in
+            guard now - state.expiredAt >= Self.expiry else { return false }
+            state.expiredAt = now
+            return true
+        }
+        if isExpiring { _ = try pseudonyms.expire(at: now) }
+        let isDue = state.withLockedValue { state in
+            guard changed || now - state.confirmedAt >= interval else { return false }
+            state.confirmedAt = now
+            return true
+        }
+        if vault.locked == nil, let task = try resealing.step(), task.finishedAt != nil {
+            logger.notice("every stored value is under the newest key", metadata: ["vault.values": "\(task.total)"])
+        }
+        guard isDue else { return }
+        let locked = vault.confirm()
+        let before = state.withLockedValue { state in
+            defer { state.locked = locked }
+            return state.locked
+        }
+        if locked != nil {
+            subjects.forget()
+            pseudonyms.unload()
+        }
+        if let locked, before == nil {
+            logger.error(
+                "the vault is locked: stored data is neither read nor written", metadata: ["vault.reason": "\(VaultParts.words(locked))"])
+        } else if locked == nil, before != nil {
+            logger.notice("the vault is open again")
+        }
+    }
+}
+
+/// Rotates upstreams' keys by their schedule, and says when secrets have changed.
+final class SecretKeeper: Sendable {
+    private struct State {
+        var rotations: [KeyRotationPlan: KeyRotation] = [:]
+        var nextAt: [KeyRotationPlan: Int64] = [:]
+    }
+
+    private let secrets: SQLSecretStore
+    private let outbox: AdministrationOutbox
+    private let logger: Logger
+    private let state = NIOLockedValueBox(State())
+
+    init(_ secrets: SQLSecretStore, outbox: AdministrationOutbox, logger: Logger) {
+        self.secrets = secrets
+        self.outbox = outbox
+        self.logger = logger
+    }
+
+    /// Changes when a file or a secret that the configuration refers to does.
+    func stamp(of plan: ServerPlan) -> String {
+        var parts: [String] = []
+        for reference in Set(plan.secrets.values) {
+            guard case .file(let name) = reference else { continue }
+            var status = stat()
+            parts.append(
+                stat(name, &status) == 0
+                    ? "\(name):\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size).\(status.st_ino)" : "\(name):missing")
+        }
+        let usesVault = plan.secrets.values.contains { if case .vault = $0 { true } else { false } }
+        // A revision that cannot be read is no change.
+        if usesVault, let revision = try? secrets.revision() { parts.append("vault:\(revision)") }
+        return parts.sorted().joined(separator: "|")
+    }
+
+    /// Blocks for a call or two when something is due.
+    func rotate(_ plans: [KeyRotationPlan], at now: Int64) {
+        for plan in plans where plan.every != nil {
+            let isTurn = state.withLockedValue { state in
+                guard now >= state.nextAt[plan] ?? 0 else { return false }
+                state.nextAt[plan] = now + 1
+                return true
+            }
+            guard isTurn else { continue }
+            do {
+                let rotation = try state.withLockedValue { state in
+                    if let known = state.rotations[plan] { return known }
+                    let made = try KeyRotation(plan, secrets: secrets)
+                    state.rotations = state.rotations.filter { plans.contains($0.key) }
+                    state.rotations[plan] = made
+                    return made
+                }
+                switch try rotation.advance(isWanted: false) {
+                case .nothing: break
+                case .begun: break
+                case .finished:
+                    try outbox.record(
+                        "upstreams.rotate", target: plan.upstream.rawValue,
+                        details: [(name: "result", value: "both keys are new"), (name: "cause", value: "schedule")])
+                    logger.notice("both keys of an upstream are new", metadata: ["upstream.name": "\(plan.upstream)"])
+                }
+            } catch {
+                // Not every second when the provider is away.
+                state.withLockedValue { $0.nextAt[plan] = now + 60 }
+                logger.warning(
+                    "an upstream's keys could not be rotated",
+                    metadata: [
+                        "upstream.name": "\(plan.upstream)",
+                        "reason": "\((error as? KeyRotation.Failure)?.description ?? "\(type(of: error))")",
+                    ])
+            }
+        }
+    }
+}
