@@ -4,8 +4,10 @@
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 OPENVINO_VERSION=2026.4.1
-BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libsqlite3-dev libxml2-dev poppler-utils tesseract-ocr libgmime-3.0-0
+BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libp11-kit-dev libsqlite3-dev libxml2-dev
+    poppler-utils tesseract-ocr libgmime-3.0-0
     libgsf-1-114 fonts-dejavu-core zlib1g-dev pkg-config ca-certificates curl git)
+TEST_PACKAGES=(softhsm2)
 BENCH_PACKAGES=(nginx-light wrk gcc libc6-dev)
 
 as_root() {
@@ -49,6 +51,7 @@ python() {
 }
 
 tests() {
+    packages "${TEST_PACKAGES[@]}"
     python
     # A real browser, for passkeys and pages.
     packages chromium
