@@ -106,6 +106,14 @@ package struct Principal: Sendable, Hashable {
             expiresAt: expiresAt, methods: methods, authenticatedAt: authenticatedAt, device: device)
     }
 
+    /// The same, in more groups.
+    package func adding(groups more: [String]) -> Principal {
+        Principal(
+            tenant: tenant, project: project, id: id, credential: credential, isService: isService, key: key, client: client, team: team,
+            groups: groups + more, roles: roles, deployments: deployments, scope: scope, grantedPolicies: grantedPolicies, limits: limits,
+            expiresAt: expiresAt, methods: methods, authenticatedAt: authenticatedAt, device: device)
+    }
+
     /// The names under which assignments may speak of it.
     package var references: [PrincipalReference] {
         var references: [PrincipalReference] = []

@@ -19,7 +19,7 @@ struct ConsoleDoor: Sendable {
         let presented = try Self.presented(in: headers)
         let cookie = Self.cookie(services.settings.sessionCookie, in: headers)
         var session: ConsoleSession?
-        let principal: Principal
+        var principal: Principal
         if let presented {
             if presented.hasPrefix(ConsoleSession.tokenPrefix) {
                 // The command line's session: a header, so no page of another site can send it.
@@ -41,6 +41,7 @@ struct ConsoleDoor: Sendable {
         do { snapshot = try services.access.check(principal, at: now) } catch let fault as Fault {
             throw ConsoleRefusal(fault)
         }
+        principal = snapshot.complete(principal)
         if let session {
             let isRevoked = services.access.revocations.revokes(
                 token: session.id, of: principal.id, issuedAt: session.createdAt, tenant: principal.tenant)

@@ -85,7 +85,8 @@ extension Exchange {
     /// What conditional access says; nil while there are no policies. What policies only report goes on record, now and then.
     private func conditionalOutcome(_ context: AccessContext) -> ConditionalOutcome? {
         let identity = runtime.parts.identity
-        guard let policies = identity.conditional.inForce, let principal else { return nil }
+        guard let policies = identity.conditional.inForce, let caller = principal else { return nil }
+        let principal = identity.access.snapshot.complete(caller)
         let roles = policies.asksForRoles ? identity.access.snapshot.roles(of: principal, in: context) : principal.roles
         let outcome = policies.outcome(for: principal, roles: roles, in: ConditionalContext(.data, context))
         for finding in outcome.reported where identity.conditional.reports.isDue(finding, principal.id, at: context.now) {

@@ -135,6 +135,12 @@ package final class AccessSnapshot: Sendable {
             snapshot: self, principal: principal, holders: found, ownRoles: principal.roles.compactMap { catalog.index(of: $0) })
     }
 
+    /// The same principal with the groups that an identity provider has told us of besides those of the credential.
+    package func complete(_ principal: Principal) -> Principal {
+        guard let told = memberships[principal.id.rawValue], !told.isEmpty else { return principal }
+        return principal.adding(groups: told.filter { !principal.groups.contains($0) })
+    }
+
     func index(ofAction action: String) -> Int? { actions[action] }
 
     func role(_ role: Int, permits action: String, _ index: Int?, _ plane: ActionPlane = .data) -> Bool {
