@@ -109,6 +109,12 @@ struct ServeCommand: AsyncParsableCommand {
 
 /// What a first start shows.
 enum FirstRun {
+    /// The link is not shown: what is printed may be kept in a journal that others read.
+    private static func administration(_ plan: ServerPlan) -> String {
+        guard plan.console != nil else { return "" }
+        return "\nTo administer the gateway, open the link that lies in \(FirstAdministrator.file(in: plan.dataDirectory)) in a browser."
+    }
+
     static func greet(key: APIKey, host: String, port: Int, plan: ServerPlan) {
         let deployment =
             plan.deployments.map(\.id.rawValue).sorted().first { $0 == "local" } ?? plan.deployments.first?.id.rawValue ?? "local"
@@ -132,6 +138,7 @@ enum FirstRun {
                 answer = client.chat.completions.create(
                     model="\(deployment)", messages=[{"role": "user", "content": "How many days of leave do I get?"}])
                 print(answer.choices[0].message.content)
+            \(administration(plan))
 
             """
         FileHandle.standardOutput.write(Data(text.utf8))
