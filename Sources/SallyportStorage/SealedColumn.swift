@@ -31,7 +31,7 @@ package struct SealedColumn: Sendable, Hashable {
 
     package static let all: [SealedColumn] = [
         documentTitle, chunkHeadings, chunkContent, chunkVector, blocklistContent, categoryDefinition, categoryClassifier, categorySample,
-        incidentDefinition, incidentVectors, incidentSample, pseudonym,
+        incidentDefinition, incidentVectors, incidentSample, pseudonym, accountFactor, sessionContent, pendingChange,
     ]
 
     private static let chunk = ["collection", "document", "position"]
@@ -46,6 +46,10 @@ package struct SealedColumn: Sendable, Hashable {
     static let categorySample = SealedColumn("custom_category_sample", "content", keys: category + ["position"])
     static let incidentDefinition = SealedColumn("text_incident", "definition", keys: ["name"])
     static let incidentVectors = SealedColumn("text_incident", "vectors", keys: ["name"], .blob)
+    // Sealed by Identity, which holds their values in memory only.
+    static let accountFactor = SealedColumn("account_factor", "secret", keys: ["id"], .blob)
+    static let sessionContent = SealedColumn("console_session", "content", keys: ["id"], .blob)
+    static let pendingChange = SealedColumn("pending_change", "content", keys: ["id"], .blob)
     static let pseudonym = SealedColumn("pseudonym", "content", keys: ["principal", "conversation", "code"], subjectColumn: "principal")
     static let incidentSample = SealedColumn("text_incident_sample", "content", keys: ["incident", "id"])
 }

@@ -287,7 +287,8 @@ extension StoreOptions {
     /// For acts that only the command line does: asks for a second person's approval, or uses it.
     func awaitSecondPerson(_ area: FourEyes.Area, _ act: String, target: String) throws {
         guard let config, try LoadedConfiguration.required(config).plan.access.fourEyes.contains(area) else { return }
-        let eyes = FourEyes(areas: [area], store: SQLChangeStore(try database()), sealing: ClosedSealer())
+        let (database, vault) = try opened()
+        let eyes = FourEyes(areas: [area], store: SQLChangeStore(database), sealing: vault)
         do {
             try eyes.awaitApproval(of: act, target: target, by: PrincipalID("os-user:\(NSUserName())"), at: Int64(Date().timeIntervalSince1970))
         } catch let fault as Fault { throw ValidationError(fault.message) }

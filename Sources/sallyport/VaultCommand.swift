@@ -82,6 +82,7 @@ struct VaultCommand: AsyncParsableCommand {
         @Flag(help: "Seal older values anew here and now, and end when that is done.") var wait = false
 
         func run() async throws {
+            try store.awaitSecondPerson(.keyStore, "vault.rotate", target: "\(which.rawValue) \(tenant)")
             let (database, open) = try store.openedVault()
             let vault = open.vault
             switch which {
@@ -136,6 +137,7 @@ struct VaultCommand: AsyncParsableCommand {
         @Option(help: "The tenant.") var tenant = "default"
 
         func run() async throws {
+            try store.awaitSecondPerson(.keyStore, "vault.revoke", target: tenant)
             let (_, vault) = try store.opened()
             guard try store.recorded("vault.revoke", target: tenant, { try vault.revoke(TenantID(tenant)) }) else {
                 throw ValidationError("The tenant '\(tenant)' has no key that could be revoked.")
@@ -150,6 +152,7 @@ struct VaultCommand: AsyncParsableCommand {
         @Option(help: "The tenant.") var tenant = "default"
 
         func run() async throws {
+            try store.awaitSecondPerson(.keyStore, "vault.give-back", target: tenant)
             let (_, vault) = try store.opened()
             guard try store.recorded("vault.give-back", target: tenant, { try vault.giveBack(TenantID(tenant)) }) else {
                 throw ValidationError("The data key of '\(tenant)' is not revoked.")
@@ -169,6 +172,7 @@ struct VaultCommand: AsyncParsableCommand {
         @Option(help: "Why; goes on record.") var reason: String
 
         func run() async throws {
+            try store.awaitSecondPerson(.keyStore, "vault.destroy-subject", target: subject)
             let (_, vault) = try store.opened()
             // The record names whom it was about: a fingerprint would prove to nobody that it was done.
             let existed = try store.recorded("vault.destroy-subject", target: subject, result: { $0 ? reason : "there was no key" }) {

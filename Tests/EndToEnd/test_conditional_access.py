@@ -261,6 +261,24 @@ def test_policies_under_four_eyes_wait_for_a_second_person(make_gateway):
         gateway.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == act)
 
 
+def test_acts_on_the_key_store_wait_for_a_second_person(make_gateway):
+    gateway = make_gateway(lambda tree: tree.setdefault("access", {}).update(fourEyes=["keyStore"]))
+    admin = gateway.key("one", roles="administrator", principal="one")["secret"]
+    wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", key=admin).status == 200, "the key")
+    for arguments in (["rotate", "data-key"], ["revoke"], ["destroy-subject", "somebody", "--reason", "x"]):
+        done = gateway.command("vault", *arguments, "--config", gateway.config)
+        assert done.returncode != 0 and "second person" in done.stderr, done.stderr
+    waiting = admin_call(gateway, "GET", "/api/changes", key=admin).json()["value"]
+    assert {c["act"] for c in waiting} == {"vault.rotate", "vault.revoke", "vault.destroy-subject"} and all(c["requestedBy"].startswith("os-user:") for c in waiting)
+    again = gateway.command("vault", "rotate", "data-key", "--config", gateway.config)
+    assert again.returncode != 0 and len(admin_call(gateway, "GET", "/api/changes", key=admin).json()["value"]) == 3
+    change = next(c["id"] for c in waiting if c["act"] == "vault.rotate")
+    assert admin_call(gateway, "POST", f"/api/changes/{change}/approve", key=admin).status == 200
+    done = gateway.command("vault", "rotate", "data-key", "--config", gateway.config)
+    assert done.returncode == 0, done.stderr
+    assert gateway.command("vault", "revoke", "--config", gateway.config).returncode != 0
+
+
 def test_audit_settings_under_four_eyes_change_only_with_an_approval(make_gateway):
     gateway = make_gateway(lambda tree: tree.setdefault("access", {}).update(fourEyes=["audit"]))
     one = gateway.key("one", roles="administrator", principal="one")["secret"]

@@ -32,8 +32,7 @@ package struct FourEyes: Sendable {
     package func ask(_ act: String, target: String, content: [UInt8], by principal: PrincipalID, at now: Int64) throws -> PendingChange {
         guard content.count <= Self.maximumBytes else { throw Fault(.payloadTooLarge, "The change is too large to be kept.") }
         let id = newID()
-        // What has no content has nothing to hide: the act and its target are said in the record anyway.
-        let sealed = content.isEmpty ? [] : try sealer.seal(content, tenant: tenant, place: "pending_change.content", row: id)
+        let sealed = try sealer.seal(content, tenant: tenant, place: "pending_change.content", row: id)
         let change = PendingChange(
             id: id, tenant: tenant, act: act, target: target, content: sealed, requestedBy: principal, requestedAt: now)
         try store.insert(change)
@@ -51,8 +50,7 @@ package struct FourEyes: Sendable {
     }
 
     package func content(of change: PendingChange) throws -> [UInt8] {
-        guard !change.content.isEmpty else { return [] }
-        return try sealer.open(change.content, tenant: tenant, place: "pending_change.content", row: change.id)
+        try sealer.open(change.content, tenant: tenant, place: "pending_change.content", row: change.id)
     }
 
     /// Decides; exactly one decision counts.

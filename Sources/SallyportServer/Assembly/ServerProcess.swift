@@ -80,7 +80,7 @@ package final class ServerProcess: Sendable {
             ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: opened.vault, vault: opened,
             database: database, access: SQLAccessStore(database), categories: SQLCategoryStore(database),
             incidents: SQLIncidentStore(database))
-        try AuditSettingsGuard(database, sealer: ClearSealer()).check(plan, at: wallTime().seconds)
+        try AuditSettingsGuard(database, sealer: opened.vault).check(plan, at: wallTime().seconds)
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
         auditConfiguration.sealer = opened.vault
@@ -205,7 +205,7 @@ package final class ServerProcess: Sendable {
             .init(
                 keys: stores.keys, access: stores.access, policies: stores.policies, database: stores.database, directory: directory,
                 identity: parts.identity, audit: audit, security: keeper.security, group: group, egress: egress, logger: logger,
-                sealer: ClearSealer()))
+                sealer: stores.subjects))
         return ServerProcess(
             port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
@@ -381,7 +381,7 @@ package final class ServerProcess: Sendable {
     /// Takes a new plan into use without dropping a request. Listeners, threads and the data directory stay as they were.
     /// - Throws: and then everything stays as it was.
     package func reload(_ plan: ServerPlan) async throws {
-        try AuditSettingsGuard(stores.database, sealer: ClearSealer()).check(plan, at: Self.wallTime().seconds)
+        try AuditSettingsGuard(stores.database, sealer: stores.subjects).check(plan, at: Self.wallTime().seconds)
         let revision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
         try Self.checkPolicies(of: plan, among: policies)
