@@ -76,7 +76,7 @@ def test_every_console_route_and_role_answers_as_documented(world, credential):
             path = "/".join("x" if part.startswith("{") else part for part in row["path"].split("/"))
             # A body that no route takes: what the caller may do is settled before anything is read.
             body = b'{"colour":"red"}' if row["method"] in ("POST", "PUT", "PATCH") else b""
-            wire.send(request(row["method"], path, body, [*headers, ("content-type", "application/json"), ("host", f"localhost:{gateway.admin_port}")]))
+            wire.send(request(row["method"], path, body, [*headers, ("content-type", "application/json")], host=f"localhost:{gateway.admin_port}"))
             answer = wire.answer()
             if wire.closed or answer.header("connection") == "close":
                 wire = SecureWire(("127.0.0.1", gateway.admin_port), client_context(server, certificate), timeout=60)
