@@ -102,7 +102,8 @@ enum Annotations {
 
     /// The organisation's own categories.
     private static func topics(_ findings: [DecidedFinding], policy: GuardPolicy, _ direction: Direction, _ json: inout JSONWriter) {
-        let names = Set(policy.rules.filter { $0.group == .category && ($0.direction ?? direction) == direction }.flatMap { $0.names ?? [] })
+        let names = Set(
+            policy.rules.filter { $0.group == .category && ($0.direction ?? direction) == direction }.flatMap { $0.names ?? [] })
         guard !names.isEmpty else { return }
         let found = findings.filter { $0.finding.category.group == .category }
         json.key("custom_topics")

@@ -66,7 +66,9 @@ struct BodyInspector: Sendable {
             all.append(slot.passage, of: index)
         }
         for call in calls {
-            guard let found = engine.checkCall(call.name, arguments: call.arguments, in: context, verdict: &outcome.verdict) else { continue }
+            guard let found = engine.checkCall(call.name, arguments: call.arguments, in: context, verdict: &outcome.verdict) else {
+                continue
+            }
             outcome.findings[call.choice ?? -1, default: []].append(found)
             // A call cannot be rewritten into one that serves.
             guard found.mode == .enforce, found.action > .annotate else { continue }

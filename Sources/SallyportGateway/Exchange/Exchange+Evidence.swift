@@ -16,7 +16,9 @@ extension Exchange {
             case .document, .toolResult, .file: documents.append(slot.passage.text)
             case .user, .system:
                 let tagged = TaggedDocuments.ranges(in: slot.passage)
-                documents += tagged.compactMap { slot.passage.text.getSlice(at: slot.passage.text.readerIndex + $0.lowerBound, length: $0.count) }
+                documents += tagged.compactMap {
+                    slot.passage.text.getSlice(at: slot.passage.text.readerIndex + $0.lowerBound, length: $0.count)
+                }
                 if slot.passage.origin == .user { said.append(slot.passage.text) }
             default: break
             }

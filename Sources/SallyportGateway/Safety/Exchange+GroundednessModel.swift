@@ -55,7 +55,8 @@ extension Exchange {
 
     /// The guards read what would go to the model.
     func clear(
-        _ text: SafetyBody.Text, _ sources: [SafetyBody.Text], for model: GroundednessModel, then done: @escaping (Result<Void, any Error>) -> Void
+        _ text: SafetyBody.Text, _ sources: [SafetyBody.Text], for model: GroundednessModel,
+        then done: @escaping (Result<Void, any Error>) -> Void
     ) {
         let slots = [text.slot(.user)] + sources.map { $0.slot(.document) }
         read(slots, under: model.policy) { [self] result in

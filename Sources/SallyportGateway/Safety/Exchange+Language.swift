@@ -53,7 +53,8 @@ extension Exchange {
         // What cannot be read for its names is not cleared: the call fails.
         let answer = { [self] (readings: [ReadingRequest: TextReading]) in
             analyse {
-                try Exchange.results(documents, requests.map { $0.flatMap { readings[$0] } }, analysis, parameters, showsStatistics: showsStatistics)
+                try Exchange.results(
+                    documents, requests.map { $0.flatMap { readings[$0] } }, analysis, parameters, showsStatistics: showsStatistics)
             } then: { [self] results in
                 notes = [(name: "documents", value: "\(documents.count)"), (name: "entities", value: "\(results.entities)")]
                 answerStatus = 200

@@ -13,10 +13,14 @@ package enum CustomCategoryQuestion {
     }
 
     /// - Parameter probability: the highest of the text's parts.
-    package static func findings(_ name: String, probability: Float, _ classifier: LinearClassifier, in request: OpinionRequest) -> [Finding] {
+    package static func findings(_ name: String, probability: Float, _ classifier: LinearClassifier, in request: OpinionRequest)
+        -> [Finding]
+    {
         guard probability >= classifier.threshold else { return [] }
         return [
-            Finding(detector, .init(.category, name), at: 0..<request.text.readableBytes, confidence: Double(probability), falsePositiveRate: 0.01)
+            Finding(
+                detector, .init(.category, name), at: 0..<request.text.readableBytes, confidence: Double(probability),
+                falsePositiveRate: 0.01)
         ]
     }
 }

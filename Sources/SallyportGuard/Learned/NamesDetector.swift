@@ -121,7 +121,8 @@ package struct NamesDetector: LearnedDetector {
             let bytes = Array(text[range])
             switch bytes {
             case [], [0x2D], [0x27], [0xE2, 0x80, 0x99], [0x26]: self = .tight
-            case [0x20], [0xC2, 0xA0], Array(" & ".utf8), Array(". ".utf8), Array(".".utf8), Array(" -".utf8), Array("- ".utf8): self = .blank
+            case [0x20], [0xC2, 0xA0], Array(" & ".utf8), Array(". ".utf8), Array(".".utf8), Array(" -".utf8), Array("- ".utf8):
+                self = .blank
             case Array(", ".utf8): self = .comma
             default: return nil
             }

@@ -1,5 +1,4 @@
 import NIOCore
-import NIOCore
 import SallyportCore
 
 /// Azure AI Language's PII analysis over our detectors: what a text holds, where, and the text without it.
@@ -143,7 +142,8 @@ struct PersonalDataSpan: Sendable, Hashable {
         func rank(_ span: PersonalDataSpan) -> (Int, Int, Double) {
             let kind =
                 span.isSecret
-                ? 3 : PersonalDataCategories.names.contains(span.category) ? 0 : PersonalDataCategories.general.contains(span.category) ? 1 : 2
+                ? 3
+                : PersonalDataCategories.names.contains(span.category) ? 0 : PersonalDataCategories.general.contains(span.category) ? 1 : 2
             return (kind, span.range.count, span.confidence)
         }
         var kept: [PersonalDataSpan] = []

@@ -230,7 +230,8 @@ package struct GuardEngine: Sendable {
             let text = passage.text.getSlice(at: passage.text.readerIndex + offset, length: passage.count - offset)
         else { return }
         for name in context.policy.customCategories(for: passage.origin) {
-            let request = OpinionRequest(asked: CustomCategoryQuestion.id(of: name), text: text, origin: passage.origin, isASCII: passage.isASCII)
+            let request = OpinionRequest(
+                asked: CustomCategoryQuestion.id(of: name), text: text, origin: passage.origin, isASCII: passage.isASCII)
             settle(request, as: CustomCategoryQuestion.detector, offset, passage, context, &verdict, &decided)
         }
         for remote in remotes where wants(remote, for: passage.origin, under: context.policy) {

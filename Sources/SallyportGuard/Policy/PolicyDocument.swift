@@ -162,7 +162,8 @@ package enum PolicyDocument {
     private static func storage(_ node: Node) throws -> GuardPolicy.Storage {
         let members = try node.object()
         var storage = GuardPolicy.Storage(
-            what: try member("what", of: members, at: node.place).oneOf(), purpose: try member("purpose", of: members, at: node.place).string(),
+            what: try member("what", of: members, at: node.place).oneOf(),
+            purpose: try member("purpose", of: members, at: node.place).string(),
             legalBasis: try member("legalBasis", of: members, at: node.place).oneOf(),
             retentionDays: try member("retentionDays", of: members, at: node.place).integer(in: 1...3650))
         guard (1...128).contains(storage.purpose.utf8.count) else {

@@ -45,7 +45,9 @@ package struct ClassifierGuard: RemoteGuard {
 
     private func findings(in passage: Passage, on eventLoop: any EventLoop) -> EventLoopFuture<[Finding]> {
         let question: ByteBuffer
-        do { question = try SideCall.body([shape.textField: String(buffer: passage.text)]) } catch { return eventLoop.makeFailedFuture(error) }
+        do { question = try SideCall.body([shape.textField: String(buffer: passage.text)]) } catch {
+            return eventLoop.makeFailedFuture(error)
+        }
         return call.post(question, on: eventLoop).flatMapThrowing { [id, categories, shape] bytes in
             let answer = try SideCall.json(bytes)
             guard let number = Self.value(at: shape.score, in: answer) as? NSNumber, (0...1).contains(number.doubleValue) else {

@@ -67,7 +67,9 @@ package struct JudgeGuard: RemoteGuard {
             else { throw SideCall.Unreadable() }
             return try categories.compactMap { category in
                 // A category that is left out was not judged.
-                guard let number = scores[category.name] as? NSNumber, (0...1).contains(number.doubleValue) else { throw SideCall.Unreadable() }
+                guard let number = scores[category.name] as? NSNumber, (0...1).contains(number.doubleValue) else {
+                    throw SideCall.Unreadable()
+                }
                 let score = number.doubleValue
                 return score > 0 ? Finding(id, category, at: 0..<passage.count, confidence: score) : nil
             }

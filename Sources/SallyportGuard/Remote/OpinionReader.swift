@@ -73,7 +73,8 @@ package final class OpinionReader: Sendable {
         EventLoopFuture.whenAllSucceed(requests.map { ask($0, for: tenant, on: eventLoop) }, on: eventLoop)
     }
 
-    private func ask(_ request: OpinionRequest, for tenant: TenantID, on eventLoop: any EventLoop) -> EventLoopFuture<RemoteOpinions.Entry> {
+    private func ask(_ request: OpinionRequest, for tenant: TenantID, on eventLoop: any EventLoop) -> EventLoopFuture<RemoteOpinions.Entry>
+    {
         guard let remote = guards.first(where: { $0.id == request.asked }), let budget = budgets[remote.id] else {
             return eventLoop.makeSucceededFuture(.failed(isLate: false))
         }

@@ -22,8 +22,11 @@ extension ConfigurationKey {
             "guards.remote.*.maximumText", .integer(400...1_000_000), "10000; judge 24000",
             "Characters of one question; longer texts are asked about in parts that overlap."),
         .init("guards.remote.*.timeout", .duration, "2s", "For a text; then the guard has failed, and the policy's `onFailure` decides."),
-        .init("guards.remote.*.callsPerMinute", .integer(1...1_000_000), "600", "Questions within a minute; above it the guard has failed."),
+        .init(
+            "guards.remote.*.callsPerMinute", .integer(1...1_000_000), "600", "Questions within a minute; above it the guard has failed."),
         .init("guards.remote.*.concurrentCalls", .integer(1...10_000), "64", "Questions at one time."),
-        .init("guards.remote.*.cacheFor", .duration, "10m", "How long an opinion on a text is remembered, under a keyed hash; `0s`: not at all."),
+        .init(
+            "guards.remote.*.cacheFor", .duration, "10m",
+            "How long an opinion on a text is remembered, under a keyed hash; `0s`: not at all."),
     ]
 }

@@ -238,8 +238,11 @@ extension ConfigurationKey {
                 "Share of these tokens that one tenant's texts may hold before its next one is answered 429."),
             .init(
                 "guards.readingBase", .duration, "10s",
-                "What the encoder may take for a request at the least; a request that would wait longer for others is answered 429 at once."),
-            .init("guards.readingPerWindow", .duration, "500ms", "And for each 128 tokens of its texts, so that no length is refused for itself."),
+                "What the encoder may take for a request at the least; a request that would wait longer for others is answered 429 at once."
+            ),
+            .init(
+                "guards.readingPerWindow", .duration, "500ms",
+                "And for each 128 tokens of its texts, so that no length is refused for itself."),
             .init("contentSafety.maximumText", .integer(codePoints), "10000", "Characters (code points) of `text:analyze`."),
             .init("contentSafety.maximumPrompt", .integer(codePoints), "10000", "Characters of `text:shieldPrompt`'s prompt."),
             .init("contentSafety.maximumDocuments", .integer(1...10_000), "5", "Documents of `text:shieldPrompt`."),

@@ -49,7 +49,8 @@ extension ConfigurationMapping {
                 report("must be of kind openai or azure-openai for a judge", at: "\(base).upstream")
             }
             kind = .judge(
-                model: model, categories: categories.isEmpty ? [.init(.attack, "jailbreak"), .init(.attack, "indirect_attack")] : categories)
+                model: model,
+                categories: categories.isEmpty ? [.init(.attack, "jailbreak"), .init(.attack, "indirect_attack")] : categories)
         default:
             guard categories.count <= 1 else {
                 report("a classifier reports one thing", at: "\(base).detect")

@@ -408,7 +408,8 @@ struct ConfigurationMapping {
         }
         guard !targets.isEmpty else { return nil }
         for target in targets where text("upstreams.\(target.upstream).kind") == UpstreamKind.azureSearch.rawValue {
-            tree.report("the upstream '\(target.upstream)' is a source of documents: it answers for no deployment", line: line, column: column)
+            tree.report(
+                "the upstream '\(target.upstream)' is a source of documents: it answers for no deployment", line: line, column: column)
         }
         return Deployment(
             id: DeploymentID(name), project: ProjectID(text("\(base).project") ?? "default"), targets: targets,

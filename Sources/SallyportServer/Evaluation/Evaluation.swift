@@ -136,7 +136,8 @@ package struct Evaluation: Sendable {
             case .personalData:
                 found = try personalSpans(in: row.text, own.first)
                 compared.add(found: found, labelled: row.spans, source: row.source)
-                score = row.spans.isEmpty ? (compared.alarmedRows == 0 ? 1 : 0) : Double(compared.total.touchedLabels) / Double(row.spans.count)
+                score =
+                    row.spans.isEmpty ? (compared.alarmedRows == 0 ? 1 : 0) : Double(compared.total.touchedLabels) / Double(row.spans.count)
             default: score = own.map(probability).max() ?? 0
             }
             return Scored(

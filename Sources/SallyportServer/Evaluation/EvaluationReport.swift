@@ -61,7 +61,8 @@ package struct EvaluationReport: Sendable {
         let label = row.label.map { $0 ? "1" : "0" } ?? "null"
         let spans =
             head == .personalData
-            ? ",\"spans\":[\(row.found.map { "[\($0.range.lowerBound),\($0.range.upperBound),\"\($0.type)\"]" }.joined(separator: ","))]" : ""
+            ? ",\"spans\":[\(row.found.map { "[\($0.range.lowerBound),\($0.range.upperBound),\"\($0.type)\"]" }.joined(separator: ","))]"
+            : ""
         return "{\"line\":\(row.line),\"head\":\"\(head.rawValue)\",\"score\":\(row.score),\"label\":\(label)\(spans)}"
     }
 }

@@ -127,7 +127,8 @@ enum PersonalDataTypes {
         "Organization": "ORGANIZATION", "Email": "EMAIL_ADDRESS", "PhoneNumber": "PHONE_NUMBER", "CreditCardNumber": "CREDIT_CARD",
         "InternationalBankingAccountNumber": "IBAN_CODE", "ABARoutingNumber": "BANK_ACCOUNT", "SortCode": "BANK_ACCOUNT",
         "USSocialSecurityNumber": "US_SSN", "USIndividualTaxpayerIdentification": "US_ITIN", "UKNationalHealthNumber": "UK_NHS",
-        "MedicalRecordNumber": "MEDICAL_ID", "USMedicareBeneficiaryId": "MEDICAL_ID", "IPAddress": "IP_ADDRESS", "MACAddress": "MAC_ADDRESS",
+        "MedicalRecordNumber": "MEDICAL_ID", "USMedicareBeneficiaryId": "MEDICAL_ID", "IPAddress": "IP_ADDRESS",
+        "MACAddress": "MAC_ADDRESS",
         "URL": "URL", "Date": "DATE_TIME", "DateOfBirth": "DATE_TIME", "Age": "AGE", "CryptocurrencyAddress": "CRYPTO",
         "Password": "CREDENTIAL", "MachineReadableZone": "US_PASSPORT",
     ]

@@ -8,7 +8,9 @@ import Testing
 
 /// What the analysis finds in ordinary sentences, names among it where a model has read them.
 struct PersonalDataSpanTests {
-    private static let analysis = Result { try PersonalDataAnalysis(compiler: HyperscanCompiler(), learned: ScriptedReader([:]).description) }
+    private static let analysis = Result {
+        try PersonalDataAnalysis(compiler: HyperscanCompiler(), learned: ScriptedReader([:]).description)
+    }
 
     private func found(_ text: String) throws -> [String] {
         try Self.analysis.get().spans(in: text, reading: nil).map { span in
@@ -40,7 +42,8 @@ struct PersonalDataSpanTests {
 
     @Test(arguments: [
         ("The meeting is on Sunday, 03 August in room 4.", "Sunday, 03 August"), ("Landed 1994-12-12T01:39:19Z.", "1994-12-12T01:39:19Z"),
-        ("Geboren am 12. März 1980 in Ulm.", "12. März 1980"), ("She joined in April 2015.", "April 2015"), ("am 27 Mar 2014", "27 Mar 2014"),
+        ("Geboren am 12. März 1980 in Ulm.", "12. März 1980"), ("She joined in April 2015.", "April 2015"),
+        ("am 27 Mar 2014", "27 Mar 2014"),
     ])
     func findsDatesAsPeopleWriteThem(_ text: String, _ date: String) throws {
         let dates = try found(text).filter { $0.hasPrefix("Date") }.map { $0.split(separator: ": ", maxSplits: 1)[1] }
@@ -48,7 +51,8 @@ struct PersonalDataSpanTests {
     }
 
     @Test(arguments: [
-        ("User Mariane (92 years old) lives in Oslo.", "92"), ("the CV of Anna Schiavo, 41, from Rome", "41"), ("He was 42 when he joined.", "42"),
+        ("User Mariane (92 years old) lives in Oslo.", "92"), ("the CV of Anna Schiavo, 41, from Rome", "41"),
+        ("He was 42 when he joined.", "42"),
         ("Write a card for Diane who turns 82.", "82"), ("a 45-year-old man", "45"), ("age: 31", "31"),
     ])
     func findsAges(_ text: String, _ age: String) throws {
@@ -56,7 +60,10 @@ struct PersonalDataSpanTests {
     }
 
     @Test func findsAWalletByItsNameWhateverItsChecksum() throws {
-        #expect(try found("My BTC wallet is 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv.") == ["CryptocurrencyAddress: 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv"])
+        #expect(
+            try found("My BTC wallet is 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv.") == [
+                "CryptocurrencyAddress: 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv"
+            ])
         #expect(try found("The commit 1djy5djvO6ZfrrIXRMlRmbZjlX93DkYYHv was reverted.").isEmpty)
     }
 

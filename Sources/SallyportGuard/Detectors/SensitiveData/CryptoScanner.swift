@@ -29,7 +29,8 @@ enum CryptoScanner {
             let start = index
             while index < text.count, index - start < 100, IdentifierText.isAlphanumeric(text[index]) { index += 1 }
             let count = index - start
-            if (26...64).contains(count), start == 0 || !IdentifierText.isAlphanumeric(text[start - 1]), isAddressLike(text, start..<index) {
+            if (26...64).contains(count), start == 0 || !IdentifierText.isAlphanumeric(text[start - 1]), isAddressLike(text, start..<index)
+            {
                 candidates.append(
                     SensitiveCandidate(range: start..<index, category: category, confidence: 0.75, evidence: "context", order: order))
                 return

@@ -82,8 +82,9 @@ enum PostalAddressScanner {
                 index = word.upperBound + 1
             }
             guard words > 0, end > start else { return nil }
-            if end + 4 < text.count, text[end] == 0x20, text[end + 1] == 0x2F, text[end + 2] == 0x20, isCapital(end + 3), isCapital(end + 4)
-                || isCaseless
+            if end + 4 < text.count, text[end] == 0x20, text[end + 1] == 0x2F, text[end + 2] == 0x20, isCapital(end + 3),
+                isCapital(end + 4)
+                    || isCaseless
             {
                 return end + 5
             }
@@ -107,7 +108,9 @@ enum PostalAddressScanner {
         }
 
         func add(codeStart: Int, end: Int, needsHouse: Bool, _ candidates: inout [SensitiveCandidate]) -> Int? {
-            guard let start = houseStart(before: codeStart, needsHouse: needsHouse), end - start >= 10, end - start <= 200 else { return nil }
+            guard let start = houseStart(before: codeStart, needsHouse: needsHouse), end - start >= 10, end - start <= 200 else {
+                return nil
+            }
             candidates.append(
                 SensitiveCandidate(range: start..<end, category: "Address", confidence: 0.75, evidence: "pattern", order: order))
             return end
@@ -167,7 +170,8 @@ enum PostalAddressScanner {
             }
             if let last = words.last, isNumber(last) {
                 // `Anna Scott 92 Mill Lane Apt. 5`: the house is the number that a name follows.
-                if let first = words.firstIndex(where: isNumber), first + 1 < words.count, isName(words[first + 1]), !isNumber(words[first + 1]),
+                if let first = words.firstIndex(where: isNumber), first + 1 < words.count, isName(words[first + 1]),
+                    !isNumber(words[first + 1]),
                     !Words.flats.contains(lower(words[first + 1]))
                 {
                     return first
@@ -210,8 +214,9 @@ enum PostalAddressScanner {
                     part.isCut = true
                     break
                 }
-                guard isName(word) || isNumber(word) || Words.small.contains(lower(word)) || Words.streets.contains(lower(word))
-                    || Words.flats.contains(lower(word))
+                guard
+                    isName(word) || isNumber(word) || Words.small.contains(lower(word)) || Words.streets.contains(lower(word))
+                        || Words.flats.contains(lower(word))
                 else {
                     part.isCut = true
                     break
@@ -282,7 +287,9 @@ enum PostalAddressScanner {
             var letters = 0
             for index in start..<word.upperBound {
                 let byte = text[index]
-                if IdentifierText.isLetter(byte) { letters += 1 } else if !IdentifierText.isDigit(byte) && byte != 0x2F && byte != 0x2D && byte != 0x2E {
+                if IdentifierText.isLetter(byte) {
+                    letters += 1
+                } else if !IdentifierText.isDigit(byte) && byte != 0x2F && byte != 0x2D && byte != 0x2E {
                     return false
                 }
             }
@@ -306,7 +313,9 @@ enum PostalAddressScanner {
     private enum Words {
         private static func set(_ text: String) -> Set<[UInt8]> { Set(text.split(whereSeparator: \.isWhitespace).map { Array($0.utf8) }) }
 
-        static let small = set("de la le les du des del della dei di da do dos das der den dem van von am im of the y e an auf sur sous les en el los las ter 't op bei")
+        static let small = set(
+            "de la le les du des del della dei di da do dos das der den dem van von am im of the y e an auf sur sous les en el los las ter 't op bei"
+        )
         static let flats = set(
             """
             suite apt apartment unit ste flat floor box studio psc hsc rr room piso piano appartamento interno etage appt bis esc esq int
@@ -323,8 +332,10 @@ enum PostalAddressScanner {
             cad sok sokak cadde mah street road lane drive square marg nagar chowk ganj circle
             """)
         static let endings: [[UInt8]] = [
-            "straße", "strasse", "str.", "gasse", "weg", "platz", "allee", "ring", "damm", "ufer", "straat", "laan", "plein", "gracht", "singel",
-            "kade", "dreef", "hof", "pad", "steeg", "gatan", "vägen", "torget", "stigen", "gränd", "backen", "street", "road", "vej", "gade",
+            "straße", "strasse", "str.", "gasse", "weg", "platz", "allee", "ring", "damm", "ufer", "straat", "laan", "plein", "gracht",
+            "singel",
+            "kade", "dreef", "hof", "pad", "steeg", "gatan", "vägen", "torget", "stigen", "gränd", "backen", "street", "road", "vej",
+            "gade",
             "katu", "tie", "vei", "veien",
         ].map { Array($0.utf8) }
     }

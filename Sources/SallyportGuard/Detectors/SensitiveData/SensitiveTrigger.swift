@@ -68,7 +68,9 @@ enum SensitiveTrigger: Int, CaseIterable {
                 #"\b[a-z]{2} [0-9]{5}\b|\b[a-z]{1,2}[0-9][0-9a-z]? [0-9][a-z]{2}\b|\b[a-z][0-9][a-z] [0-9][a-z][0-9]\b|[a-z\x80-\xff](?:, ?| |-|\n)[0-9]{5,6}\b|\b(?:nsw|vic|qld|tas|act|nt|wa|sa),? [0-9]{4}\b"#,
                 ignoresCase: true, needsStart: false)
         case .wallet:
-            Pattern(#"wallet|\bbtc\b|bitcoin|\beth\b|ethereum|crypto(?:currency)? ?(?:address|payment|account)"#, ignoresCase: true, needsStart: false)
+            Pattern(
+                #"wallet|\bbtc\b|bitcoin|\beth\b|ethereum|crypto(?:currency)? ?(?:address|payment|account)"#, ignoresCase: true,
+                needsStart: false)
         case .web: Pattern(#"https?://|\bwww\.[a-z0-9]"#, ignoresCase: true, needsStart: false)
         case .age:
             Pattern(
