@@ -1,6 +1,6 @@
 # `make` lists what there is. All of it works from the repository's root.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench lint soak fuzz clean setup setup-openvino eval train
+.PHONY: help build run test bench bench-proxy bench-learned obfuscation lint soak fuzz clean setup setup-openvino eval train
 
 FUZZ_SECONDS ?= 60
 
@@ -16,10 +16,22 @@ test: ## set up, build once, and run every test (what CI runs)
 build: setup ## the release binary: .build/release/sallyport
 	@scripts/build.sh
 
-bench: ## compare with nginx and with no proxy at all, on this machine
+bench: bench-proxy bench-learned ## all benchmarks: the proxy, then the detectors
+
+bench-proxy: ## compare with nginx and with no proxy at all, on this machine
 	@scripts/setup.sh base bench
 	@scripts/build.sh
 	@python3 Benchmarks/bench.py
+
+bench-learned: ## what detectors cost, beside other pattern scanners, and the guarded gateway by length and callers
+	@scripts/setup.sh base bench tests openvino
+	@scripts/build.sh
+	@.deps/venv/bin/python Benchmarks/detectors.py
+	@python3 Benchmarks/learned.py
+
+obfuscation: ## attacks under each obfuscation, found or not: make obfuscation DATA=folder
+	@test -d "$(DATA)" || { echo "say where the rows are: make obfuscation DATA=folder"; exit 2; }
+	@python3 scripts/obfuscation.py "$(DATA)" --out docs/obfuscation.md
 
 lint: ## swift-format, strict
 	@swift format lint --strict --recursive Sources Tests Package.swift

@@ -170,6 +170,8 @@ enum ContactScanner {
     ) {
         guard !range.isEmpty, range.count <= 3, let value = DateReader.value(text, range), value > 0, value < 125 else { return }
         if range.lowerBound > 0, text[range.lowerBound - 1] == 0x2E || text[range.lowerBound - 1] == 0x24 { return }
+        // A share, a time, a fraction.
+        if range.upperBound < text.count, "%:/".utf8.contains(text[range.upperBound]) { return }
         add(range, "Age", confidence, "pattern", &candidates)
     }
 
