@@ -125,7 +125,7 @@ struct MailMessage: ~Copyable {
     init(_ bytes: [UInt8]) throws(DocumentProblem) {
         var made: OpaquePointer?
         let status = bytes.withUnsafeBufferPointer { mail_parse($0.baseAddress, $0.count, &made) }
-        guard status == 0, let made else { throw status == 1 ? .readerMissing : status == 3 ? .tooDeep : .malformed }
+        guard status == 0, let made else { throw status == 1 ? .readerMissing : status == 3 ? .tooDeep : .mismatch }
         message = made
         count = mail_count(made)
     }

@@ -224,21 +224,28 @@ struct PDFPage {
         markLaidOver()
     }
 
-    /// Two texts in one place: a reader sees at most one of them, and it cannot be told which.
+    /// Two texts in one place: a reader sees at most one of them, and it cannot be told which. Both lines are hidden.
     private mutating func markLaidOver() {
-        var lines: [(block: Int, line: Int, box: Box, text: String)] = []
+        struct Place {
+            let block, line: Int
+            let box: Box
+            let text: String
+        }
+        var words: [Place] = []
         for (block, content) in blocks.enumerated() {
-            for (line, content) in content.lines.enumerated() where content.words.contains(where: { $0.hiding == nil }) {
-                lines.append((block, line, content.box, content.words.map(\.text).joined(separator: " ")))
+            for (line, content) in content.lines.enumerated() {
+                for word in content.words where word.hiding == nil {
+                    words.append(Place(block: block, line: line, box: word.box, text: word.text))
+                }
             }
         }
-        guard lines.count > 1 else { return }
-        lines.sort { $0.box.top < $1.box.top }
-        for (position, one) in lines.enumerated() {
-            for other in lines[(position + 1)...].prefix(200) {
+        guard words.count > 1 else { return }
+        words.sort { $0.box.top < $1.box.top }
+        for (position, one) in words.enumerated() {
+            for other in words[(position + 1)...].prefix(400) {
                 if other.box.top >= one.box.bottom { break }
                 let smaller = min(one.box.area, other.box.area)
-                guard smaller > 0, one.box.overlap(other.box) > smaller * 0.7, one.text != other.text else { continue }
+                guard smaller > 0, one.box.overlap(other.box) > smaller * 0.3, one.text != other.text else { continue }
                 for place in [one, other] {
                     for word in blocks[place.block].lines[place.line].words.indices
                     where blocks[place.block].lines[place.line].words[word].hiding == nil {

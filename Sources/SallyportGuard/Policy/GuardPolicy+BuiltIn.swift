@@ -51,6 +51,7 @@ extension GuardPolicy {
     package static func builtIn(learned: Bool) -> [GuardPolicy] {
         [GuardPolicy.default, .strict].map { policy in
             var policy = policy
+            if policy.id == "Strict" { policy.outwardTools = usualOutwardTools }
             if !learned { policy.rules.removeAll { $0.group == .attack || $0.group == .harm } }
             return policy
         }
