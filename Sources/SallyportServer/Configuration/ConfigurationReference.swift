@@ -9,7 +9,8 @@ package enum ConfigurationReference {
             Listeners, threads and the data directory change with the next start only; everything else at once, without dropping a stream.
 
             `${NAME}` in a value is taken from the environment (`$${` stands for `${`). When a variable of an upstream is not set, that upstream is
-            down with this reason and everything else works. Policies are not configuration but versioned data: see `docs/policies.md`.
+            down with this reason and everything else works. A secret can also be `file:PATH` (without the line's end; read again when the file changes)
+            or `vault:NAME` (`sallyport vault secrets put NAME`). Policies are not configuration but versioned data: see `docs/policies.md`.
 
             This page is printed by `sallyport config reference`.
 
