@@ -47,8 +47,9 @@ struct MeaningReaderTests {
         #expect(reader.calls.withLockedValue { $0.map(\.count) } == [2, 1])
         reader.answer(1)
         reader.answer(0)
-        #expect(succeeded(try first.future.wait()) && succeeded(try second.future.wait()))
-        #expect(succeeded(try meaning.read([request("a"), request("c")], for: "t", on: loop).wait()))
+        #expect(try succeeded(first.future.wait()))
+        #expect(try succeeded(second.future.wait()))
+        #expect(try succeeded(meaning.read([request("a"), request("c")], for: "t", on: loop).wait()))
         #expect(reader.calls.withLockedValue { $0.count } == 2)
     }
 
@@ -58,13 +59,13 @@ struct MeaningReaderTests {
         let second = meaning.start([request("a")], for: "t", on: loop)
         first.ticket.cancel()
         #expect(reader.cancelled.withLockedValue { $0 } == 0)
-        #expect(!succeeded(try first.future.wait()))
+        #expect(try !succeeded(first.future.wait()))
         second.ticket.cancel()
         #expect(reader.cancelled.withLockedValue { $0 } == 1)
         // Who comes afterwards begins anew.
         let third = meaning.start([request("a")], for: "t", on: loop)
         reader.answer(1)
-        #expect(succeeded(try third.future.wait()))
+        #expect(try succeeded(third.future.wait()))
     }
 
     @Test func sharesNothingBetweenTenants() throws {
@@ -86,9 +87,10 @@ struct MeaningReaderTests {
         let other = meaning.start([request("short")], for: "u", on: loop)
         reader.answer(0)
         reader.answer(1)
-        #expect(succeeded(try long.future.wait()) && succeeded(try other.future.wait()))
+        #expect(try succeeded(long.future.wait()))
+        #expect(try succeeded(other.future.wait()))
         let again = meaning.start([request("short")], for: "t", on: loop)
         reader.answer(2)
-        #expect(succeeded(try again.future.wait()))
+        #expect(try succeeded(again.future.wait()))
     }
 }
