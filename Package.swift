@@ -167,6 +167,6 @@ let package = Package(
                 "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio, http1,
             ],
             swiftSettings: strict),
-        .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportServer"], swiftSettings: strict),
+        .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),
     ]
 )

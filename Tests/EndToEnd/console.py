@@ -44,7 +44,9 @@ class Browser:
         return f"http://{self.host}"
 
     def send(self, method, target, body=b"", headers=(), follow=True, origin=True):
-        extra = [("user-agent", self.agent), ("accept", "text/html"), *headers]
+        extra = [("user-agent", self.agent), *headers]
+        if not any(n.lower() == "accept" for n, _ in extra):
+            extra.append(("accept", "text/html"))
         if self.cookies:
             extra.append(("cookie", "; ".join(f"{n}={v}" for n, v in self.cookies.items())))
         if method != "GET" and origin and not any(n.lower() == "origin" for n, _ in extra):

@@ -115,11 +115,16 @@ package struct SignInRoutes: ConsoleRouteGroup {
             _ = services.pending.take(secret, at: call.now)
             return try await finish(account, methods: ["pwd"], call)
         }
-        services.pending.update(secret) {
+        // A secret of its own from here on: whoever planted the first one in this browser has no part in what was proved.
+        _ = services.pending.take(secret, at: call.now)
+        let fresh = services.pending.begin(at: call.now)
+        services.pending.update(fresh) {
             $0.account = account.name
             $0.methods = ["pwd"]
         }
-        return .redirect(to: "/signin/second")
+        return ConsoleAnswer.redirect(to: "/signin/second").adding(
+            "set-cookie",
+            services.settings.setCookie(services.settings.signInCookie, fresh, sameSite: "Lax", maximumAge: PendingSignIns.lifetime))
     }
 
     private func second(_ call: ConsoleCall) async throws -> ConsoleAnswer { try secondPage(call, problem: nil, status: 200) }
