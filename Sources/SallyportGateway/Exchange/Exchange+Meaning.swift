@@ -26,8 +26,11 @@ extension Exchange {
             let eventLoop = eventLoop
             context.announce = { early.start($0, for: tenant, on: eventLoop) }
         }
-        inspect(slots, calls, size: size, in: context, round: 1, spent: 0) { result in
+        // A caller that leaves meanwhile takes these back too.
+        self.early = early
+        inspect(slots, calls, size: size, in: context, round: 1, spent: 0) { [self] result in
             early?.end()
+            self.early = nil
             proceed(result)
         }
     }
@@ -176,7 +179,7 @@ struct Understanding {
 }
 
 /// Readings that were begun while an inspection goes on; whoever wants them in time joins them, the others are taken back.
-private final class EarlyReadings: Sendable {
+final class EarlyReadings: Sendable {
     private let meaning: MeaningReader
     private let tickets = NIOLockedValueBox<[MeaningReader.Ticket]?>([])
 

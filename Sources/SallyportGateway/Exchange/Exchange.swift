@@ -97,6 +97,7 @@ final class Exchange {
     var isReadingStream = false
     /// What the encoder is reading for this exchange.
     var ticket: MeaningReader.Ticket?
+    var early: EarlyReadings?
     var waitingSteps: [StreamStep] = []
     var isHeadWritten = false
     var delayTask: Scheduled<Void>?
@@ -418,6 +419,8 @@ final class Exchange {
         phase = .ended
         ticket?.cancel()
         ticket = nil
+        early?.end()
+        early = nil
         delayTask?.cancel()
         summary.endedAt = Exchange.nanoseconds()
         if let reservation {
