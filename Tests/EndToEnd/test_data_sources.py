@@ -6,8 +6,8 @@ import json
 import pytest
 from openai import BadRequestError, OpenAI
 
-from gateway import API, policy
-from test_on_your_data import data, files, library, wait_for  # noqa: F401
+from gateway import MARKER_LIST, WORD, Gateway, policy
+from test_on_your_data import data
 
 REFUSAL = "The requested information is not found in the retrieved data"
 HARBOUR = "# Harbour rules\n\n## Cranes\n\nThe north crane lifts forty tonnes. It is inspected every spring.\n\n## Pilots\n\nThe pilot boat leaves from the north quay at five.\n"
@@ -57,27 +57,45 @@ def sent(mock):
     return [r.json() for r in mock.requests if r.path.endswith("/chat/completions")]
 
 
+@pytest.fixture(scope="module")
+def served(upstream, tmp_path_factory):
+    """One gateway for all tests: Ann reads both documents of the library, Bob one; `private` is Ann's alone; `marked` holds a word that a policy blocks."""
+    folder = tmp_path_factory.mktemp("grounded")
+
+    def change(tree):
+        del tree["upstreams"]["documents"]["documents"]
+        tree["upstreams"]["documents"]["index"] = "library"
+        tree["upstreams"]["search"] = {
+            "kind": "azure-search", "endpoint": upstream.url, "apiKey": "search-service-key", "trimming": {"users": "user_ids"}}  # fmt: skip
+        for spotlight in ("datamark", "encode"):
+            tree["deployments"][spotlight] = {"upstream": "aoai", "model": "gpt-4o", "policy": f"Spot{spotlight}"}
+
+    gateway = Gateway(folder / "gateway", upstream.url, change)
+    for spotlight in ("datamark", "encode"):
+        document = policy(f"Spot{spotlight}", annotations=False, grounding={"spotlight": spotlight})
+        (gateway.policies / f"Spot{spotlight}.json").write_text(json.dumps(document))
+    texts = {"harbour.md": HARBOUR, "salaries.md": SECRET, "only.md": SECRET, "marked.md": f"# Marked\n\nThe {WORD} crane lifts a thousand tonnes.\n"}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    gateway.operator = gateway.key("operator", roles="model-user,safety-operator")["secret"]
+    gateway.bob_key = gateway.key("bob", principal="bob")["secret"]
+    ann = gateway.key("ann", principal="ann")["secret"]
+    data(gateway, "add", "library", folder / "harbour.md", "--allow", "everyone")
+    data(gateway, "add", "library", folder / "salaries.md", "--allow", "user:ann", "--label", "confidential")
+    data(gateway, "add", "private", folder / "only.md", "--allow", "user:ann")
+    data(gateway, "add", "marked", folder / "marked.md", folder / "harbour.md", "--allow", "everyone")
+    gateway.start()
+    gateway.ann = OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=ann, max_retries=0)
+    gateway.bob = OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=gateway.bob_key, max_retries=0)
+    gateway.endpoint = upstream.url + "/"
+    gateway.replace_blocklist(MARKER_LIST, [{"text": WORD}], key=gateway.operator)
+    yield gateway
+    gateway.kill()
+
+
 @pytest.fixture
-def grounded(library, files, request):  # noqa: F811
-    """Ann reads both documents, Bob one."""
-    (files / "harbour.md").write_text(HARBOUR)
-    (files / "salaries.md").write_text(SECRET)
-    data(library, "add", "library", files / "harbour.md", "--allow", "everyone")
-    data(library, "add", "library", files / "salaries.md", "--allow", "user:ann", "--label", "confidential")
-    library.ann = OpenAI(base_url=f"{library.url}/openai/v1/", api_key=library.key("ann", principal="ann")["secret"], max_retries=0)
-    bob = library.key("bob", principal="bob")["secret"]
-    library.bob_key = bob
-    library.bob = OpenAI(base_url=f"{library.url}/openai/v1/", api_key=bob, max_retries=0)
-    library.wait_for_key(bob)
-
-    def ready():
-        try:
-            return ask(library.ann, "What does the harbour master earn?", model="local").choices[0].message.content.count("4100")
-        except BadRequestError:
-            return 0
-
-    assert wait_for(ready)
-    return library
+def grounded(served, mock):
+    return served
 
 
 def test_two_calls_with_documents_between(grounded, mock):
@@ -184,10 +202,8 @@ def test_mistakes_are_named(grounded, mock, parameters, words):
     assert not mock.requests
 
 
-def test_what_is_not_there_and_what_is_not_yours_are_one(grounded, mock, files):  # noqa: F811
-    (files / "only.md").write_text(SECRET)
-    data(grounded, "add", "private", files / "only.md", "--allow", "user:ann")
-    assert wait_for(lambda: ask(grounded.ann, "harbour master earn", model="local", extra=source(index_name="private")).choices)
+def test_what_is_not_there_and_what_is_not_yours_are_one(grounded, mock):
+    assert "4100" in ask(grounded.ann, "What does the harbour master earn?", model="local", extra=source(index_name="private")).choices[0].message.content
     said = []
     for name in ("private", "nosuch1"):
         with pytest.raises(BadRequestError) as error:
@@ -220,47 +236,27 @@ def test_the_embedded_upstream_takes_data_sources_too(grounded, mock):
     assert not mock.requests
 
 
-def test_documents_are_marked_by_policy(library, files, mock):  # noqa: F811
-    (files / "harbour.md").write_text(HARBOUR)
-    data(library, "add", "library", files / "harbour.md", "--allow", "everyone")
-    client = OpenAI(base_url=f"{library.url}/openai/v1/", api_key=library.user, max_retries=0)
-    wait_for(lambda: "forty" in json.dumps(ask(client, "How much does the north crane lift?", model="local").model_dump()))
-    for spotlight in ("datamark", "encode"):
-        name = f"Spot{spotlight}"
-        (library.policies / f"{name}.json").write_text(json.dumps(policy(name, annotations=False, grounding={"spotlight": spotlight})))
-        library.tree["deployments"][spotlight] = {"upstream": "aoai", "model": "gpt-4o", "policy": name}
-    library.write(library.tree)
-    library.signal(1)
-    for spotlight in ("datamark", "encode"):
-        def answered():
-            script(mock, completion('["crane"]'), completion("Forty [doc1]."))
-            try:
-                return ask(client, "How much does the north crane lift?", model=spotlight)
-            except Exception as error:  # the reload is under way
-                if "deployment" not in str(error):
-                    raise
-                return None
-
-        assert wait_for(answered)
-        content = sent(mock)[1]["messages"][-1]["content"]
-        assert "The north crane lifts forty tonnes" not in content
-        if spotlight == "datamark":
-            assert "The\ue000north\ue000crane\ue000lifts" in content
-        else:
-            encoded = content.split("[doc1]\n")[1].split("\n")[0]
-            assert "The north crane lifts forty tonnes" in base64.b64decode(encoded).decode()
+@pytest.mark.parametrize("spotlight", ["datamark", "encode"])
+def test_documents_are_marked_by_policy(grounded, mock, spotlight):
+    script(mock, completion('["crane"]'), completion("Forty [doc1]."))
+    assert ask(grounded.bob, "How much does the north crane lift?", model=spotlight).choices[0].message.content == "Forty [doc1]."
+    content = sent(mock)[1]["messages"][-1]["content"]
+    assert "The north crane lifts forty tonnes" not in content
+    if spotlight == "datamark":
+        assert "The\ue000north\ue000crane\ue000lifts" in content
+    else:
+        encoded = content.split("[doc1]\n")[1].split("\n")[0]
+        assert "The north crane lifts forty tonnes" in base64.b64decode(encoded).decode()
 
 
-def test_a_document_that_a_guard_blocks_stays_away(grounded, mock, files):  # noqa: F811
-    from gateway import WORD
-
-    (files / "marked.md").write_text(f"# Marked\n\nThe {WORD} crane lifts a thousand tonnes.\n")
-    data(grounded, "add", "library", files / "marked.md", "--allow", "everyone")
-    assert wait_for(lambda: "thousand" in ask(grounded.bob, "Which crane lifts a thousand tonnes?", model="local").choices[0].message.content)
+def test_a_document_that_a_guard_blocks_stays_away(grounded, mock):
+    extra = source(index_name="marked", strictness=1, include_contexts=["citations", "all_retrieved_documents"])
+    script(mock, completion('["crane tonnes"]'), completion("A thousand [doc1]."))
+    assert WORD in json.dumps(ask(grounded.bob, "What does the crane lift?", extra=extra).model_dump())
     script(mock, completion('["crane tonnes"]'), completion("Forty [doc1]."))
-    answer = ask(grounded.bob, "What does the crane lift?", model="marked", extra=source(strictness=1, include_contexts=["citations", "all_retrieved_documents"]))
+    answer = ask(grounded.bob, "What does the crane lift?", model="marked", extra=extra)
     assert WORD not in json.dumps(sent(mock)[1]) and WORD not in json.dumps(answer.model_dump())
-    assert context(answer)["citations"]
+    assert [c["filepath"] for c in context(answer)["citations"]] == ["harbour.md"]
 
 
 # Azure AI Search.
@@ -271,35 +267,21 @@ def hits(*documents):
                                 "filepath": f"f{n}.txt", "content": text, "group_ids": ["hidden-group"]} for n, (score, text) in enumerate(documents)]}}  # fmt: skip
 
 
-@pytest.fixture
-def searching(make_gateway, mock, upstream):
-    def change(tree):
-        tree["upstreams"]["search"] = {
-            "kind": "azure-search", "endpoint": upstream.url, "apiKey": "search-service-key", "trimming": {"users": "user_ids"}}  # fmt: skip
-
-    gateway = make_gateway(change)
-    key = gateway.key("carl", principal="carl")["secret"]
-    gateway.wait_for_key(key)
-    gateway.client = OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=key, max_retries=0)
-    gateway.endpoint = upstream.url + "/"
-    return gateway
-
-
 def azure(gateway, **parameters):
     return source("azure_search", endpoint=gateway.endpoint, authentication={"type": "api_key", "key": "the-callers-own-search-key"}, **parameters)
 
 
-def test_azure_search_gets_the_trimming_filter(searching, mock):
+def test_azure_search_gets_the_trimming_filter(grounded, mock):
     script(mock, completion('["dog care"]'), completion("Walk it [doc1]."))
     mock.script("/docs/search", hits((3.2, "Dogs need walks."), (0.1, "Cats sleep.")))
     mapping = {"content_fields": ["content"], "title_field": "title", "url_field": "url", "filepath_field": "filepath"}
-    answer = ask(searching.client, "How do I care for a dog?", extra=azure(searching, filter="rating gt 4 or category eq 'O''Brien'", fields_mapping=mapping, include_contexts=["citations", "all_retrieved_documents"]))  # fmt: skip
+    answer = ask(grounded.bob, "How do I care for a dog?", extra=azure(grounded, filter="rating gt 4 or category eq 'O''Brien'", fields_mapping=mapping, include_contexts=["citations", "all_retrieved_documents"]))  # fmt: skip
     request = next(r for r in mock.requests if "/indexes/" in r.path)
     assert request.path == "/indexes/library/docs/search" and "api-version=2024-07-01" in request.query
     assert request.header("api-key") == "search-service-key" and b"the-callers-own" not in request.body
     body = request.json()
     assert body["search"] == "dog care" and body["queryType"] == "simple"
-    assert body["filter"] == "(user_ids/any(g: search.in(g, 'carl', '|'))) and ((rating gt 4) or (category eq 'O''Brien'))"
+    assert body["filter"] == "(user_ids/any(g: search.in(g, 'bob', '|'))) and ((rating gt 4) or (category eq 'O''Brien'))"
     found = context(answer)
     assert [c["filepath"] for c in found["citations"]] == ["f0.txt"] and found["citations"][0]["url"] == "https://docs.invalid/0"
     assert found["all_retrieved_documents"][1]["filter_reason"] == "score"
@@ -307,28 +289,28 @@ def test_azure_search_gets_the_trimming_filter(searching, mock):
     assert all(b"the-callers-own" not in r.body for r in mock.requests)
 
 
-def test_azure_search_filters_that_reach_out_are_refused(searching, mock):
+def test_azure_search_filters_that_reach_out_are_refused(grounded, mock):
     for filter in ("a eq 1) or (true", "true or", "g eq 'x", "a eq 1; drop", "evil('x')"):
         with pytest.raises(BadRequestError):
-            ask(searching.client, "Dog?", extra=azure(searching, filter=filter))
+            ask(grounded.bob, "Dog?", extra=azure(grounded, filter=filter))
     with pytest.raises(BadRequestError, match="not in the allowed FQDN list"):
-        ask(searching.client, "Dog?", extra=source("azure_search", endpoint="http://127.0.0.1:1/", authentication={"type": "system_assigned_managed_identity"}))
+        ask(grounded.bob, "Dog?", extra=source("azure_search", endpoint="http://127.0.0.1:1/", authentication={"type": "system_assigned_managed_identity"}))
     assert not mock.requests
 
 
-def test_azure_search_with_vectors_and_failures(searching, mock):
+def test_azure_search_with_vectors_and_failures(grounded, mock):
     mapping = {"content_fields": ["content"], "vector_fields": ["contentVector"]}
     script(mock, completion('["a", "b"]'), completion("Yes [doc1]."))
     mock.script("/docs/search", hits((0.9, "Dogs need walks.")), {"status": 503, "json": {"error": {"code": "", "message": "secret detail"}}})
-    extra = azure(searching, query_type="vector_simple_hybrid", fields_mapping=mapping, allow_partial_result=True, embedding_dependency={"type": "deployment_name", "deployment_name": "embed"})
-    assert context(ask(searching.client, "Dog?", extra=extra))["citations"]
+    extra = azure(grounded, query_type="vector_simple_hybrid", fields_mapping=mapping, allow_partial_result=True, embedding_dependency={"type": "deployment_name", "deployment_name": "embed"})
+    assert context(ask(grounded.bob, "Dog?", extra=extra))["citations"]
     body = next(r for r in mock.requests if "/indexes/" in r.path).json()
     query = body["vectorQueries"][0]
     assert query["kind"] == "vector" and query["fields"] == "contentVector" and isinstance(query["vector"][0], float) and body["search"] == "a"
     script(mock, completion('["a"]'))
     mock.script("/docs/search", {"status": 404, "json": {"error": {"code": "", "message": "secret detail"}}})
     with pytest.raises(BadRequestError, match="Invalid AzureCognitiveSearch configuration") as error:
-        ask(searching.client, "Dog?", extra=azure(searching))
+        ask(grounded.bob, "Dog?", extra=azure(grounded))
     assert "secret detail" not in str(error.value.body)
 
 
