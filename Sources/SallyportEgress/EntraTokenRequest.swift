@@ -9,15 +9,17 @@ enum EntraTokenRequest {
     static func send(
         _ credential: EntraCredential, to authority: UpstreamID, through client: EgressClient, on eventLoop: any EventLoop
     ) -> EventLoopFuture<EntraToken> {
-        var form = [("client_id", credential.clientID), ("scope", credential.scope), ("grant_type", "client_credentials")]
+        let proof: [(String, String)]
         if let file = credential.federatedTokenFile {
             guard let assertion = assertion(in: file) else {
                 return eventLoop.makeFailedFuture(UpstreamFailure(.unavailable, "the workload's token cannot be read from its file"))
             }
-            form += [("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", assertion)]
+            proof = [("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", assertion)]
         } else {
-            form.append(("client_secret", credential.clientSecret.reveal()))
+            proof = [("client_secret", credential.clientSecret.reveal())]
         }
+        let form =
+            [("client_id", credential.clientID)] + proof + [("scope", credential.scope), ("grant_type", "client_credentials")]
         let body = form.map { "\($0.0)=\(percentEncoded($0.1))" }.joined(separator: "&")
         let request = UpstreamRequest(
             upstream: authority, method: "POST", path: "/\(percentEncoded(credential.tenant))/oauth2/v2.0/token",

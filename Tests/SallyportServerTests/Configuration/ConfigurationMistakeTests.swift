@@ -107,7 +107,9 @@ import Testing
         Case(
             upstream + "    apiKey: k\n    entra: {tenant: t, clientId: c, clientSecret: s}",
             "f.yaml:6:21: upstreams.a.entra.tenant: give 'apiKey' or 'entra', not both"),
-        Case(upstream + "    entra: {tenant: t}", "f.yaml:5:21: 'upstreams.a.entra' needs tenant, clientId and clientSecret"),
+        Case(
+            upstream + "    entra: {tenant: t}",
+            "f.yaml:5:21: 'upstreams.a.entra' needs tenant, clientId and one of clientSecret and federatedTokenFile"),
         Case(
             upstream + "    tls: {pins: [abc]}",
             "f.yaml:5:18: 'upstreams.a.tls.pins' must list SHA-256 digests of 64 hexadecimal digits"),

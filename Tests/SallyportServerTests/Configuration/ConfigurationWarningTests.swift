@@ -149,6 +149,38 @@ import Testing
           resourceUpstream: a
         data:
           directory: ./no-such-folder
+        vault:
+          encryption: on
+          provider: file
+          offlineGrace: 15m
+          confirmInterval: 15s
+          file:
+            directory: ./keys
+            # Or passphraseFile: or credential: instead.
+            passphrase: ${KEY}
+          pkcs11:
+            module: m.so
+            token: t
+            pin: ${KEY}
+            key: k
+          awsKms:
+            key: k
+            region: eu-central-1
+            endpoint: https://kms.example
+            accessKeyId: ${KEY}
+            secretAccessKey: ${KEY}
+            sessionToken: ${KEY}
+            caFile: ca.pem
+          azureKeyVault:
+            url: https://v.vault.example
+            key: k
+            algorithm: A256KW
+            tenant: t
+            clientId: c
+            clientSecret: ${KEY}
+            scope: s
+            authority: https://login.example
+            caFile: ca.pem
         audit:
           durability: relaxed
           segmentBytes: 64MiB
@@ -214,6 +246,18 @@ import Testing
             kind: azure-ai
             endpoint: https://c.example
             paths: [/translator]
+            apiKey: vault:c
+            keyRotation:
+              resource: /subscriptions/s/resourceGroups/g/providers/Microsoft.CognitiveServices/accounts/c
+              every: 720h
+              overlap: 60s
+              endpoint: https://management.example
+              tenant: t
+              clientId: c
+              federatedTokenFile: /token
+              scope: s
+              authority: https://login.example
+              caFile: ca.pem
           d:
             kind: embedded
             documents: /
