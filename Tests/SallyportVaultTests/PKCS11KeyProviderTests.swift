@@ -72,7 +72,7 @@ final class SoftToken {
     init() throws {
         label = try Self.left.withLockedValue { left in
             var labels = try left ?? Self.makeTokens(4)
-            let label = try #require(labels.popLast())
+            guard let label = labels.popLast() else { throw SealError.unavailable("no token is left") }
             left = labels
             return label
         }
