@@ -41,10 +41,10 @@ soak: ## the long tests: 200 kills under load, memory over ten minutes
 	@scripts/build.sh
 	@cd Tests/EndToEnd && SOAK=1 ../../.deps/venv/bin/python -m pytest -q -k "soak or kill"
 
-fuzz: ## the parsers' property tests, FUZZ_SECONDS (60) each
+fuzz: ## libFuzzer on every parser that reads bytes from outside, FUZZ_SECONDS (60) each
 	@scripts/setup.sh base
-	@scripts/build.sh --build-tests
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) swift test -c release -Xswiftc -enable-testing --skip-build --filter Fuzz
+	@scripts/build.sh
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
 setup: ## install what is missing
 	@scripts/setup.sh base tests

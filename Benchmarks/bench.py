@@ -254,7 +254,7 @@ class Sallyport(Peer):
 
 
 def policy(name, **properties):
-    return {"name": name, "properties": {"mode": "Default", "basePolicyName": "Microsoft.Default", "contentFilters": [], **properties}}
+    return {"name": name, "properties": {"mode": "Default", "contentFilters": [], **properties}}
 
 
 OFF = policy("Off", sallyport={"annotations": False, "uninspectable": "record"})

@@ -23,11 +23,18 @@ step() {
     local name="$1" start=$SECONDS
     shift
     say "$name"
+    # Not `|| ...` here: it would switch off `set -e` within the step.
+    UNFINISHED="$name" UNFINISHED_SINCE=$start
     "$@"
+    UNFINISHED=
     STEP_TIMES+=("$(printf '%6d s  %s' $((SECONDS - start)) "$name")")
     say "$name: $((SECONDS - start)) s"
 }
-times_of_steps() { printf '%s\n' "${STEP_TIMES[@]}"; }
+UNFINISHED=
+times_of_steps() {
+    [ ${#STEP_TIMES[@]} = 0 ] || printf '%s\n' "${STEP_TIMES[@]}"
+    [ -z "$UNFINISHED" ] || printf '%6d s  %s (not finished)\n' $((SECONDS - UNFINISHED_SINCE)) "$UNFINISHED"
+}
 
 # The release build. One build serves the binary and, with --build-tests, the tests.
 resolve_packages() { retry swift package resolve; }

@@ -13,8 +13,15 @@ package protocol Detector: Sendable {
     ///   - hits: where the detector's own patterns matched in it, numbered as in `patterns`, in order of their ends. May overlap.
     /// - Throws: when it could not do its work; the text then counts as not cleared.
     func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding]
+    /// The same, with what the policy knows and the detector cannot: which hosts are the organisation's own. What follows from a finding is
+    /// still the policy's to say.
+    func findings(in passage: Passage, hits: [PatternHit], under policy: GuardPolicy) throws -> [Finding]
 }
 
 extension Detector {
     package var patterns: [Pattern] { [] }
+
+    package func findings(in passage: Passage, hits: [PatternHit], under policy: GuardPolicy) throws -> [Finding] {
+        try findings(in: passage, hits: hits)
+    }
 }

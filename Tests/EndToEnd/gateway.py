@@ -29,7 +29,6 @@ def policy(name, *, blocklists=(), mode="Default", **extensions):
         "properties": {
             "type": "UserManaged",
             "mode": mode,
-            "basePolicyName": "Microsoft.Default",
             "contentFilters": [],
             "customBlocklists": [{"blocklistName": n, "source": s, "blocking": b} for n, s, b in blocklists],
             "sallyport": extensions,

@@ -354,3 +354,65 @@ def test_errors_never_repeat_what_was_sent(gateway):
 
 def test_gateway_still_works_after_all_that(gateway):
     assert gateway.call("POST", CHAT, GOOD, key=gateway.user).status == 200
+
+
+# Each kind by name: a clear error, and a record of it.
+
+
+def slow_body(gateway):
+    with gateway.wire() as wire:
+        wire.send(request("POST", CHAT, b"{", [("api-key", gateway.user), ("content-type", "application/json"), ("content-length", "100")]))
+        return wire.answer()
+
+
+def huge_body(gateway):
+    with gateway.wire() as wire:
+        wire.send(request("POST", CHAT, b"", [("api-key", gateway.user), ("content-type", "application/json"), ("content-length", "100000000")]))
+        return wire.answer()
+
+
+def smuggled(gateway):
+    """Framing that two readers read differently, after a head that was understood."""
+    with gateway.wire() as wire:
+        wire.send(SMUGGLING["overflowing chunk size"].replace(b"KEY", f"api-key: {gateway.user}\r\n".encode()))
+        return wire.answer()
+
+
+def sent(body, target=CHAT):
+    return lambda gateway: gateway.call("POST", target, body, key=gateway.user, headers=[("content-type", "application/json")])
+
+
+KINDS = {
+    # kind: how it is sent, status, code of the error and of the record, words of the message
+    "malformed JSON": (sent(b'{"messages":['), 400, "invalid_json", "not valid JSON"),
+    "wrong types": (sent(b'{"messages":"hi"}'), 400, None, "messages"),
+    "100 MB body": (huge_body, 413, "413", "larger than"),
+    "slow body": (slow_body, 408, "408", "not received in time"),
+    "bad UTF-8": (sent(b'{"messages":[{"role":"user","content":"\xff"}]}'), 400, "invalid_json", "not valid UTF-8"),
+    "nesting bomb": (sent(nested(100_000)), 400, "invalid_json", "nested more than"),
+    "unknown deployment": (sent(GOOD, CHAT.replace("gpt-4o", "nothing-here")), 404, "DeploymentNotFound", "does not exist"),
+    "unknown api-version": (sent(GOOD, CHAT.replace(API, "1999-01-01")), 404, "404", "api-version|not found"),
+    "header smuggling": (smuggled, 400, None, "not valid HTTP"),
+    "two credentials": (lambda g: g.call("POST", CHAT, GOOD, key=g.user, headers=[("authorization", "Bearer x")]), 401, "401", "Access denied"),
+    "a policy that is not granted": (lambda g: g.call("POST", CHAT, GOOD, key=g.user, headers=[("x-policy-id", "Off")]), 400, "InvalidContentFilterPolicy", "content filter policy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_bad_input_has_a_clear_error_and_a_record(gateway, mock, kind):
+    import re
+
+    send, status, code, words = KINDS[kind]
+    answer = send(gateway)
+    assert answer.status == status, (answer.status, answer.body)
+    error = answer.error
+    assert error["code"] == code and re.search(words, error["message"], re.IGNORECASE), error
+    assert mock.requests == []
+    if status == 401:
+        record = gateway.wait_for_record(lambda r: r["type"] == "auth.refused")
+        assert record["source"] and record["reason"]
+        return
+    record = gateway.wait_for_record(lambda r: r["id"] == answer.header("apim-request-id") and r["type"] == "exchange.outcome")
+    assert record["status"] == status and record["verdict"] == "refused" and record["principal"]
+    assert record["error"] == (code or "invalid_request_error")
+    assert not any(r["type"] == "exchange.intent" for r in gateway.records(lambda r: r["id"] == record["id"])), "nothing was to be sent"

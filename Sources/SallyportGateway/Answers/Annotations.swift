@@ -12,8 +12,11 @@ enum Annotations {
         json.beginObject()
         let groups = groups(of: policy, direction)
         if groups.contains(.harm) { harms(findings, policy: policy, direction, &json) }
-        for (name, key) in [("jailbreak", "jailbreak"), ("indirect_attack", "indirect_attack")] as [(String, StaticString)]
-        where groups.contains(.attack) && policy.looks(for: .init(.attack, name), direction) {
+        // Attacks are looked for in what goes to the model.
+        for (name, key, detector) in [
+            ("jailbreak", "jailbreak", "prompt-attack"), ("indirect_attack", "indirect_attack", "document-attack"),
+        ] as [(String, StaticString, DetectorID)]
+        where direction == .prompt && policy.looks(for: .init(.attack, name), direction) && policy.settings(for: detector).isEnabled {
             let found = findings.filter { $0.finding.category == .init(.attack, name) }
             json.key(key)
             json.beginObject()
@@ -155,7 +158,8 @@ enum Annotations {
     private static func harms(_ findings: [DecidedFinding], policy: GuardPolicy, _ direction: Direction, _ json: inout JSONWriter) {
         let names =
             [("hate", "hate"), ("self_harm", "self_harm"), ("sexual", "sexual"), ("violence", "violence")] as [(String, StaticString)]
-        for (name, key) in names where policy.looks(for: .init(.harm, name), direction) {
+        for (name, key) in names
+        where policy.looks(for: .init(.harm, name), direction) && policy.settings(for: DetectorID("harm-\(name)")).isEnabled {
             let found = findings.filter { $0.finding.category == .init(.harm, name) }
             json.key(key)
             json.beginObject()
@@ -204,9 +208,25 @@ enum Annotations {
     /// `filtered` says that a blocking filter fired; what was only masked or noted is `detected`.
     private static func isFiltered(_ decided: DecidedFinding) -> Bool { decided.mode == .enforce && decided.action == .block }
 
+    /// What the policy looks for on this way, by guards that run: what is switched off is left out, as Azure leaves it out.
     private static func groups(of policy: GuardPolicy, _ direction: Direction) -> Set<Finding.Category.Group> {
-        var groups = Set(policy.rules.filter { $0.direction == nil || $0.direction == direction }.map(\.group))
+        var groups: Set<Finding.Category.Group> = []
+        for rule in policy.rules
+        where rule.action > .allow && (rule.direction ?? direction) == direction
+            && (rule.origins?.contains { $0.direction == direction } ?? true)
+        {
+            groups.insert(rule.group)
+        }
         if policy.blocklists.contains(where: { $0.direction == direction }) { groups.insert(.blocklist) }
+        for (group, detectors) in detectors
+        where groups.contains(group) && !detectors.contains(where: { policy.settings(for: $0).isEnabled }) { groups.remove(group) }
+        // These are looked for in answers alone.
+        if direction == .prompt { groups.subtract([.output, .protectedMaterial]) }
         return groups
     }
+
+    private static let detectors: [(Finding.Category.Group, [DetectorID])] = [
+        (.sensitive, ["sensitive-data", "names"]), (.secret, ["secrets"]), (.output, ["output-link", "output-html", "canary"]),
+        (.invisible, ["invisible", "normaliser"]), (.protectedMaterial, ["protected-material"]), (.blocklist, ["blocklist"]),
+    ]
 }

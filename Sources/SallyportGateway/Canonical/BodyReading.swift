@@ -119,11 +119,16 @@ struct BodyReading {
         let end = document.nodes[object].next
         while key < end {
             let value = key + 1
-            if let shape = members.known.first(where: { document.equals(key, $0.name) })?.shape {
-                walk(value, shape)
+            let match = document.match(key, among: members.names) { key in
+                members.known.firstIndex { document.equals(key, $0.name) }
+            }
+            if case .name(let index) = match {
+                walk(value, members.known[index].shape)
             } else {
                 self.key(key)
-                if ambiguousKey == nil, members.known.contains(where: { document.equalsIgnoringCase(key, $0.name) }) {
+                if case .spelledOtherwise = match, ambiguousKey == nil,
+                    members.known.contains(where: { document.equalsIgnoringCase(key, $0.name) })
+                {
                     ambiguousKey = document.string(key)
                 }
                 if case .growingMember(let origin) = members.others, let name = document.string(key) {

@@ -1,5 +1,6 @@
 import SallyportCore
 import SallyportGuard
+import SallyportWire
 
 /// What the strings at a place of a JSON body are: whose words, or one of the few things that are no words.
 ///
@@ -39,6 +40,7 @@ indirect enum TextShape: Sendable {
     /// The members of an object, in the order in which they are looked for.
     final class Members: Sendable {
         let known: [(name: StaticString, shape: TextShape)]
+        let names: JSONNames
         /// For members that are not listed.
         let others: TextShape
         /// The member whose value decides whose words `content` holds.
@@ -46,6 +48,7 @@ indirect enum TextShape: Sendable {
 
         init(_ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false) {
             self.known = known.map { (name: $0.0, shape: $0.1) }
+            names = JSONNames(known.map(\.0))
             self.others = others
             self.speaker = speaker
         }

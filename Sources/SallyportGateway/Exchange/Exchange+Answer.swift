@@ -286,6 +286,8 @@ extension Exchange {
     /// The outcome goes on record, then the answer goes out.
     func finish(_ bytes: ByteBuffer, type: String) {
         guard phase != .ended else { return }
+        // What was made here counts like what an upstream sent.
+        do { try holdAnswer(max(bytes.readableBytes, answerBody.readableBytes)) } catch { return refuse(error) }
         phase = .answering
         var (bytes, type) = (bytes, type)
         let streams = grounding?.buffersStream == true && answerStatus < 300

@@ -75,7 +75,13 @@ extension Exchange {
             if let label { try raiseLabel(to: label, because: "document") }
             let type = isStream ? "text/event-stream; charset=utf-8" : "application/json"
             upstreamDidReceiveHead(status: 200, headers: ["content-type": type])
-            for part in parts where phase == .upstream || phase == .answering { upstreamDidReceiveBody(part) }
+            // All of it is here at once.
+            waitingAnswerBytes = parts.reduce(0) { $0 + $1.readableBytes }
+            try holdAnswer(0)
+            for part in parts where phase == .upstream || phase == .answering {
+                waitingAnswerBytes = max(0, waitingAnswerBytes - part.readableBytes)
+                upstreamDidReceiveBody(part)
+            }
             if phase == .upstream || phase == .answering { upstreamDidFinish(trailers: HeaderFields()) }
         }
     }

@@ -319,13 +319,14 @@ extension Exchange {
         let missing = snapshot.engine.missingFilters(of: policy)
         guard !missing.isEmpty else { return }
         let isDelegated = targets.allSatisfy { snapshot.upstreams[$0.upstream]?.kind == .azureOpenAI }
-        guard !isDelegated else { return }
+        if isDelegated { return policy.leaveOut(missing) }
         for filter in missing.sorted() where policy.settings(for: DetectorID(filter)).onFailure == .closed {
             throw Fault(
                 .guardUnavailable,
                 "The policy '\(policy.id)' demands the content filter '\(filter)', which neither this gateway nor the upstream of this deployment runs."
             )
         }
+        policy.leaveOut(missing)
     }
 
     // MARK: Inspecting

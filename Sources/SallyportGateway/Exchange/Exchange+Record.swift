@@ -26,6 +26,8 @@ extension Exchange {
             record.details = [(name: "credential", value: principal.credential.name)]
             if let client = principal.client { record.details.append((name: "client", value: client)) }
         }
+        // A base may change under its document: the verdict came from both.
+        if let lineage = policy.lineage { record.details.append((name: "policyBase", value: lineage)) }
         return record
     }
 
@@ -58,7 +60,9 @@ extension Exchange {
             outcome.details.append((name: "action", value: action))
             if let grant = decision.grant { outcome.details.append((name: "grant", value: grant)) }
         }
-        outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completionVerdict, .completion)
+        var completion = completionVerdict
+        if completionHeaderVerdict.bytesInspected > 0 { completion.merge(completionHeaderVerdict) }
+        outcome.guards = guardResults(promptVerdict, .prompt) + guardResults(completion, .completion)
         outcome.status = summary.status
         outcome.errorCode = summary.faultCode.map { FaultAnswer.code(of: $0, in: dialect) }
         outcome.finish = summary.finishReason

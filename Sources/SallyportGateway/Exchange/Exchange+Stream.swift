@@ -65,10 +65,21 @@ extension Exchange {
         }
         waitingSteps.append(step)
         if waitingSteps.count == 32 { call?.pauseReading() }
+        guard case .chunk(let chunk) = step else { return }
+        waitingAnswerBytes += chunk.readableBytes
+        do { try holdAnswer(gate?.heldBytes ?? 0) } catch {
+            call?.cancel()
+            call = nil
+            failStream(error)
+        }
     }
 
     private func performWaiting() {
-        while !isReadingStream, !waitingSteps.isEmpty { perform(waitingSteps.removeFirst(), round: 1) }
+        while !isReadingStream, !waitingSteps.isEmpty {
+            let step = waitingSteps.removeFirst()
+            if case .chunk(let chunk) = step { waitingAnswerBytes = max(0, waitingAnswerBytes - chunk.readableBytes) }
+            perform(step, round: 1)
+        }
         if !isReadingStream { call?.resumeReading() }
     }
 

@@ -156,6 +156,10 @@ extension Exchange: UpstreamResponseDelegate {
         summary.upstreamHeadAt = Exchange.nanoseconds()
         answerStatus = status
         answerHeaders = headers
+        do { try readAnswerHeaders() } catch {
+            call?.cancel()
+            return refuse(error)
+        }
         let encoding = headers.first("content-encoding") ?? "identity"
         guard encoding == "identity" else {
             call?.cancel()
@@ -168,6 +172,22 @@ extension Exchange: UpstreamResponseDelegate {
                 refuse(error)
             }
         }
+    }
+
+    /// Words travel in fields too: one that must not be shown is left out.
+    /// - Throws: when the guards could not read it.
+    private func readAnswerHeaders() throws {
+        guard let context, !policy.isSilent(for: .completion) || !context.extraDetectors.isEmpty else { return }
+        var hidden: [String] = []
+        for (name, value) in answerHeaders where HeaderRules.saysSomething(name, value) {
+            var verdict = Verdict()
+            let found = snapshot.engine.inspect(Passage(value, origin: .completion), meaningFrom: nil, in: context, verdict: &verdict)
+            completionHeaderVerdict.merge(verdict)
+            guard verdict.isComplete else { throw Fault.incompleteVerdict }
+            // Half a value is another value.
+            if found.action > .annotate { hidden.append(name) }
+        }
+        for name in hidden { answerHeaders.remove(name) }
     }
 
     func upstreamDidReceiveBody(_ chunk: ByteBuffer) {

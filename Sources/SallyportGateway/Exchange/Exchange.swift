@@ -43,6 +43,8 @@ final class Exchange {
     var isAdmitted = false
     /// What of the answer counts in the gateway's total.
     var answerBytes = 0
+    /// Of the answer, what waits outside of ``answerBody`` and the gate: chunks behind a reading, an answer made here.
+    var waitingAnswerBytes = 0
     var document: JSONDocument?
     var multipart: MultipartBody?
     var deployment: Deployment?
@@ -102,6 +104,8 @@ final class Exchange {
     var isHeadWritten = false
     var delayTask: Scheduled<Void>?
     var completionVerdict = Verdict()
+    /// Of the upstream's header fields.
+    var completionHeaderVerdict = Verdict()
     var completionFindings: [DecidedFinding] = []
     var current: Attempt?
     var retriedSame = 0
@@ -388,6 +392,7 @@ final class Exchange {
     /// - Throws: ``Fault`` `.overloaded` when there is no more room.
     func holdAnswer(_ bytes: Int) throws {
         let step = 65_536
+        let bytes = bytes + waitingAnswerBytes
         let wanted = bytes <= Exchange.uncountedAnswerBytes ? 0 : (bytes + step - 1) / step * step
         if wanted > answerBytes {
             guard runtime.admitBytes(wanted - answerBytes, snapshot.configuration) else {

@@ -266,7 +266,7 @@ struct StreamGate {
             holds[channel]
             ?? StreamHold(
                 origin: slot.passage.origin, maximumBytes: isWhole ? 262_144 : policy.streaming.maximumBytes, isWhole: isWhole,
-                reserve: reserve)
+                reserve: reserve, goesOn: (inspector.context.blocklists as? BlocklistDetector)?.phraseWords)
         if channel.field == ChannelKey.name, inspector.context.evidence != nil {
             let arguments = ChannelKey(index: channel.index, part: channel.part, field: ChannelKey.arguments, origin: channel.origin)
             if calledNames[arguments, default: ByteBuffer()].readableBytes < 256 {

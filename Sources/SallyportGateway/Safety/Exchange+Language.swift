@@ -12,7 +12,7 @@ extension Exchange {
     private static let maximumElements = 5120
 
     /// One document as it was sent.
-    private struct Document: Sendable {
+    struct LanguageDocument: Sendable {
         let id: String
         let text: String
         let language: String?
@@ -75,12 +75,12 @@ extension Exchange {
 
     // MARK: Reading
 
-    private static func documents(in body: JSONDocument) throws -> [Document] {
+    static func documents(in body: JSONDocument) throws -> [LanguageDocument] {
         guard let input = body.member("analysisInput", of: 0), let list = body.member("documents", of: input),
             body.nodes[list].kind == .array,
             body.nodes[list].next > list + 1
         else { throw refusal("MissingInputDocuments", "Missing input documents.", target: "analysisInput.documents") }
-        var documents: [Document] = []
+        var documents: [LanguageDocument] = []
         var ids: Set<String> = []
         try body.forEachElement(of: list) { position, value in
             let target = "analysisInput.documents[\(position)]"
@@ -93,7 +93,7 @@ extension Exchange {
             guard let text = body.member("text", of: value), body.nodes[text].kind == .string, let string = body.string(text) else {
                 throw refusal("InvalidDocument", "A document's 'text' is missing.", target: target)
             }
-            documents.append(Document(id: id, text: string, language: body.member("language", of: value).flatMap(body.string)))
+            documents.append(LanguageDocument(id: id, text: string, language: body.member("language", of: value).flatMap(body.string)))
         }
         guard documents.count <= maximumDocuments else {
             throw refusal("InvalidDocumentBatch", "Batch request contains too many records. Max \(maximumDocuments) records are permitted.")
@@ -101,7 +101,7 @@ extension Exchange {
         return documents
     }
 
-    private static func parameters(in body: JSONDocument) throws -> PersonalDataParameters {
+    static func parameters(in body: JSONDocument) throws -> PersonalDataParameters {
         var parameters = PersonalDataParameters()
         guard let node = body.member("parameters", of: 0), body.nodes[node].kind == .object else { return parameters }
         func text(_ name: StaticString, of object: Int) -> String? { body.member(name, of: object).flatMap(body.string) }
@@ -172,7 +172,8 @@ extension Exchange {
     private static let personalDataModel = "2026-11-01"
 
     private static func results(
-        _ documents: [Document], _ readings: [TextReading?], _ analysis: PersonalDataAnalysis, _ parameters: CheckedPersonalDataParameters,
+        _ documents: [LanguageDocument], _ readings: [TextReading?], _ analysis: PersonalDataAnalysis,
+        _ parameters: CheckedPersonalDataParameters,
         showsStatistics: Bool
     ) throws -> (body: ByteBuffer, entities: Int) {
         var json = JSONWriter(capacity: 2048)
@@ -234,7 +235,7 @@ extension Exchange {
     }
 
     private static func write(
-        _ result: PersonalDataResult, of document: Document, elements: Int, showsStatistics: Bool, _ json: inout JSONWriter
+        _ result: PersonalDataResult, of document: LanguageDocument, elements: Int, showsStatistics: Bool, _ json: inout JSONWriter
     ) {
         json.beginObject()
         json.key("id")

@@ -18,7 +18,7 @@ extension Exchange {
     func manage(_ resource: SafetyResource, work: @escaping @Sendable () throws -> SafetyAnswer) {
         guard head.method != .GET else {
             return runtime.parts.pool.runIfActive(eventLoop: eventLoop, work).assumeIsolated().whenComplete { [self] result in
-                continuing { respondToManagement(try result.get()) }
+                continuing { try respondToManagement(try result.get()) }
             }
         }
         // Whether its caller waits for the answer or not.
@@ -32,12 +32,14 @@ extension Exchange {
                     record.status = answer.status
                     _ = runtime.parts.audit.append(record.encoded(), on: eventLoop)
                 }
-                continuing { respondToManagement(try result.get()) }
+                continuing { try respondToManagement(try result.get()) }
             }
         }
     }
 
-    private func respondToManagement(_ answer: SafetyAnswer) {
+    private func respondToManagement(_ answer: SafetyAnswer) throws {
+        // What was done is done: only what was read can still be refused.
+        if answer.act == nil { try holdAnswer(answer.body.readableBytes) }
         answerStatus = answer.status
         summary.status = answer.status
         phase = .answering

@@ -4,16 +4,16 @@ import SallyportOversight
 
 /// Which header fields pass, each way. What is not listed stays here: credentials, cookies, identity and routing headers above all.
 enum HeaderRules {
-    private static let upstreamward: Set<String> = [
+    private static let upstreamward = HeaderNames([
         "content-type", "accept", "openai-beta", "aoai-evals", "aoai-copy-ft-checkpoints", "x-ms-client-request-id", "if-match",
         "if-none-match", "prefer", "operation-id",
-    ]
-    private static let callerward: Set<String> = [
+    ])
+    private static let callerward = HeaderNames([
         "content-type", "retry-after", "retry-after-ms", "x-ms-region", "azureml-model-session", "x-ms-rai-invoked", "x-request-id",
         "openai-processing-ms", "openai-version", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens",
         "x-ratelimit-limit-requests", "x-ratelimit-limit-tokens", "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens", "cache-control",
         "content-disposition", "etag", "x-should-retry", "odata-version", "preference-applied", "x-ms-error-code",
-    ]
+    ])
 
     /// Two credentials that differ are no credential: nobody can say which one was meant.
     static func presented(in headers: HTTPHeaders) throws -> Substring? {
@@ -39,7 +39,7 @@ enum HeaderRules {
     static func forUpstream(_ headers: HTTPHeaders, trace: TraceContext) -> HeaderFields {
         var fields = HeaderFields()
         fields.reserveCapacity(6)
-        for (name, value) in headers where upstreamward.contains(lowered(name)) { fields.append(lowered(name), value) }
+        for (name, value) in headers { if let known = upstreamward[name] { fields.append(known, value) } }
         fields.append("user-agent", "sallyport")
         fields.set("accept-encoding", "identity")
         fields.set("traceparent", trace.outgoing)
@@ -49,7 +49,7 @@ enum HeaderRules {
     /// Values that go upstream and could say anything: guards read them as they read the query.
     static func texts(forUpstream headers: HTTPHeaders) -> [String] {
         var texts: [String] = []
-        for (name, value) in headers where upstreamward.contains(lowered(name)) && !saysNothing(value) { texts.append(value) }
+        for (name, value) in headers where upstreamward[name] != nil && !saysNothing(value) { texts.append(value) }
         return texts
     }
 
@@ -75,14 +75,62 @@ enum HeaderRules {
     /// - Parameter ownLimits: the rate limits told are ours; the upstream's are not passed on.
     static func forCaller(_ upstream: HeaderFields, ownLimits: Bool, into headers: inout HTTPHeaders) {
         for (name, value) in upstream {
-            let name = lowered(name)
-            guard callerward.contains(name), !(ownLimits && name.hasPrefix("x-ratelimit-")) else { continue }
+            guard let name = callerward[name], !(ownLimits && name.hasPrefix("x-ratelimit-")) else { continue }
             headers.replaceOrAdd(name: name, value: value)
         }
     }
 
-    private static func lowered(_ name: String) -> String {
-        name.utf8.contains { $0 >= 0x41 && $0 <= 0x5A } ? name.lowercased() : name
+    /// Values that come back to the caller and could say anything: guards read them.
+    static func saysSomething(_ name: String, _ value: String) -> Bool {
+        guard callerward[name] != nil else { return false }
+        if silentAnswers.contains(value) { return false }
+        let bytes = value.utf8
+        // Numbers, versions, times (`1s`, `6m0s`, `2024-10-21`): no room for a word.
+        func isPlain(_ byte: UInt8) -> Bool {
+            byte >= 0x30 && byte <= 0x39 || ".-:+,= ".utf8.contains(byte) || "smh".utf8.contains(byte)
+        }
+        let beginsWithDigit = bytes.first.map { $0 >= 0x30 && $0 <= 0x39 || $0 == 0x2D } ?? true
+        if bytes.count <= 32, beginsWithDigit, bytes.allSatisfy(isPlain) { return false }
+        // Ids and tags of hexadecimal digits.
+        let tag = value.hasPrefix("W/") ? value.dropFirst(2) : Substring(value)
+        func isID(_ byte: UInt8) -> Bool {
+            byte >= 0x30 && byte <= 0x39 || byte >= 0x61 && byte <= 0x66 || byte >= 0x41 && byte <= 0x46 || byte == 0x2D || byte == 0x22
+        }
+        let id = tag.hasPrefix("\"0x") ? tag.dropFirst(3) : tag.hasPrefix("req_") ? tag.dropFirst(4) : tag
+        return !(id.utf8.count <= 70 && id.utf8.allSatisfy(isID))
+    }
+
+    private static let silentAnswers: Set<String> = [
+        "application/json", "application/json; charset=utf-8", "application/json;charset=utf-8", "text/event-stream",
+        "text/event-stream; charset=utf-8", "text/event-stream;charset=utf-8", "application/octet-stream", "text/plain",
+        "text/plain; charset=utf-8", "text/plain;charset=utf-8", "audio/mpeg", "audio/wav", "audio/ogg", "audio/aac", "audio/flac",
+        "image/png", "image/jpeg", "application/x-ndjson", "application/jsonl",
+        "true", "false", "no-cache", "no-store", "no-cache, must-revalidate", "no-store, no-cache", "max-age=0", "private",
+        "odata.include-annotations=*", "return=minimal", "return=representation", "4.0",
+        // Azure's regions, as they call themselves.
+        "East US", "East US 2", "West US", "West US 2", "West US 3", "Central US", "North Central US", "South Central US",
+        "West Central US", "Canada Central", "Canada East", "Brazil South", "North Europe", "West Europe", "UK South", "UK West",
+        "France Central", "Germany West Central", "Sweden Central", "Switzerland North", "Switzerland West", "Norway East",
+        "Poland Central", "Italy North", "Spain Central", "Japan East", "Japan West", "Korea Central", "South India", "Central India",
+        "Southeast Asia", "East Asia", "Australia East", "UAE North", "South Africa North", "Qatar Central", "Israel Central",
+    ]
+}
+
+/// Names of header fields, found without regard to case and without hashing.
+struct HeaderNames: Sendable {
+    private let byLength: [[String]]
+
+    init(_ names: [String]) {
+        let longest = names.map(\.utf8.count).max() ?? 0
+        byLength = (0...longest).map { length in names.filter { $0.utf8.count == length } }
+    }
+
+    /// The name in its own spelling, when it is one of them.
+    subscript(name: String) -> String? {
+        let length = name.utf8.count
+        guard length < byLength.count else { return nil }
+        for known in byLength[length] where HeaderFields.sameName(known, name) { return known }
+        return nil
     }
 }
 

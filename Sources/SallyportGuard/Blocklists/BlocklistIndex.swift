@@ -42,6 +42,11 @@ package struct BlocklistIndex: Sendable {
     private let expressions: any PatternDatabase
     /// Set when a term has letters beyond ASCII: then such texts are folded before the scan.
     private let folding: CaseFolding?
+    /// Words of items that have several, in lower case, but for the last ones.
+    private let phraseWords: Set<[UInt8]>
+    /// An expression may match across blanks, or a phrase has letters beyond ASCII: every word may be part of it.
+    private let anyWordMayGoOn: Bool
+    package var hasPhrases: Bool { anyWordMayGoOn || !phraseWords.isEmpty }
 
     /// More matches than this in one text are not told apart: the last one then reaches to the end of the text.
     package static let maximumMatches = 65_536
@@ -86,6 +91,22 @@ package struct BlocklistIndex: Sendable {
                 }
             }
         }
+        var words: Set<[UInt8]> = []
+        var isAny = false
+        for entry in entries {
+            if entry.item.isRegex {
+                isAny = isAny || Self.mayCrossBlanks(entry.item.text)
+                continue
+            }
+            let parts = entry.item.text.utf8.split(whereSeparator: Self.isSpace)
+            guard parts.count > 1 else { continue }
+            for part in parts.dropLast() {
+                if part.contains(where: { $0 >= 0x80 }) { isAny = true }
+                words.insert(Self.plainWord(part))
+            }
+        }
+        phraseWords = words
+        anyWordMayGoOn = isAny
         self.entries = entries
         self.terms = terms
         self.expressionEntries = expressionEntries
@@ -104,6 +125,26 @@ package struct BlocklistIndex: Sendable {
         } list: {
             lists[$0].list.name
         }
+    }
+
+    /// A word is part of a phrase that is looked for, so that what follows it matters.
+    func isPartOfPhrase(_ word: UnsafeRawBufferPointer) -> Bool {
+        anyWordMayGoOn || phraseWords.contains(Self.plainWord(word))
+    }
+
+    /// Lower case, without the signs around it.
+    private static func plainWord(_ word: some Collection<UInt8>) -> [UInt8] {
+        func isSign(_ byte: UInt8) -> Bool { byte < 0x80 && !byte.isASCIIAlphanumeric }
+        var word = word.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+        while let last = word.last, isSign(last) { word.removeLast() }
+        return Array(word.drop(while: isSign))
+    }
+
+    /// Whether an expression could match a text with blanks in it.
+    private static func mayCrossBlanks(_ expression: String) -> Bool {
+        // Classes that hold a blank, and spellings of one.
+        let crossing = [" ", ".", "[^", "[:", "\\s", "\\S", "\\W", "\\D", "\\h", "\\R", "\\x", "\\p", "\\P", "\\t", "\\n"]
+        return crossing.contains(where: expression.contains)
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }

@@ -310,7 +310,7 @@ package struct GuardEngine: Sendable {
         let isTimed = layer.passage.count >= 512 || !hits.isEmpty
         let start = isTimed ? NIODeadline.now() : .uptimeNanoseconds(0)
         do {
-            for finding in try detector.findings(in: layer.passage, hits: hits) {
+            for finding in try detector.findings(in: layer.passage, hits: hits, under: context.policy) {
                 decide(
                     finding.moved(to: layer.map.original(finding.range)), in: layer.kind, layer.passage, context.policy, &verdict, &decided)
             }

@@ -30,6 +30,56 @@ enum SentenceBoundary {
         return from
     }
 
+    /// Where a text may be cut whose sentence does not end in time: after the last word that is whole and cannot be part of something longer
+    /// that is looked for (numbers, addresses, names, spelled-out words, phrases).
+    /// - Parameters:
+    ///   - mostKept: so much may stay back at most, the last unfinished word apart.
+    ///   - goesOn: further words that may be part of something longer.
+    static func timedCut(
+        in bytes: UnsafeRawBufferPointer, from: Int, mostKept: Int, goesOn: ((UnsafeRawBufferPointer) -> Bool)?
+    ) -> Int {
+        if let cut = lastCut(in: bytes, from: from), cut == bytes.count { return cut }
+        var cut = bytes.count
+        // The last word is not known to be whole before a blank follows it.
+        while cut > from, !isBlank(bytes[cut - 1]) { cut -= 1 }
+        let whole = cut
+        while cut > from, whole - cut < mostKept {
+            var end = cut
+            while end > from, isBlank(bytes[end - 1]) { end -= 1 }
+            var start = end
+            while start > from, !isBlank(bytes[start - 1]) { start -= 1 }
+            guard start < end else { return from }
+            let word = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
+            if !mayBelongTogether(word), !(goesOn?(word) ?? false) { break }
+            cut = start
+        }
+        return cut
+    }
+
+    /// Words of identifiers, names and addresses, of code and of spelled-out or encoded text.
+    private static func mayBelongTogether(_ word: UnsafeRawBufferPointer) -> Bool {
+        var word = word
+        while let last = word.last, last == 0x2C || last == 0x3B || last == 0x3A {
+            word = UnsafeRawBufferPointer(rebasing: word.dropLast())
+        }
+        // A single letter, as in text that is spelled out; but the words "a" and "I" stand in every sentence.
+        if word.count <= 1 { return word.first != 0x61 && word.first != 0x49 }
+        if word[0] >= 0x41 && word[0] <= 0x5A { return true }
+        var wasLower = false
+        for byte in word {
+            switch byte {
+            case 0x41...0x5A where wasLower: return true
+            case 0x61...0x7A: wasLower = true
+            case 0x41...0x5A, 0x80...0xFF, 0x2E, 0x21, 0x3F, 0x27: wasLower = false
+            case 0x2D: wasLower = false
+            default: return true
+            }
+        }
+        return false
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 }
+
     private static func endsSentence(_ bytes: UnsafeRawBufferPointer, from: Int) -> Bool {
         var index = bytes.count - 1
         while index > from, bytes[index] == 0x22 || bytes[index] == 0x27 || bytes[index] == 0x29 { index -= 1 }

@@ -27,8 +27,10 @@ package struct StreamHold: Sendable {
     /// Do not look for sentences: the text has no meaning before it is whole (tool arguments).
     private let isWhole: Bool
     private let maximumBytes: Int
-    /// What stays back when a limit forces a release without a sentence's end.
+    /// What stays back when there is too much text without a sentence's end.
     private let reserve: Int
+    /// A word may be the beginning, or the middle, of a phrase that is looked for.
+    private let goesOn: (@Sendable (UnsafeRawBufferPointer) -> Bool)?
     /// How far a forced reading has come: without new text another one would find the same.
     private var forcedEnd = 0
     /// Code points before ``cleared``.
@@ -39,8 +41,14 @@ package struct StreamHold: Sendable {
     /// Enough for everything that the built-in detectors look for and that may hold blanks (a spaced account number, an address).
     package static let shortReserve = 256
 
-    /// - Parameter reserve: longer than whatever is looked for and may be cut at a blank.
-    package init(origin: PassageOrigin, maximumBytes: Int, isWhole: Bool = false, reserve: Int = GuardEngine.overlap) {
+    /// - Parameters:
+    ///   - reserve: longer than whatever is looked for and may be cut at a blank.
+    ///   - goesOn: whether a word belongs to a phrase that is looked for; nil: nobody looks for phrases.
+    package init(
+        origin: PassageOrigin, maximumBytes: Int, isWhole: Bool = false, reserve: Int = GuardEngine.overlap,
+        goesOn: (@Sendable (UnsafeRawBufferPointer) -> Bool)? = nil
+    ) {
+        self.goesOn = goesOn
         self.reserve = reserve
         self.origin = origin
         self.maximumBytes = maximumBytes
@@ -168,8 +176,14 @@ package struct StreamHold: Sendable {
         if isWhole { return cleared }
         return window.withUnsafeReadableBytes { bytes in
             let from = cleared - windowStart
-            if let cut = SentenceBoundary.lastCut(in: bytes, from: from) { return cut + windowStart }
-            guard isForced || held >= maximumBytes, held > reserve else { return cleared }
+            let sentence = SentenceBoundary.lastCut(in: bytes, from: from)
+            if isForced {
+                let timed = SentenceBoundary.timedCut(in: bytes, from: from, mostKept: StreamHold.shortReserve, goesOn: goesOn)
+                let cut = max(timed, sentence ?? from)
+                if cut > from || held <= StreamHold.longestRun { return cut + windowStart }
+            }
+            if let sentence { return sentence + windowStart }
+            guard held >= maximumBytes, held > reserve else { return cleared }
             let limit = bytes.count - reserve
             let cut = SentenceBoundary.forcedCut(in: bytes, from: from, limit: limit)
             if cut > from { return cut + windowStart }

@@ -7,6 +7,11 @@ extension GuardPolicy {
     /// links is cut, everything else is annotated.
     package static let `default` = GuardPolicy(
         id: "Default",
+        // As Azure's default, but harm only from High: the severities are rough, and what blocks work is switched off. Attacks in
+        // documents are shown, not blocked.
+        filters: ContentFilter.harm(from: 6) + [
+            ContentFilter("jailbreak", .prompt), ContentFilter("indirectattack", .prompt, isBlocking: false),
+        ],
         rules: [
             Rule(.secret, minimumConfidence: 0.75, action: .redact),
             Rule(.sensitive, minimumConfidence: 0.65, action: .annotate),
@@ -18,16 +23,13 @@ extension GuardPolicy {
                 .invisible, names: ["tag-characters", "variation-selectors"], direction: .completion, minimumConfidence: 0.5,
                 action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
-            // As Azure's default, but harm only from High: the severities are rough, and what blocks work is switched off. Attacks in
-            // documents are shown, not blocked.
-            Rule(.attack, names: ["jailbreak"], direction: .prompt, falsePositiveRate: 0.01, action: .block),
-            Rule(.attack, names: ["indirect_attack"], direction: .prompt, falsePositiveRate: 0.01, action: .annotate),
-        ] + Rule.harm(harms, .prompt, from: 6, action: .block) + Rule.harm(harms, .completion, from: 6, action: .block),
+        ],
         uninspectable: generatedMedia)
 
     /// Nothing doubtful passes: secrets in a prompt are refused, every identifier is pseudonymised on its way out, active content is removed.
     package static let strict = GuardPolicy(
         id: "Strict",
+        filters: ContentFilter.harm(from: 4) + [ContentFilter("jailbreak", .prompt), ContentFilter("indirectattack", .prompt)],
         rules: [
             Rule(.secret, direction: .prompt, minimumConfidence: 0.65, action: .block),
             Rule(.secret, direction: .completion, minimumConfidence: 0.65, action: .redact),
@@ -42,22 +44,22 @@ extension GuardPolicy {
                 direction: .completion,
                 minimumConfidence: 0.75, action: .redact),
             Rule(.invisible, minimumConfidence: 0.5, action: .annotate),
-            Rule(.attack, names: ["jailbreak", "indirect_attack"], direction: .prompt, falsePositiveRate: 0.01, action: .block),
-        ] + Rule.harm(harms, .prompt, from: 4, action: .block) + Rule.harm(harms, .completion, from: 4, action: .block),
+        ],
         uninspectable: [:])
 
     /// The policies that every deployment can name.
     /// - Parameter learned: without learned guards, which an operator can switch off, their rules are left out.
     package static func builtIn(learned: Bool) -> [GuardPolicy] {
         [GuardPolicy.default, .strict].map { policy in
-            var policy = policy
+            // All their filters are learned guards' work.
+            var policy =
+                learned
+                ? policy
+                : GuardPolicy(id: policy.id, version: policy.version, rules: policy.ownRules, uninspectable: policy.uninspectable)
             if policy.id == "Strict" { policy.outwardTools = usualOutwardTools }
-            if !learned { policy.rules.removeAll { $0.group == .attack || $0.group == .harm } }
             return policy
         }
     }
-
-    private static let harms = Set(HarmDetector.Harm.allCases.map(\.rawValue))
 
     /// Numbers whose loss does direct harm, as Azure AI Language spells their categories.
     private static let highRisk: Set<String> = [

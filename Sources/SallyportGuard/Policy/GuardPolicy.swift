@@ -119,22 +119,63 @@ package struct GuardPolicy: Sendable, Hashable {
     package var outwardTools: [OutwardTool] = []
     /// What files for customising models must satisfy.
     package var customising = Customising()
+    /// Hosts that links may lead to, and hosts that nobody may pose as; nil: nothing is said about any.
+    package var hosts: LinkHosts?
+    /// What the first of the rules were made of: a document that is based on this one sets them anew by name and source.
+    package private(set) var filters: [ContentFilter]
+    /// The policies that this one is based on, with their versions, nearest first, for the record; nil: none.
+    package var lineage: String?
 
     package init(
-        id: PolicyID, version: Int = 1, rules: [Rule] = [], settings: [DetectorID: GuardSettings] = [:], blocklists: [BlocklistUse] = [],
+        id: PolicyID, version: Int = 1, filters: [ContentFilter] = [], rules: [Rule] = [], settings: [DetectorID: GuardSettings] = [:],
+        blocklists: [BlocklistUse] = [],
         streaming: Streaming = Streaming(), uninspectable: [Uninspectable: UninspectableAction] = [:], annotates: Bool = true,
         unavailableFilters: Set<String> = []
     ) {
         self.id = id
         self.version = version
-        self.rules = rules
+        self.filters = filters
+        let (filtering, unavailable) = ContentFilter.rules(of: filters)
+        self.rules = filtering + rules
         self.settings = settings
         self.blocklists = blocklists
         self.streaming = streaming
         self.uninspectable = uninspectable
         self.annotates = annotates
-        self.unavailableFilters = unavailableFilters
+        self.unavailableFilters = unavailableFilters.union(unavailable)
     }
+
+    /// Sets filters anew, each in the place of the one of its name and source.
+    mutating func set(_ own: [ContentFilter]) {
+        let rest = ownRules
+        let missing = unavailableFilters.subtracting(ContentFilter.rules(of: filters).unavailable)
+        filters = ContentFilter.merge(filters, with: own)
+        let (filtering, unavailable) = ContentFilter.rules(of: filters)
+        rules = filtering + rest
+        unavailableFilters = missing.union(unavailable)
+    }
+
+    /// Without what nobody here looks for: annotations must not say of it that nothing was found.
+    /// - Parameter missing: bare names of filters.
+    package mutating func leaveOut(_ missing: Set<String>) {
+        func all(_ group: Finding.Category.Group) -> Set<String> { PolicyVocabulary.types(of: group) ?? [group.rawValue] }
+        func bare(_ group: Finding.Category.Group, _ name: String) -> String {
+            ContentFilter.bare(group == .protectedMaterial ? "protectedmaterial\(name)" : name)
+        }
+        rules = rules.compactMap { rule in
+            let delegated: Set<Finding.Category.Group> = [.harm, .attack, .protectedMaterial, .groundedness, .taskAdherence]
+            guard delegated.contains(rule.group) else { return rule }
+            var rule = rule
+            let names = (rule.names ?? all(rule.group)).filter { !missing.contains(bare(rule.group, $0)) }
+            guard !names.isEmpty else { return nil }
+            if rule.names != nil || names.count < all(rule.group).count { rule.names = names }
+            return rule
+        }
+        filters = []
+    }
+
+    /// The rules that are no Azure filter's.
+    var ownRules: [Rule] { Array(rules.dropFirst(ContentFilter.rules(of: filters).rules.count)) }
 
     package func settings(for detector: DetectorID) -> GuardSettings { settings[detector] ?? GuardSettings() }
 
@@ -181,6 +222,9 @@ package struct GuardPolicy: Sendable, Hashable {
         combined.labelActions += other.labelActions.filter { !labelActions.contains($0) }
         combined.outwardTools += other.outwardTools.filter { !outwardTools.contains($0) }
         combined.customising = customising.tightened(by: other.customising)
+        combined.filters = []
+        if hosts != nil || other.hosts != nil { combined.hosts = (hosts ?? LinkHosts()).tightened(by: other.hosts) }
+        if let theirs = other.lineage { combined.lineage = lineage.map { $0 == theirs ? theirs : "\($0)+\(theirs)" } ?? theirs }
         for kind in Uninspectable.allCases where other.action(onUninspectable: kind) == .refuse { combined.uninspectable[kind] = nil }
         combined.streaming.isAsynchronous = streaming.isAsynchronous && other.streaming.isAsynchronous
         combined.streaming.maximumBytes = max(streaming.maximumBytes, other.streaming.maximumBytes)

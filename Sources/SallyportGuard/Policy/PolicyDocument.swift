@@ -12,8 +12,40 @@ package enum PolicyDocument {
         package var description: String { "\(place): \(reason)" }
     }
 
+    /// - Parameter base: the policy of that name, for a document that is based on one; Azure's own (`Microsoft.Default`,
+    ///   `Microsoft.DefaultV2`) are known here.
     /// - Throws: ``Mistake`` naming the first member that is wrong.
-    package static func policy(from document: [UInt8], named fallbackName: String? = nil, version: Int = 1) throws -> GuardPolicy {
+    package static func policy(
+        from document: [UInt8], named fallbackName: String? = nil, version: Int = 1, base: (String) throws -> GuardPolicy? = { _ in nil }
+    ) throws -> GuardPolicy {
+        let (root, name) = try head(of: document, named: fallbackName)
+        let properties = try root["properties"].map { try Node($0, at: "properties").object() } ?? [:]
+        var policy = GuardPolicy(id: PolicyID(name), version: version)
+        if let member = properties["basePolicyName"], !(member is NSNull) {
+            let place = "properties.basePolicyName"
+            let wanted = try Node(member, at: place).string()
+            if let filters = ContentFilter.azureBases[wanted.lowercased()] {
+                policy = GuardPolicy(id: PolicyID(name), version: version, filters: filters)
+            } else if let found = try base(wanted) {
+                policy = found
+                policy.id = PolicyID(name)
+                policy.version = version
+                policy.lineage = "\(found.id.rawValue):\(found.version)" + (found.lineage.map { ",\($0)" } ?? "")
+            } else {
+                throw Mistake(place: place, reason: "there is no policy '\(wanted)' to be based on")
+            }
+        }
+        try readAzure(properties, into: &policy)
+        if let ours = properties["sallyport"] { try readExtensions(Node(ours, at: "properties.sallyport"), into: &policy) }
+        return policy
+    }
+
+    /// The policy's name alone.
+    package static func name(of document: [UInt8], named fallbackName: String? = nil) throws -> PolicyID {
+        PolicyID(try head(of: document, named: fallbackName).name)
+    }
+
+    private static func head(of document: [UInt8], named fallbackName: String?) throws -> (root: [String: Any], name: String) {
         let any: Any
         do { any = try JSONSerialization.jsonObject(with: Data(document)) } catch {
             throw Mistake(place: "document", reason: "is not valid JSON")
@@ -23,11 +55,7 @@ package enum PolicyDocument {
         guard let name, isName(name) else {
             throw Mistake(place: "name", reason: "is missing or is not 1 to 64 letters, digits, '.', '_' or '-'")
         }
-        let properties = try root["properties"].map { try Node($0, at: "properties").object() } ?? [:]
-        var policy = GuardPolicy(id: PolicyID(name), version: version)
-        try readAzure(properties, into: &policy)
-        if let ours = properties["sallyport"] { try readExtensions(Node(ours, at: "properties.sallyport"), into: &policy) }
-        return policy
+        return (root, name)
     }
 
     private static func isName(_ name: String) -> Bool {
@@ -47,6 +75,7 @@ package enum PolicyDocument {
             }
             policy.streaming.isAsynchronous = mode == "Asynchronous_filter" || mode == "Deferred"
         }
+        var filters: [ContentFilter] = []
         for (index, entry) in try list(properties["contentFilters"], at: "properties.contentFilters").enumerated() {
             let place = "properties.contentFilters[\(index)]"
             let filter = try Node(entry, at: place).object()
@@ -54,43 +83,21 @@ package enum PolicyDocument {
             let direction = try direction(member("source", of: filter, at: place))
             let isEnabled = try filter["enabled"].map { try Node($0, at: "\(place).enabled").bool() } ?? true
             let isBlocking = try filter["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true
-            guard isEnabled else { continue }
-            let bare = name.lowercased().filter { !" _-".contains($0) }
             let threshold = try filter["severityThreshold"].map { try severity(Node($0, at: "\(place).severityThreshold")) }
-            policy.rules += rules(forFilter: bare, direction, threshold: threshold ?? 4, isBlocking: isBlocking, in: &policy)
+            filters.append(ContentFilter(name, direction, isEnabled: isEnabled, isBlocking: isBlocking, severity: threshold ?? 4))
         }
+        policy.set(filters)
+        var lists = policy.blocklists
+        defer { policy.blocklists = lists }
         for (index, entry) in try list(properties["customBlocklists"], at: "properties.customBlocklists").enumerated() {
             let place = "properties.customBlocklists[\(index)]"
             let use = try Node(entry, at: place).object()
-            policy.blocklists.append(
-                .init(
-                    name: try member("blocklistName", of: use, at: place).string(),
-                    direction: try direction(member("source", of: use, at: place)),
-                    isBlocking: try use["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true))
-        }
-    }
-
-    /// Azure's filters by their bare names. One that nobody here can run is noted as unavailable.
-    private static func rules(
-        forFilter name: String, _ direction: Direction, threshold: Int, isBlocking: Bool, in policy: inout GuardPolicy
-    ) -> [GuardPolicy.Rule] {
-        let action = isBlocking ? GuardAction.block : .annotate
-        switch name {
-        case "personallyidentifiableinformation", "pii": return [.init(.sensitive, direction: direction, action: action)]
-        case "hate", "sexual", "violence", "selfharm":
-            return GuardPolicy.Rule.harm([name == "selfharm" ? "self_harm" : name], direction, from: threshold, action: action)
-        case "jailbreak": return [.init(.attack, names: ["jailbreak"], direction: direction, falsePositiveRate: 0.01, action: action)]
-        case "indirectattack":
-            return [.init(.attack, names: ["indirect_attack"], direction: direction, falsePositiveRate: 0.01, action: action)]
-        case "protectedmaterialtext": return [.init(.protectedMaterial, names: ["text"], direction: direction, action: action)]
-        case "groundedness", "groundednessdetection", "ungroundedmaterial":
-            return direction == .completion ? [.init(.groundedness, direction: direction, minimumConfidence: 0.5, action: action)] : []
-        case "taskadherence":
-            return direction == .completion ? [.init(.taskAdherence, direction: direction, minimumConfidence: 0.5, action: action)] : []
-        case "protectedmaterialcode": return [.init(.protectedMaterial, names: ["code"], direction: direction, action: action)]
-        default:
-            policy.unavailableFilters.insert(name)
-            return []
+            let list = GuardPolicy.BlocklistUse(
+                name: try member("blocklistName", of: use, at: place).string(),
+                direction: try direction(member("source", of: use, at: place)),
+                isBlocking: try use["blocking"].map { try Node($0, at: "\(place).blocking").bool() } ?? true)
+            lists.removeAll { $0.name == list.name && $0.direction == list.direction }
+            lists.append(list)
         }
     }
 
@@ -126,7 +133,6 @@ package enum PolicyDocument {
                 for (guardName, value) in try node.object() {
                     policy.settings[DetectorID(guardName)] = try settings(Node(value, at: "\(node.place).\(guardName)"))
                 }
-            case "uninspectable": policy.uninspectable = try uninspectable(node)
             case "grounding":
                 for (key, value) in try node.object() {
                     let node = Node(value, at: "\(node.place).\(key)")
@@ -145,6 +151,10 @@ package enum PolicyDocument {
             case "labels": policy.labelActions = try node.array().enumerated().map { try labelAction(Node($1, at: "\(node.place)[\($0)]")) }
             case "tools": policy.outwardTools = try node.array().enumerated().map { try outwardTool(Node($1, at: "\(node.place)[\($0)]")) }
             case "customising": policy.customising = try customising(node)
+            case "uninspectable": policy.uninspectable.merge(try uninspectable(node)) { _, own in own }
+            case "hosts":
+                let named = try hosts(node)
+                policy.hosts = policy.hosts?.joined(with: named) ?? named
             case "streaming":
                 for (key, value) in try node.object() {
                     let node = Node(value, at: "\(node.place).\(key)")
@@ -309,6 +319,32 @@ package enum PolicyDocument {
             }
         }
         return customising
+    /// `{"allowed": [...], "protected": [...]}`
+    private static func hosts(_ node: Node) throws -> LinkHosts {
+        var named: [String: Set<String>] = [:]
+        for (key, value) in try node.object() {
+            let node = Node(value, at: "\(node.place).\(key)")
+            guard key == "allowed" || key == "protected" else { throw Mistake(place: node.place, reason: "is not known here") }
+            let hosts = try node.array()
+            guard hosts.count <= 1_000 else { throw Mistake(place: node.place, reason: "has more than 1000 hosts") }
+            named[key] = Set(
+                try hosts.enumerated().map { index, value in
+                    let node = Node(value, at: "\(node.place)[\(index)]")
+                    let host = try node.string().lowercased()
+                    guard LinkHosts.isHost(host) else {
+                        throw Mistake(
+                            place: node.place,
+                            reason: "is not a host's name: no scheme, port, path or '*' (those below it are meant too), "
+                                + "and an international name in its xn-- form")
+                    }
+                    // What is protected is a name that somebody registered; a single label would be everybody's.
+                    guard key == "allowed" || host.contains(".") else {
+                        throw Mistake(place: node.place, reason: "is not a whole name, such as example.com")
+                    }
+                    return host
+                })
+        }
+        return LinkHosts(allowed: named["allowed"] ?? [], protected: named["protected"] ?? [])
     }
 
     private static func uninspectable(_ node: Node) throws -> [GuardPolicy.Uninspectable: UninspectableAction] {

@@ -58,12 +58,17 @@ struct JSONLineWriter: ~Copyable {
     private mutating func name(_ name: StaticString) {
         let length = name.utf8CodeUnitCount
         reserve(length + 4)
-        if needsComma { put(UInt8(ascii: ",")) }
+        var end = bytes + count
+        if needsComma {
+            end.pointee = UInt8(ascii: ",")
+            end += 1
+        }
         needsComma = true
-        put(UInt8(ascii: "\""))
-        put(name.utf8Start, length)
-        put(UInt8(ascii: "\""))
-        put(UInt8(ascii: ":"))
+        end.pointee = UInt8(ascii: "\"")
+        (end + 1).update(from: name.utf8Start, count: length)
+        end[length + 1] = UInt8(ascii: "\"")
+        end[length + 2] = UInt8(ascii: ":")
+        count = end + length + 3 - bytes
     }
 
     mutating func field(_ name: StaticString, _ value: String?, limit: Int = 256) {
@@ -184,16 +189,34 @@ struct JSONLineWriter: ~Copyable {
                 while end > 0 && base[end] & 0xC0 == 0x80 { end -= 1 }
             }
             var start = 0
-            for position in 0..<end {
+            var position = 0
+            while position < end {
+                // Eight bytes at once, as long as none of them needs an escape.
+                if position + 8 <= end, JSONLineWriter.isPlain(UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self)) {
+                    position += 8
+                    continue
+                }
                 let byte = base[position]
+                position += 1
                 guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
-                put(base + start, position - start)
+                put(base + start, position - 1 - start)
                 escape(byte)
-                start = position + 1
+                start = position
             }
             put(base + start, end - start)
         }
         put(UInt8(ascii: "\""))
+    }
+
+    /// No control character, quote, backslash or DEL among eight bytes. Says no now and then where it could say yes.
+    @inline(__always)
+    private static func isPlain(_ word: UInt64) -> Bool {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        func has(_ byte: UInt64) -> UInt64 {
+            let difference = word ^ (ones &* byte)
+            return (difference &- ones) & ~difference
+        }
+        return ((word &- ones &* 0x20) & ~word | has(0x22) | has(0x5C) | has(0x7F)) & (ones << 7) == 0
     }
 
     private mutating func escape(_ byte: UInt8) {

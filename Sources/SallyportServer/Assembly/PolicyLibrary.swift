@@ -4,12 +4,12 @@ import SallyportGuard
 import SallyportStorage
 
 /// All policies in force: the built-in ones, those of the policy directory, and those in the database, later ones in the place of earlier.
-enum PolicyLibrary {
+package enum PolicyLibrary {
     /// A policy document that cannot be used, with its place.
-    struct Mistake: Error, CustomStringConvertible {
-        let file: String
-        let reason: String
-        var description: String { "\(file): \(reason)" }
+    package struct Mistake: Error, CustomStringConvertible {
+        package let file: String
+        package let reason: String
+        package var description: String { "\(file): \(reason)" }
     }
 
     /// The names of all policies that there are: for checks before anything is started.
@@ -26,29 +26,94 @@ enum PolicyLibrary {
         return Set(try load(directory: directory, store: store).map(\.id) + GuardPolicy.builtIn(learned: true).map(\.id))
     }
 
-    static func load(directory: String?, store: any PolicyStore, tenant: TenantID = .default) throws -> [GuardPolicy] {
-        var policies: [PolicyID: GuardPolicy] = [:]
-        if let directory {
-            let names: [String]
-            do { names = try FileManager.default.contentsOfDirectory(atPath: directory) } catch {
-                throw Mistake(file: directory, reason: "cannot be read")
+    /// - Parameter learned: what documents inherit from the built-in policies is what those are without learned guards, too.
+    static func load(
+        directory: String?, store: any PolicyStore, tenant: TenantID = .default, learned: Bool = true
+    ) throws -> [GuardPolicy] {
+        var family = PolicyFamily(learned: learned)
+        if let directory { try family.add(directory: directory) }
+        for stored in try store.policies(of: tenant) { family.add(stored) }
+        return try family.policies().sorted { $0.id < $1.id }
+    }
+}
+
+/// Policy documents that may be based on one another, read in the order in which they need each other.
+package struct PolicyFamily {
+    private struct Document {
+        let bytes: [UInt8]
+        let version: Int
+        /// For messages: the file, or the policy's name.
+        let place: String
+    }
+
+    private var documents: [PolicyID: Document] = [:]
+    private var read: [PolicyID: GuardPolicy] = [:]
+    private let builtIn: [PolicyID: GuardPolicy]
+    /// How many documents may stand behind one another.
+    private static let maximumDepth = 16
+
+    package init(learned: Bool) {
+        builtIn = Dictionary(GuardPolicy.builtIn(learned: learned).map { ($0.id, $0) }) { first, _ in first }
+    }
+
+    package mutating func add(directory: String) throws {
+        let names: [String]
+        do { names = try FileManager.default.contentsOfDirectory(atPath: directory) } catch {
+            throw PolicyLibrary.Mistake(file: directory, reason: "cannot be read")
+        }
+        for name in names.sorted() where name.hasSuffix(".json") {
+            let path = "\(directory)/\(name)"
+            guard let bytes = FileManager.default.contents(atPath: path) else {
+                throw PolicyLibrary.Mistake(file: path, reason: "cannot be read")
             }
-            for name in names.sorted() where name.hasSuffix(".json") {
-                let path = "\(directory)/\(name)"
-                guard let bytes = FileManager.default.contents(atPath: path) else { throw Mistake(file: path, reason: "cannot be read") }
-                do {
-                    let policy = try PolicyDocument.policy(from: Array(bytes), named: String(name.dropLast(5)))
-                    guard policies.updateValue(policy, forKey: policy.id) == nil else {
-                        throw Mistake(file: path, reason: "the policy '\(policy.id)' is defined twice")
-                    }
-                } catch let mistake as PolicyDocument.Mistake {
-                    throw Mistake(file: path, reason: "\(mistake)")
+            let id: PolicyID
+            do { id = try PolicyDocument.name(of: Array(bytes), named: String(name.dropLast(5))) } catch {
+                throw PolicyLibrary.Mistake(file: path, reason: "\(error)")
+            }
+            guard documents.updateValue(Document(bytes: Array(bytes), version: 1, place: path), forKey: id) == nil else {
+                throw PolicyLibrary.Mistake(file: path, reason: "the policy '\(id)' is defined twice")
+            }
+        }
+    }
+
+    package mutating func add(_ stored: StoredPolicy) {
+        documents[stored.name] = Document(bytes: stored.document, version: stored.version, place: "policy \(stored.name)")
+    }
+
+    package mutating func remove(_ name: PolicyID) { documents[name] = nil }
+
+    package var names: Set<PolicyID> { Set(documents.keys) }
+
+    /// - Throws: ``PolicyLibrary/Mistake`` for the first document that cannot be used.
+    package mutating func policies() throws -> [GuardPolicy] {
+        try documents.keys.sorted().map { try policy($0, behind: []) }
+    }
+
+    /// One document, with all that it is based on.
+    package mutating func policy(_ id: PolicyID) throws -> GuardPolicy { try policy(id, behind: []) }
+
+    private mutating func policy(_ id: PolicyID, behind path: [PolicyID]) throws -> GuardPolicy {
+        if let known = read[id] { return known }
+        guard let document = documents[id] else { throw PolicyLibrary.Mistake(file: id.rawValue, reason: "does not exist") }
+        func mistake(_ reason: String) -> PolicyLibrary.Mistake { PolicyLibrary.Mistake(file: document.place, reason: reason) }
+        guard path.count < PolicyFamily.maximumDepth else { throw mistake("is based on more than \(PolicyFamily.maximumDepth) others") }
+        var family = self
+        defer { read = family.read }
+        do {
+            let policy = try PolicyDocument.policy(from: document.bytes, named: id.rawValue, version: document.version) { name in
+                let base = PolicyID(name)
+                // A document in the place of a built-in policy may be based on that one.
+                if base == id, let own = builtIn[base] { return own }
+                guard base != id, !path.contains(base) else {
+                    throw mistake("properties.basePolicyName: is based on itself, through '\(name)'")
                 }
+                if family.documents[base] != nil { return try family.policy(base, behind: path + [id]) }
+                return builtIn[base]
             }
+            family.read[id] = policy
+            return policy
+        } catch let error as PolicyDocument.Mistake {
+            throw mistake("\(error)")
         }
-        for stored in try store.policies(of: tenant) {
-            policies[stored.name] = try PolicyDocument.policy(from: stored.document, named: stored.name.rawValue, version: stored.version)
-        }
-        return policies.values.sorted { $0.id < $1.id }
     }
 }

@@ -123,7 +123,7 @@ package final class ServerProcess: Sendable {
             remotes: opinions?.guards ?? [], comparesMaterial: !materials.isEmpty)
         noteLearned(learned, logger)
         let policyRevision = try stores.policies.revision()
-        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
+        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies, learned: plan.learned.isEnabled)
         try checkPolicies(of: plan, among: policies)
         let snapshot = GatewaySnapshot(
             configuration: plan.gateway, deployments: plan.deployments, upstreams: plan.upstreams, policies: policies, engine: engine,
@@ -383,7 +383,7 @@ package final class ServerProcess: Sendable {
     package func reload(_ plan: ServerPlan) async throws {
         try AuditSettingsGuard(stores.database, sealer: stores.subjects).check(plan, at: Self.wallTime().seconds)
         let revision = try stores.policies.revision()
-        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies)
+        let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies, learned: engine.isLearned)
         try Self.checkPolicies(of: plan, among: policies)
         try await Self.takeIn(
             plan.documents, documents, labels: plan.labels, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)

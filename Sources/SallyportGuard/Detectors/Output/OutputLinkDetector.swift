@@ -31,6 +31,10 @@ package struct OutputLinkDetector: Detector {
         }
     }
 
+    package func findings(in passage: Passage, hits: [PatternHit], under policy: GuardPolicy) throws -> [Finding] {
+        try (policy.hosts?.detector ?? self).findings(in: passage, hits: hits)
+    }
+
     private func findings(about link: OutputLink, _ poses: inout [String: LookalikeHosts.Fact?]) -> [Finding] {
         var found: [Finding] = []
         let address = link.address

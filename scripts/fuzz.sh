@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Fuzzes the parsers with libFuzzer: fuzz.sh [TARGET...]; FUZZ_SECONDS (60) each. Needs the release build (`make build`, or the tests').
+# Our modules are compiled once more, with coverage, and linked to the libraries of that build; findings and what was learned lie in .build/fuzz.
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+ALL=(json sse stream multipart path batch token keyset proxy policy pii text body image small)
+BUILT="$ROOT/.build/release"
+OUT="$ROOT/.build/fuzz"
+MODULES=(SallyportCore SallyportWire SallyportPatterns SallyportGuard SallyportIdentity SallyportRetrieval SallyportOversight SallyportGateway)
+
+[ -d "$BUILT/Modules" ] || fail "there is no release build: make build"
+mkdir -p "$OUT/modules"
+
+# The C modules that the Swift ones import.
+headers=(-Xcc -fmodule-map-file="$ROOT/Sources/CHyperscan/module.modulemap")
+while IFS= read -r map; do
+    headers+=(-Xcc "-fmodule-map-file=$map" -Xcc -I -Xcc "$(dirname "$map")")
+done < <(find "$ROOT"/.build/checkouts/*/Sources -name module.modulemap -path '*/include/*' | sort)
+while IFS= read -r map; do headers+=(-Xcc "-fmodule-map-file=$map"); done < <(find "$BUILT" -maxdepth 2 -name module.modulemap | sort)
+
+compile() { # MODULE SOURCE...
+    local module="$1" object="$OUT/$1.o" stamp="$OUT/$1.stamp" key
+    shift
+    key="$(cat "$@" "$0" "$OUT"/upstream.stamp 2>/dev/null | sha256sum)"
+    if [ "$(cat "$stamp" 2>/dev/null)" != "$key" ]; then
+        say "compiling $module with coverage"
+        swiftc -swift-version 6 -O -wmo -parse-as-library -enable-testing -package-name sallyport -module-name "$module" -enable-upcoming-feature ExistentialAny \
+            -sanitize=fuzzer -sanitize-coverage=edge,trace-cmp -suppress-warnings -I "$OUT/modules" -I "$BUILT/Modules" "${headers[@]}" \
+            -emit-module -emit-module-path "$OUT/modules/$module.swiftmodule" -c -o "$object" "$@"
+        printf '%s\n' "$key" >"$stamp"
+    fi
+    cat "$stamp" >>"$OUT/upstream.stamp"
+}
+
+build() {
+    : >"$OUT/upstream.stamp"
+    local module
+    for module in "${MODULES[@]}"; do
+        compile "$module" $(find "Sources/$module" -name '*.swift' | sort)
+    done
+    compile Fuzz Fuzz/Targets.swift
+    # Everything else that the release build made, as one archive: the linker takes what is needed.
+    rm -f "$OUT/libraries.a"
+    find "$BUILT"/ -maxdepth 6 -name '*.o' -not -path '*/Sallyport*' -not -path '*/sallyport*' -not -path '*-tool.build/*' -not -path '*Tests*' -not -path '*/release/fuzz/*' \
+        -print0 | xargs -0 ar rcs "$OUT/libraries.a"
+    swiftc -sanitize=fuzzer -parse-as-library -o "$OUT/fuzz" "${MODULES[@]/#/$OUT/}" 2>/dev/null || \
+        swiftc -sanitize=fuzzer -parse-as-library -o "$OUT/fuzz" $(printf "$OUT/%s.o " "${MODULES[@]}" Fuzz) "$OUT/libraries.a" -lhs -lstdc++
+}
+
+run() { # TARGET
+    local target="$1" seeds=()
+    mkdir -p "$OUT/corpus/$target" "$OUT/findings"
+    for folder in "Fuzz/corpus/$target" "Tests/SallyportWireTests/Corpus/$target"; do [ ! -d "$folder" ] || seeds+=("$folder"); done
+    FUZZ_TARGET="$target" nice -n "${FUZZ_NICE:-19}" "$OUT/fuzz" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+        -artifact_prefix="$OUT/findings/$target-" "$OUT/corpus/$target" "${seeds[@]}" >"$OUT/$target.log" 2>&1 || {
+        tail -40 "$OUT/$target.log"
+        fail "$target: see .build/fuzz/findings"
+    }
+    say "$target: $(awk '/number_of_executed_units|new_units_added|peak_rss_mb/ { printf "%s %s  ", $1, $2 }' "$OUT/$target.log")"
+}
+
+step "build" build
+[ $# -gt 0 ] || set -- "${ALL[@]}"
+for target in "$@"; do run "$target"; done
