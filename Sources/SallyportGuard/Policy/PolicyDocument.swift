@@ -319,6 +319,8 @@ package enum PolicyDocument {
             }
         }
         return customising
+    }
+
     /// `{"allowed": [...], "protected": [...]}`
     private static func hosts(_ node: Node) throws -> LinkHosts {
         var named: [String: Set<String>] = [:]
