@@ -223,7 +223,7 @@ def test_attack_privilege_escalation_by_every_write_route(console):
     auditor = console.key("auditor", roles="auditor")["secret"]
     wait_for(lambda: admin_call(console, "GET", "/api/whoami", key=auditor).status == 200, "the key")
     for row in matrix("console"):
-        if row["method"] != "GET" and row.get("action"):
+        if row["method"] != "GET" and row.get("action") and not row["action"].endswith("/read"):
             target = "/".join("x" if part.startswith("{") else part for part in row["path"].split("/"))
             assert admin_call(console, row["method"], target, b"{}", key=auditor).status == 403, row
 
@@ -247,10 +247,13 @@ def test_attack_sql_injection_in_every_text_field(console):
         assert admin_call(console, "POST", "/api/role-assignments", {"principal": "user:a", "role": text}, key=admin).status == 400
         from urllib.parse import quote
 
-        assert admin_call(console, "POST", f"/api/keys/{quote(text, safe='')}/revoke", key=admin).status == 404
-        assert admin_call(console, "DELETE", f"/api/role-assignments/{quote(text, safe='')}", key=admin).status == 404
-        assert admin_call(console, "GET", f"/api/policies/{quote(text, safe='')}", key=admin).status == 404
-        assert admin_call(console, "POST", f"/api/principals/{quote(text, safe='')}/disable", key=admin).status == 204
+        # An encoded backslash is no plain path.
+        inside = quote(text, safe="")
+        missing, done = (400, 400) if "\\" in text else (404, 204)
+        assert admin_call(console, "POST", f"/api/keys/{inside}/revoke", key=admin).status == missing
+        assert admin_call(console, "DELETE", f"/api/role-assignments/{inside}", key=admin).status == missing
+        assert admin_call(console, "GET", f"/api/policies/{inside}", key=admin).status == missing
+        assert admin_call(console, "POST", f"/api/principals/{inside}/disable", key=admin).status == done
         assert admin_call(console, "POST", "/api/tokens/revoke", {"jti": text, "note": text}, key=admin).status == 204
     assert count() == before + len(TEXTS) * 4
     listed = admin_call(console, "GET", "/api/role-assignments", key=admin).json()["value"]

@@ -130,7 +130,7 @@ package enum BuiltInRoles {
             actions: [
                 "Sallyport/access/*", "Sallyport/keys/*", "Sallyport/tokens/*", "Sallyport/principals/*", "Sallyport/accounts/*",
                 "Sallyport/sessions/*", "Sallyport/elevations/*", "Microsoft.Authorization/*",
-            ]),
+            ], notActions: ["Sallyport/access/privileged/action"]),
         RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000009", role: .administrator, name: "Sallyport Administrator",
             description: "Set up everything: access, policies, accounts, incidents; call nothing, read no content.", isBuiltIn: true,
