@@ -6,7 +6,7 @@ import SallyportSandbox
 import SallyportStorage
 import SallyportVault
 
-/// Looks for weak settings: of the configuration, of what lies on disk, of keys. Changes nothing, and shows no secret.
+/// Looks for weak settings: of the configuration, of what lies on disk, of keys. Changes no setting, and shows no secret.
 package struct Doctor: Sendable {
     package enum Level: String, Sendable, Codable, Comparable {
         case good, note, weak, bad

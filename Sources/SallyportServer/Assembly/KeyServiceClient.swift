@@ -15,13 +15,14 @@ final class KeyServiceClient: KeyServiceTransport {
     let host: String
     private let client: EgressClient
     private let eventLoop: any EventLoop
+    private let group: MultiThreadedEventLoopGroup
 
     /// - Parameter credential: of every request; `.none`: requests bring their own.
     /// - Throws: for an endpoint that is no URL.
     init(endpoint: String, credential: UpstreamCredential, authoritiesFile: String?) throws {
         let url = try EndpointURL(parsing: endpoint)
         host = url.authority
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         eventLoop = group.next()
         client = EgressClient(group: group, logger: Logger(label: "sallyport.vault"))
         client.update([
@@ -33,6 +34,12 @@ final class KeyServiceClient: KeyServiceTransport {
                 // Its own patience and the vault's grace decide; a closed circuit would only hide the reason.
                 breaker: CircuitBreaker.Policy(minimumRequests: 1_000_000, consecutiveFailures: 1_000_000))
         ])
+    }
+
+    deinit {
+        let group = group
+        // Nobody waits for the end of its thread.
+        client.shutDown(grace: .zero, on: eventLoop).whenComplete { _ in group.shutdownGracefully { _ in } }
     }
 
     func send(_ request: KeyServiceRequest) throws -> KeyServiceAnswer {

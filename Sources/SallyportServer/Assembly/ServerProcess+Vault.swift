@@ -18,7 +18,14 @@ final class VaultKeeper: Sendable {
     private let pseudonyms: PseudonymVault
     private let resealing: Resealing
     private let logger: Logger
-    private let state = NIOLockedValueBox<(confirmedAt: Int64, expiredAt: Int64, locked: SealError?)>((0, 0, nil))
+    private let state = NIOLockedValueBox(State())
+
+    private struct State {
+        var confirmedAt: Int64 = 0
+        var expiredAt: Int64 = 0
+        var isConfirming = false
+        var locked: SealError?
+    }
 
     init(
         _ open: OpenVault, database: SQLiteDatabase, subjects: SubjectKeyring, pseudonyms: PseudonymVault, interval: Duration,
@@ -32,33 +39,41 @@ final class VaultKeeper: Sendable {
         self.logger = logger
     }
 
-    /// Blocks.
-    func refresh(at now: Int64) throws {
-        // The subjects' keys in memory may be those of someone who was erased meanwhile.
+    /// What other processes changed, and work of a few milliseconds. Blocks.
+    /// - Returns: true when ``confirm()`` is due: it may wait for a key service, and must not keep other chores from their work.
+    func refresh(at now: Int64) throws -> Bool {
         let changed = try vault.refresh()
-        if vault.locked == nil { try pseudonyms.flush(at: now) }
         if changed {
+            // The keys in memory may be those of someone who was erased meanwhile. What is not written yet is lost: callers bring their values again.
             subjects.forget()
             pseudonyms.unload()
         }
-        let isExpiring = state.withLockedValue { state in
-            guard now - state.expiredAt >= Self.expiry else { return false }
-            state.expiredAt = now
-            return true
-        }
-        if isExpiring { _ = try pseudonyms.expire(at: now) }
-        let isDue = state.withLockedValue { state in
-            guard changed || now - state.confirmedAt >= interval else { return false }
+        let (isDue, isExpiring) = state.withLockedValue { state in
+            let isExpiring = now - state.expiredAt >= Self.expiry
+            if isExpiring { state.expiredAt = now }
+            guard !state.isConfirming, changed || now - state.confirmedAt >= interval else { return (false, isExpiring) }
             state.confirmedAt = now
-            return true
+            state.isConfirming = true
+            return (true, isExpiring)
         }
-        if vault.locked == nil, let task = try resealing.step(), task.finishedAt != nil {
-            logger.notice("every stored value is under the newest key", metadata: ["vault.values": "\(task.total)"])
+        if vault.locked == nil, !isDue {
+            try pseudonyms.flush(at: now)
+            if isExpiring { _ = try pseudonyms.expire(at: now) }
+            if let task = try resealing.step(), task.finishedAt != nil {
+                logger.notice("every stored value is under the newest key", metadata: ["vault.values": "\(task.total)"])
+            }
         }
-        guard isDue else { return }
+        return isDue
+    }
+
+    /// Asks the provider. Blocks for as long as a key service takes.
+    func confirm() {
         let locked = vault.confirm()
         let before = state.withLockedValue { state in
-            defer { state.locked = locked }
+            defer {
+                state.locked = locked
+                state.isConfirming = false
+            }
             return state.locked
         }
         if locked != nil {
@@ -79,6 +94,7 @@ final class SecretKeeper: Sendable {
     private struct State {
         var rotations: [KeyRotationPlan: KeyRotation] = [:]
         var nextAt: [KeyRotationPlan: Int64] = [:]
+        var isAtWork = false
     }
 
     private let secrets: SQLSecretStore
@@ -108,8 +124,14 @@ final class SecretKeeper: Sendable {
         return parts.sorted().joined(separator: "|")
     }
 
-    /// Blocks for a call or two when something is due.
+    /// Blocks for a call or two when something is due. One at a time.
     func rotate(_ plans: [KeyRotationPlan], at now: Int64) {
+        let isFree = state.withLockedValue { state in
+            defer { state.isAtWork = true }
+            return !state.isAtWork
+        }
+        guard isFree else { return }
+        defer { state.withLockedValue { $0.isAtWork = false } }
         for plan in plans where plan.every != nil {
             let isTurn = state.withLockedValue { state in
                 guard now >= state.nextAt[plan] ?? 0 else { return false }

@@ -304,12 +304,14 @@ package final class ServerProcess: Sendable {
     package func tick() async {
         // One that fails does not keep the others from their work.
         await chore("vault") { [vault] in
-            try await pool.runIfActive(eventLoop: group.next()) { try vault.refresh(at: Self.wallTime().seconds) }.get()
+            let isDue = try await pool.runIfActive(eventLoop: group.next()) { try vault.refresh(at: Self.wallTime().seconds) }.get()
+            // Not waited for: a key service may take its time, and other chores must not.
+            if isDue { _ = pool.runIfActive(eventLoop: group.next()) { vault.confirm() } }
         }
         await chore("secrets") { [secrets] in
             let rotations = state.withLockedValue { $0.plan.keyRotations }
             if rotations.contains(where: { $0.every != nil }) {
-                try await pool.runIfActive(eventLoop: group.next()) { secrets.rotate(rotations, at: Self.wallTime().seconds) }.get()
+                _ = pool.runIfActive(eventLoop: group.next()) { secrets.rotate(rotations, at: Self.wallTime().seconds) }
             }
         }
         await chore("keys") {
