@@ -74,7 +74,7 @@ package struct PersonalDataAnalysis: Sendable {
         let identifiers =
             parameters.synonyms.isEmpty ? sensitive : SensitiveDataDetector(synonyms: parameters.synonyms, includesEverything: true)
         let patterns = try identifiers.findings(in: passage, hits: identifierHits) + secrets.findings(in: passage, hits: secretHits)
-        let findings = patterns + (reading.map { names?.findings(in: $0, of: passage) ?? [] } ?? [])
+        let findings = patterns + named(in: passage, reading)
         let borders = findings.isEmpty || parameters.unit != .textElements ? [] : Self.borders(of: text)
         var spans = findings.map { finding in
             PersonalDataSpan(
@@ -84,6 +84,13 @@ package struct PersonalDataAnalysis: Sendable {
         }
         spans.removeAll { !isWanted($0, in: text, language: language, parameters) }
         return PersonalDataSpan.settled(spans)
+    }
+
+    /// Names as the encoder read them, and places that everybody knows.
+    private func named(in passage: Passage, _ reading: TextReading?) -> [Finding] {
+        guard let names, let reading else { return [] }
+        let read = names.findings(in: reading, of: passage)
+        return read + PlaceNames.findings(in: passage, beside: read, detector: names.id)
     }
 
     private func isWanted(_ span: PersonalDataSpan, in text: String, language: String?, _ parameters: CheckedPersonalDataParameters) -> Bool
