@@ -44,6 +44,12 @@ package struct CivilDate: Sendable, Hashable {
     /// `2026-11-24`
     package var day: String { "\(month)-\(dayOfMonth < 10 ? "0" : "")\(dayOfMonth)" }
 
+    /// `2026-11-24T10:00:00Z`
+    package var timestamp: String {
+        func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
+        return "\(day)T\(two(secondOfDay / 3600)):\(two(secondOfDay / 60 % 60)):\(two(secondOfDay % 60))Z"
+    }
+
     /// Seconds since the day began.
     package var secondOfDay: Int { Int(CivilDate.secondOfDay(seconds)) }
 

@@ -23,7 +23,17 @@ enum AccessEnd {
             ON CONFLICT (tenant, kind, subject) DO UPDATE SET not_before = excluded.not_before, created_at = excluded.created_at
             WHERE revocation.not_before IS NULL OR excluded.not_before > revocation.not_before
             """, [.text(tenant), .text(departure.principal), .integer(departure.at + 1), .text(note)])
+        outcome.sessions = try db.execute(
+            "DELETE FROM console_session WHERE tenant = $1 AND principal = $2", [.text(tenant), .text(departure.principal)])
+        outcome.elevations = try db.execute(
+            """
+            UPDATE elevation SET state = 'ended', ends_at = $1
+            WHERE tenant = $2 AND principal = $3 AND (state = 'pending' OR (state = 'active' AND (ends_at IS NULL OR ends_at > $1)))
+            """, [.integer(departure.at), .text(tenant), .text(departure.principal)])
         if departure.isFinal {
+            try db.execute(
+                "DELETE FROM eligible_assignment WHERE tenant = $1 AND principal IN ($2, $3)",
+                [.text(tenant), .text("user:\(departure.principal)"), .text("service:\(departure.principal)")])
             outcome.assignments = try db.execute(
                 "DELETE FROM role_assignment WHERE tenant = $1 AND principal IN ($2, $3)",
                 [.text(tenant), .text("user:\(departure.principal)"), .text("service:\(departure.principal)")])

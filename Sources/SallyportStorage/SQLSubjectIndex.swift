@@ -42,6 +42,7 @@ package struct SQLSubjectIndex: SubjectIndex {
                             if text.hasPrefix("user:") || text.hasPrefix("service:") {
                                 subjects.insert(String(text[text.index(after: text.firstIndex(of: ":") ?? text.startIndex)...]))
                             }
+                        case .account: subjects.insert("local:\(text)")
                         case .key: continue
                         }
                     }
@@ -133,6 +134,7 @@ package struct SQLSubjectIndex: SubjectIndex {
                 case .principal: [subject]
                 case .reference: ["user:\(subject)", "service:\(subject)"] + keys.map { "key:\($0)" }
                 case .key: keys
+                case .account: subject.hasPrefix("local:") ? [String(subject.dropFirst(6))] : []
                 case .scope: ["user:\(subject)"] + keys.map { "key:\($0)" }
                 }
             guard !names.isEmpty else { continue }

@@ -31,7 +31,8 @@ package struct SealedColumn: Sendable, Hashable {
 
     package static let all: [SealedColumn] = [
         documentTitle, chunkHeadings, chunkContent, chunkVector, blocklistContent, categoryDefinition, categoryClassifier, categorySample,
-        incidentDefinition, incidentVectors, incidentSample, pseudonym, accountFactor, sessionContent, pendingChange,
+        incidentDefinition, incidentVectors, incidentSample, pseudonym, accountFactor, sessionContent, pendingChange, exchangePrompt,
+        exchangeAnswer, tenantSecret,
     ]
 
     private static let chunk = ["collection", "document", "position"]

@@ -12,6 +12,8 @@ struct SubjectTable: Sendable {
         case key
         /// `user:ID` or `key:ID`, as limits name scopes.
         case scope
+        /// The name of a local account: the principal's id without `local:`.
+        case account
     }
 
     enum Erasure: Sendable {
@@ -42,6 +44,34 @@ struct SubjectTable: Sendable {
             table: "role_assignment", columns: [("principal", .reference)],
             shown: ["principal", "role", "scope", "effect", "hold_condition", "expires_at", "created_at", "note"], erasure: .delete),
         SubjectTable(
+            table: "eligible_assignment", columns: [("principal", .reference)],
+            shown: ["principal", "role", "scope", "maximum_duration", "created_at", "note"], erasure: .delete),
+        SubjectTable(
+            table: "elevation", columns: [("principal", .principal)],
+            shown: ["id", "role", "scope", "reason", "duration", "requested_at", "state", "decided_at", "ends_at"],
+            erasure: .keep("evidence of privileged access (article 17(3)(b))")),
+        SubjectTable(
+            table: "pending_change", columns: [("requested_by", .principal), ("decided_by", .principal)],
+            shown: ["id", "act", "target", "requested_at", "state", "decided_at"],
+            erasure: .keep("evidence of who changed what (article 17(3)(b))")),
+        SubjectTable(
+            table: "console_session", columns: [("principal", .principal)], shown: ["id", "created_at", "last_used_at", "expires_at"],
+            erasure: .delete),
+        SubjectTable(
+            table: "principal_risk", columns: [("principal", .principal)], shown: ["level", "reason", "set_at", "expires_at"],
+            erasure: .delete),
+        SubjectTable(
+            table: "device_posture", columns: [("owner", .principal)], shown: ["id", "platform", "is_compliant", "reported_at"],
+            erasure: .delete),
+        SubjectTable(
+            table: "account_factor", columns: [("account", .account)], shown: ["id", "kind", "name", "created_at", "last_used_at"],
+            erasure: .delete),
+        SubjectTable(table: "one_time_link", columns: [("account", .account)], shown: ["created_at", "expires_at"], erasure: .delete),
+        SubjectTable(
+            table: "account", columns: [("name", .account)], shown: ["name", "display_name", "created_at", "disabled_at"], erasure: .delete),
+        SubjectTable(
+            table: "file_report", columns: [("owner", .principal)], shown: ["id", "project", "created_at"], erasure: .delete),
+        SubjectTable(
             table: "ownership", columns: [("principal", .principal)], shown: ["kind", "id", "upstream", "deployment", "created_at"],
             erasure: .keep("the resources lie at the upstream: delete them there, the ledger forgets them with it")),
         SubjectTable(
@@ -60,6 +90,9 @@ struct SubjectTable: Sendable {
         SubjectTable(
             table: "provisioned_user", columns: [("principal", .principal)],
             shown: ["id", "user_name", "external_id", "is_active", "attributes", "created_at", "modified_at"], erasure: .delete),
+        SubjectTable(
+            table: "stored_exchange", columns: [("subject", .principal)],
+            shown: ["id", "deployment", "operation", "policy", "purpose", "legal_basis", "stored_at", "expires_at"], erasure: .delete),
         SubjectTable(
             table: "privacy_acknowledgement", columns: [("subject", .principal)], shown: ["notice", "version", "at"], erasure: .delete),
         SubjectTable(
@@ -82,7 +115,9 @@ struct SubjectTable: Sendable {
         "text_incident_sample": "samples without a subject", "document_chunk": "texts of documents: mentions of people are not indexed",
         "document_removal": "no person", "access_use_place": "no person", "review_campaign": "no person but reviewers, who stand in its items",
         "tenant_secret": "no person", "privacy_notice": "no person", "subject_key": "secrets, destroyed with the erasure",
-        "provisioned_group": "no person", "provisioned_member": "ids of users, which stand for nobody once the user is erased",
+        "stored_exchange_removal": "ids of exchanges, no person", "provisioned_group": "no person", "provisioned_member": "ids of users, which stand for nobody once the user is erased",
+        "conditional_policy": "rules; who is named in them is there by an administrator's act", "conditional_policy_number": "no person",
+        "sign_in_failure": "fingerprints and addresses, forgotten within a day", "conversation_label": "fingerprints of conversations",
         "grdb_migrations": "no person",
     ]
 }

@@ -28,73 +28,13 @@ extension AccessCommand {
             try governance.collect(at: now)
             let (advice, reports) = try governance.leastPrivilege(lookBackDays: days, of: holder, at: now)
             if json {
-                print(try AccessOutput.json(Shown(advice: advice, reports: reports)))
+                print(try AccessOutput.json(GovernanceDocuments.Usage(advice, reports)))
             } else {
                 print(Self.text(advice, reports))
             }
         }
 
         // MARK: Printing
-
-        private struct Shown: Encodable {
-            struct Narrow: Encodable {
-                let role: String
-                let scopes: [String]
-                let exactDataActions: [String]
-            }
-            struct Grant: Encodable {
-                let source: String
-                let role: String
-                let scope: String
-                let uses: Int
-                let lastUsedAt: String?
-                let used: [String]
-                let unused: [String]
-                let deployments: [String]
-                let proposal: String
-                let narrow: Narrow?
-            }
-            struct Denied: Encodable {
-                let action: String
-                let count: Int
-            }
-            struct Principal: Encodable {
-                let principal: String
-                let breakGlass: Bool
-                let grants: [Grant]
-                let denied: [Denied]
-            }
-            let observedDays: Int64
-            let learning: Bool
-            let principals: [Principal]
-
-            init(advice: LeastPrivilege, reports: [LeastPrivilege.Report]) {
-                observedDays = advice.observedDays
-                learning = advice.isLearning
-                principals = reports.map { report in
-                    Principal(
-                        principal: report.holder.description, breakGlass: report.isBreakGlass,
-                        grants: report.grants.map { use in
-                            var narrow: Narrow?
-                            if case .narrow(let role, let scopes, let exact) = use.proposal {
-                                narrow = Narrow(role: role.rawValue, scopes: scopes.map(\.description), exactDataActions: exact)
-                            }
-                            return Grant(
-                                source: use.grant.source, role: use.grant.role.rawValue, scope: use.grant.scope.description, uses: use.uses,
-                                lastUsedAt: use.lastUsedAt.map(KeyOptions.date), used: use.used, unused: use.unused,
-                                deployments: use.deployments.map(\.rawValue), proposal: Usage.name(use.proposal), narrow: narrow)
-                        }, denied: report.denied.map { Denied(action: $0.action, count: $0.count) })
-                }
-            }
-        }
-
-        private static func name(_ proposal: LeastPrivilege.Proposal) -> String {
-            switch proposal {
-            case .keep: "keep"
-            case .remove: "remove"
-            case .narrow: "narrow"
-            }
-        }
 
         private static func text(_ advice: LeastPrivilege, _ reports: [LeastPrivilege.Report]) -> String {
             var lines = ["Observed for \(advice.observedDays) days\(advice.isLearning ? ": too short to take anything away for" : "")."]
@@ -128,7 +68,7 @@ extension AccessCommand {
         func run() async throws {
             let conflicts = try store.governance().conflicts(at: Int64(Date().timeIntervalSince1970))
             if json {
-                print(try AccessOutput.json(conflicts.map(Shown.init)))
+                print(try AccessOutput.json(conflicts.map(GovernanceDocuments.Conflict.init)))
             } else if conflicts.isEmpty {
                 print("There are no conflicts.")
             } else {
@@ -142,21 +82,6 @@ extension AccessCommand {
 
         private static func names(_ grants: [HeldAccess.Grant]) -> String {
             grants.map { "\($0.role) at \($0.scope) (\($0.source))" }.joined(separator: ", ")
-        }
-
-        private struct Shown: Encodable {
-            let principal: String
-            let rule: String
-            let reason: String
-            let first: [String]
-            let second: [String]
-            init(_ conflict: SeparationConflict) {
-                principal = conflict.holder.description
-                rule = conflict.rule.id
-                reason = conflict.rule.reason
-                first = conflict.first.map(\.source)
-                second = conflict.second.map(\.source)
-            }
         }
     }
 }

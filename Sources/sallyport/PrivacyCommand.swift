@@ -8,7 +8,8 @@ struct PrivacyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "privacy", abstract: "Consents, notices, legal holds, requests of data subjects, registers.",
         subcommands: [
-            Consents.self, Notices.self, Holds.self, Requests.self, Subject.self, Statistics.self, Processing.self, Sharing.self,
+            Consents.self, Notices.self, Holds.self, Requests.self, Subject.self, Stored.self, Statistics.self,
+            Processing.self, Sharing.self,
         ])
 
     // MARK: Consents
@@ -28,7 +29,7 @@ struct PrivacyCommand: AsyncParsableCommand {
                 let consents = try store.privacy().consents(of: subject)
                 print(
                     try json
-                        ? AccessOutput.json(consents.map(PrivacyOutput.ConsentShown.init))
+                        ? AccessOutput.json(consents.map(PrivacyDocuments.ConsentShown.init))
                         : consents.isEmpty ? "Nobody has agreed to anything." : consents.map(PrivacyOutput.line).joined(separator: "\n"))
             }
         }
@@ -88,7 +89,7 @@ struct PrivacyCommand: AsyncParsableCommand {
             func run() async throws {
                 let privacy = try store.privacy()
                 let known = try privacy.acknowledgements()
-                let notices = try privacy.notices().map { PrivacyOutput.NoticeShown($0, known) }
+                let notices = try privacy.notices().map { PrivacyDocuments.NoticeShown($0, known) }
                 if json { return print(try AccessOutput.json(notices)) }
                 for notice in notices {
                     print("\(notice.name)  version \(notice.version)  \(notice.publishedAt)  acknowledged by \(notice.acknowledgedBy.count)")
@@ -165,7 +166,7 @@ struct PrivacyCommand: AsyncParsableCommand {
                 let holds = try store.privacy().holds()
                 print(
                     try json
-                        ? AccessOutput.json(holds.map(PrivacyOutput.HoldShown.init))
+                        ? AccessOutput.json(holds.map(PrivacyDocuments.HoldShown.init))
                         : holds.isEmpty ? "There are no holds." : holds.map(PrivacyOutput.line).joined(separator: "\n"))
             }
         }
@@ -247,13 +248,6 @@ struct PrivacyCommand: AsyncParsableCommand {
         @Option(help: "How many days back.") var days = 90
         @Flag(help: "Print JSON.") var json = false
 
-        private struct Shown: Encodable {
-            let minimumGroup: Int
-            let rows: [SuppressedTable.Row]
-            let rest: SuppressedTable.Row?
-            let suppressed: Int
-        }
-
         func run() async throws {
             let now = Int64(Date().timeIntervalSince1970)
             guard let grouping = PrivacyAdministration.Grouping(rawValue: by) else {
@@ -263,11 +257,7 @@ struct PrivacyCommand: AsyncParsableCommand {
             try store.governance().collect(at: now)
             let privacy = try store.privacy()
             let table = try privacy.statistics(by: grouping, days: days, at: now)
-            if json {
-                return print(
-                    try AccessOutput.json(
-                        Shown(minimumGroup: privacy.minimumGroup, rows: table.rows, rest: table.rest, suppressed: table.suppressed)))
-            }
+            if json { return print(try AccessOutput.json(StatisticsShown(table, minimumGroup: privacy.minimumGroup))) }
             for row in table.rows { print("\(row.name)  \(row.people) people  \(row.count) times") }
             if let rest = table.rest { print("others  \(rest.people) people  \(rest.count) times") }
             if table.suppressed > 0 { print("\(table.suppressed) groups are too small to be shown by themselves.") }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import SallyportCore
+import SallyportOversight
 import SallyportServer
 
 /// Requests of data subjects.
@@ -23,7 +24,7 @@ extension PrivacyCommand {
                 let now = Int64(Date().timeIntervalSince1970)
                 let limit = try due.map { now + (try KeyOptions.span($0)) }
                 let requests = try store.privacy().requests.list().filter { request in limit.map { request.isOpen && request.dueAt <= $0 } ?? true }
-                if json { return print(try AccessOutput.json(requests.map { PrivacyOutput.RequestShown($0, at: now) })) }
+                if json { return print(try AccessOutput.json(requests.map { PrivacyDocuments.RequestShown($0, at: now) })) }
                 print(
                     requests.isEmpty
                         ? "There are no requests." : requests.map { PrivacyOutput.line($0, at: now) }.joined(separator: "\n"))
@@ -38,7 +39,7 @@ extension PrivacyCommand {
             func run() async throws {
                 let requests = try store.privacy().requests
                 let request = try store.answering { try requests.found(id) }
-                print(try AccessOutput.json(PrivacyOutput.RequestShown(request, at: Int64(Date().timeIntervalSince1970))))
+                print(try AccessOutput.json(PrivacyDocuments.RequestShown(request, at: Int64(Date().timeIntervalSince1970))))
             }
         }
 
@@ -64,7 +65,7 @@ extension PrivacyCommand {
                 let request = try store.recorded("privacy.requests.open", target: target, result: { $0.id }) {
                     try privacy.requests.receive(kind, subject: name, detail: detail, receivedAt: receivedAt, at: now)
                 }
-                print(try json ? AccessOutput.json(PrivacyOutput.RequestShown(request, at: now)) : PrivacyOutput.line(request, at: now))
+                print(try json ? AccessOutput.json(PrivacyDocuments.RequestShown(request, at: now)) : PrivacyOutput.line(request, at: now))
             }
         }
 
@@ -170,30 +171,15 @@ extension PrivacyCommand {
 
 /// The signed report of what was found and done, in a form that a machine can read.
 enum SubjectReport {
-    private struct Content: Encodable {
-        struct Unsearched: Encodable {
-            let store: String
-            let why: String
-        }
-        let request: PrivacyOutput.RequestShown
-        let data: [SubjectRow]
-        let unsearched: [Unsearched]
-    }
-
     static func write(
         _ request: SubjectRequest, _ rows: [SubjectRow], _ privacy: PrivacyAdministration, _ store: StoreOptions, to file: String,
         at now: Int64
     ) throws {
-        let reports = try SignedReports(database: try store.database())
-        let (text, digest) = try reports.report(
-            Content(
-                request: PrivacyOutput.RequestShown(request, at: now), data: rows,
-                unsearched: privacy.index.unsearched.map { .init(store: $0.store, why: $0.why) }))
+        let (text, digest) = try privacy.report(on: request, rows: rows, at: now)
         // It holds personal data: for nobody but who runs this.
         guard FileManager.default.createFile(atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600]) else {
             throw ValidationError("\(file) cannot be written; the request is closed, and 'privacy requests show' has its outcome.")
         }
-        try privacy.requests.note(report: digest, for: request.id)
         try store.recorded("privacy.requests.report", target: "\(request.id) sha256:\(digest)") {}
     }
 }

@@ -52,7 +52,7 @@ struct ReviewsCommand: AsyncParsableCommand {
             }
             let items = try governance.reviews.items(of: campaign.id)
             if json {
-                print(try AccessOutput.json(ReviewOutput.Campaign(campaign, status, items: items)))
+                print(try AccessOutput.json(GovernanceDocuments.Review(campaign, status, items: items)))
             } else {
                 print(ReviewOutput.line(campaign, status))
                 print("\(items.count) items. Decide with: sallyport reviews decide \(campaign.id) ITEM approve|remove|unsure --as REVIEWER")
@@ -69,7 +69,7 @@ struct ReviewsCommand: AsyncParsableCommand {
         func run() async throws {
             let all = try store.governance().reviews.list()
             if json {
-                print(try AccessOutput.json(all.map { ReviewOutput.Campaign($0.campaign, $0.status, items: nil) }))
+                print(try AccessOutput.json(all.map { GovernanceDocuments.Review($0.campaign, $0.status, items: nil) }))
             } else {
                 print(all.isEmpty ? "There are no reviews." : all.map { ReviewOutput.line($0.campaign, $0.status) }.joined(separator: "\n"))
             }
@@ -87,7 +87,7 @@ struct ReviewsCommand: AsyncParsableCommand {
             let (campaign, status) = try store.answering { try reviews.found(id) }
             let items = try reviews.items(of: id)
             if json {
-                print(try AccessOutput.json(ReviewOutput.Campaign(campaign, status, items: items)))
+                print(try AccessOutput.json(GovernanceDocuments.Review(campaign, status, items: items)))
             } else {
                 print(ReviewOutput.line(campaign, status))
                 for item in items { print(ReviewOutput.line(item)) }
@@ -102,33 +102,9 @@ struct ReviewsCommand: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
         @Flag(help: "Print JSON.") var json = false
 
-        private struct Shown: Encodable {
-            struct Line: Encodable {
-                let item: String
-                let subject: String
-                let summary: String
-                let cause: String
-            }
-            let digest: String
-            let removals: [Line]
-            let spared: [Line]
-        }
-
         func run() async throws {
             let preview = try store.answering { try store.governance().reviews.preview(id) }
-            if json {
-                print(
-                    try AccessOutput.json(
-                        Shown(
-                            digest: preview.digest,
-                            removals: preview.removals.map {
-                                .init(item: $0.item.id, subject: $0.item.subject, summary: $0.item.summary, cause: $0.cause.rawValue)
-                            },
-                            spared: preview.spared.map {
-                                .init(item: $0.item.id, subject: $0.item.subject, summary: $0.item.summary, cause: $0.why)
-                            })))
-                return
-            }
+            if json { return print(try AccessOutput.json(GovernanceDocuments.Preview(preview))) }
             for (item, cause) in preview.removals {
                 print("remove  \(item.subject)  \(item.summary)  (\(cause == .decided ? "decided" : "nobody answered"))")
             }
@@ -219,7 +195,7 @@ struct ReviewsCommand: AsyncParsableCommand {
             if key { return print(reports.verifierKey) }
             let reviews = try store.governance().reviews
             let (campaign, status) = try store.answering { try reviews.found(id) }
-            let (text, digest) = try reports.report(ReviewOutput.Campaign(campaign, status, items: try reviews.items(of: id)))
+            let (text, digest) = try reports.report(GovernanceDocuments.Review(campaign, status, items: try reviews.items(of: id)))
             try store.recorded("reviews.export", target: "\(id) sha256:\(digest)") {}
             print(text, terminator: "")
         }
@@ -236,98 +212,6 @@ struct ReviewsCommand: AsyncParsableCommand {
 
 /// How the review commands print.
 enum ReviewOutput {
-    struct Item: Encodable {
-        let id: String
-        let resource: String
-        let resourceId: String
-        let subject: String
-        let principal: String?
-        let summary: String
-        let breakGlass: Bool
-        let lastUsedAt: String?
-        let uses: Int
-        let denials: Int
-        let createdAt: String
-        let expiresAt: String?
-        let risk: String
-        let reasons: [String]
-        let recommendation: String
-        let decision: String
-        let reason: String?
-        let reviewedBy: String?
-        let reviewedAt: String?
-        let result: String?
-        let appliedAt: String?
-
-        init(_ item: ReviewItem) {
-            id = item.id
-            resource = item.resource.rawValue
-            resourceId = item.resourceID
-            subject = item.subject
-            principal = item.principal
-            summary = item.summary
-            breakGlass = item.isBreakGlass
-            lastUsedAt = item.evidence.lastUsedAt.map(KeyOptions.date)
-            uses = item.evidence.uses
-            denials = item.evidence.denials
-            createdAt = KeyOptions.date(item.evidence.createdAt)
-            expiresAt = item.evidence.expiresAt.map(KeyOptions.date)
-            risk = item.evidence.risk
-            reasons = item.evidence.reasons
-            recommendation = item.recommendation.rawValue
-            decision = item.decision?.rawValue ?? "notReviewed"
-            reason = item.reason
-            reviewedBy = item.reviewedBy
-            reviewedAt = item.reviewedAt.map(KeyOptions.date)
-            result = item.result
-            appliedAt = item.appliedAt.map(KeyOptions.date)
-        }
-    }
-
-    struct Campaign: Encodable {
-        let id: String
-        let name: String
-        let status: String
-        let kinds: [String]
-        let roles: [String]?
-        let reviewers: [String]
-        let fallbackReviewers: [String]
-        let lookBackDays: Int
-        let requiresReason: Bool
-        let onSilence: String
-        let appliesAtEnd: Bool
-        let recursAfterDays: Int?
-        let createdAt: String
-        let createdBy: String
-        let startedAt: String?
-        let endsAt: String
-        let endedAt: String?
-        let previewDigest: String?
-        let items: [Item]?
-
-        init(_ campaign: ReviewCampaign, _ status: ReviewCampaign.Status, items: [ReviewItem]?) {
-            id = campaign.id
-            name = campaign.name
-            self.status = status.rawValue
-            kinds = campaign.kinds.sorted()
-            roles = campaign.roles?.sorted()
-            reviewers = campaign.reviewers
-            fallbackReviewers = campaign.fallbackReviewers
-            lookBackDays = campaign.lookBackDays
-            requiresReason = campaign.requiresReason
-            onSilence = campaign.onSilence.rawValue
-            appliesAtEnd = campaign.appliesAtEnd
-            recursAfterDays = campaign.recursAfterDays
-            createdAt = KeyOptions.date(campaign.createdAt)
-            createdBy = campaign.createdBy
-            startedAt = campaign.startedAt.map(KeyOptions.date)
-            endsAt = KeyOptions.date(campaign.endsAt)
-            endedAt = campaign.endedAt.map(KeyOptions.date)
-            previewDigest = campaign.previewDigest
-            self.items = items?.map(Item.init)
-        }
-    }
-
     static func line(_ campaign: ReviewCampaign, _ status: ReviewCampaign.Status) -> String {
         var parts = [campaign.id, status.rawValue, campaign.name, "ends \(KeyOptions.date(campaign.endsAt))"]
         if campaign.onSilence == .remove { parts.append("removes what nobody answers for") }

@@ -63,9 +63,12 @@ struct StoreOptions: ParsableArguments {
     }
 
     /// - Parameter result: what came of it (an id), for a second record.
-    func recorded<R>(_ operation: String, target: String, result: (R) -> String? = { _ in nil }, _ work: () throws -> R) throws -> R {
+    func recorded<R>(
+        _ operation: String, target: String, details: [(name: String, value: String)] = [], result: (R) -> String? = { _ in nil },
+        _ work: () throws -> R
+    ) throws -> R {
         let outbox = AdministrationOutbox(dataDirectory: try directory())
-        try outbox.record(operation, target: target)
+        try outbox.record(operation, target: target, details: details)
         do {
             let done = try work()
             if let made = result(done) { try outbox.record(operation, target: target, details: [(name: "made", value: made)]) }

@@ -138,14 +138,14 @@ def test_a_review_runs_from_evidence_to_a_signed_record(make_gateway, tmp_path):
 def test_silence_removes_only_after_a_preview_and_by_itself_at_the_end(make_gateway):
     gateway = make_gateway(lambda tree: tree.update(access={"breakGlass": ["user:glass"]}))
     silent, glass = assign(gateway, "user:silent", "openai-user"), assign(gateway, "user:glass", "access-administrator")
-    review = shown(gateway, "reviews", "create", "quick", "--reviewer", "user:boss", "--kinds", "user", "--ends", "4s", "--remove-unanswered")
+    review = shown(gateway, "reviews", "create", "quick", "--reviewer", "user:boss", "--kinds", "user", "--ends", "15s", "--remove-unanswered")
     assert review["status"] == "draft"
     preview = shown(gateway, "reviews", "preview", review["id"])
     assert len(preview["removals"]) == 1 and preview["removals"][0]["cause"] == "silence" and preview["spared"][0]["subject"] == "user:glass"
     wrong = gateway.command("reviews", "start", review["id"], "--preview", "0" * 64, "--config", gateway.config)
     assert wrong.returncode != 0 and "preview" in wrong.stderr
     run(gateway, "reviews", "start", review["id"], "--preview", preview["digest"])
-    wait_for(lambda: shown(gateway, "reviews", "show", review["id"])["status"] == "applied", "the end of the review", 15)
+    wait_for(lambda: shown(gateway, "reviews", "show", review["id"])["status"] == "applied", "the end of the review", 40)
     assert {a["id"] for a in shown(gateway, "access", "assignments", "list")} == {glass}
     results = {item["subject"]: item.get("result") for item in shown(gateway, "reviews", "show", review["id"])["items"]}
     assert results == {"user:silent": "removed", "user:glass": "kept: a break-glass account"}

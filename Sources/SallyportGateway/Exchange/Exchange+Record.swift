@@ -42,6 +42,24 @@ extension Exchange {
     /// - Parameter then: told whether the outcome is durable; on the event loop, also after the caller has left.
     func recordOutcome(verdict: AuditRecord.Verdict, then: @escaping (_ isRecorded: Bool) -> Void) {
         outcomeIsBegun = true
+        keepTexts { [self] keeping in
+            switch keeping {
+            case .notAsked: record(outcome: verdict, then: then)
+            case .kept:
+                notes.append((name: "stored", value: "yes"))
+                record(outcome: verdict, then: then)
+            case .waived(let why):
+                notes.append((name: "stored", value: why))
+                record(outcome: verdict, then: then)
+            case .failed:
+                notes.append((name: "stored", value: "failed"))
+                let mayGoOut = policy.privacy.storage?.onFailure == .open
+                record(outcome: mayGoOut ? verdict : .error) { then($0 && mayGoOut) }
+            }
+        }
+    }
+
+    private func record(outcome verdict: AuditRecord.Verdict, then: @escaping (_ isRecorded: Bool) -> Void) {
         var outcome = record(.exchangeOutcome)
         outcome.targetModel = summary.model
         outcome.responseBytes = summary.responseBytes

@@ -148,6 +148,7 @@ extension Exchange {
         var total = 0
         for bytes in out {
             total += bytes.readableBytes
+            noteStreamed(bytes)
             responder.writeBody(bytes)
         }
         summary.responseBytes += total

@@ -102,6 +102,10 @@ final class Exchange {
     var early: EarlyReadings?
     var waitingSteps: [StreamStep] = []
     var isHeadWritten = false
+    /// What of a stream went to the caller, where the policy wants it kept.
+    var streamedTexts = ByteBuffer()
+    var streamedBeyond = false
+    var streamedHeld = 0
     var delayTask: Scheduled<Void>?
     var completionVerdict = Verdict()
     /// Of the upstream's header fields.
@@ -437,6 +441,11 @@ final class Exchange {
         body = ByteBuffer()
         document = nil
         gate = nil
+        streamedTexts = ByteBuffer()
+        if streamedHeld > 0 {
+            runtime.releaseBytes(streamedHeld)
+            streamedHeld = 0
+        }
     }
 
     /// What every answer carries.

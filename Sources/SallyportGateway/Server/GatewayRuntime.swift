@@ -53,6 +53,8 @@ package final class GatewayRuntime: Sendable {
         package var taints = TaintMemory()
         /// Labels of conversations; nil: they are not kept.
         package var labels: LabelLedger?
+        /// Keeps texts where policies want them kept; nil: nothing is.
+        package var keeper: (any ExchangeKeeper)?
         /// Prometheus text, for callers with the role `metrics-reader`.
         package var exposition: @Sendable () -> ByteBuffer
         /// One for all requests: looking for an item and writing it are one step.

@@ -129,7 +129,7 @@ package enum BuiltInRoles {
             description: "Give and take roles, keys and tokens; call nothing.", isBuiltIn: true,
             actions: [
                 "Sallyport/access/*", "Sallyport/keys/*", "Sallyport/tokens/*", "Sallyport/principals/*", "Sallyport/accounts/*",
-                "Sallyport/sessions/*", "Sallyport/elevations/*", "Microsoft.Authorization/*",
+                "Sallyport/sessions/*", "Sallyport/elevations/*", "Sallyport/reviews/*", "Microsoft.Authorization/*",
             ], notActions: ["Sallyport/access/privileged/action"]),
         RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000009", role: .administrator, name: "Sallyport Administrator",
@@ -141,5 +141,9 @@ package enum BuiltInRoles {
             actions: [
                 "Sallyport/policies/*", "Sallyport/conditionalAccess/*", "Sallyport/changes/*", "Sallyport/configuration/read",
             ]),
+        RoleDefinition(
+            id: "5a11e000-0000-4000-8000-000000000020", role: "scim-provisioner", name: "Sallyport Provisioner",
+            description: "Bring people and groups by SCIM, for an identity provider; nothing else.", isBuiltIn: true,
+            actions: ["Sallyport/scim/*"]),
     ]
 }

@@ -15,11 +15,8 @@ package struct SeparationRule: Sendable, Hashable {
         self.second = second.map(ActionPattern.init)
     }
 
-    /// Those that hold everywhere. Reading is never a duty in this sense: the patterns are of changes and disclosures.
+    /// Those that hold everywhere. Who writes a policy and who approves it is kept apart change by change (four eyes). Reading is never a duty in this sense: the patterns are of changes and disclosures.
     package static let builtIn: [SeparationRule] = [
-        SeparationRule(
-            id: "policy-author-approver", reason: "Who writes policies must not approve them.",
-            first: ["Sallyport/policies/write"], second: ["Sallyport/policies/approve/action"]),
         SeparationRule(
             id: "key-custodian-auditor", reason: "Who holds the encryption keys must not be the one who audits their use.",
             first: ["Sallyport/vault/*/action", "Sallyport/vault/write"], second: ["Sallyport/audit/export/action"]),
@@ -45,7 +42,7 @@ package struct SeparationRule: Sendable, Hashable {
         "Microsoft.CognitiveServices/accounts/regenerateKey/action", "Sallyport/access/read", "Sallyport/access/write",
         "Sallyport/alerts/read", "Sallyport/alerts/write", "Sallyport/audit/export/action", "Sallyport/audit/read",
         "Sallyport/configuration/read", "Sallyport/content/reveal/action", "Sallyport/incidents/read", "Sallyport/incidents/write",
-        "Sallyport/keys/read", "Sallyport/keys/revoke/action", "Sallyport/keys/write", "Sallyport/policies/approve/action",
+        "Sallyport/keys/read", "Sallyport/keys/revoke/action", "Sallyport/keys/write", "Sallyport/changes/approve/action",
         "Sallyport/policies/read", "Sallyport/policies/write", "Sallyport/principals/disable/action", "Sallyport/privacy/read",
         "Sallyport/privacy/write", "Sallyport/pseudonyms/resolve/action", "Sallyport/retention/write", "Sallyport/reviews/decide/action",
         "Sallyport/reviews/read", "Sallyport/reviews/write", "Sallyport/scim/read", "Sallyport/scim/write",

@@ -4,7 +4,7 @@ import SallyportCore
 extension SCIMService {
     private func reference(externalID: String?, displayName: String) -> String {
         let own = externalID ?? displayName
-        return settings.issuer.map { "\($0):\(own)" } ?? own
+        return "\(settings.namespace):\(own)"
     }
 
     func resource(_ group: ProvisionedGroup, _ base: String) throws -> [String: SCIMValue] {

@@ -5,7 +5,7 @@ extension SCIMService {
     /// The principal that a user is: what its tokens will name.
     private func principal(externalID: String?, userName: String) -> String {
         let own = settings.usesUserName ? userName : externalID ?? userName
-        return settings.issuer.map { "\($0):\(own)" } ?? own
+        return "\(settings.namespace):\(own)"
     }
 
     func resource(_ user: ProvisionedUser, _ base: String) throws -> [String: SCIMValue] {

@@ -37,8 +37,10 @@ package struct SCIMAnswer: Sendable {
 /// Somebody who is set inactive or deleted leaves: keys, tokens and rights end in the transaction that says so.
 package struct SCIMService: Sendable {
     package struct Settings: Sendable {
-        /// The issuer whose people these are: its name stands before the principals' ids. nil: ids stand alone.
+        /// The issuer whose people these are: its name stands before the principals' ids; `scim` where there is none. A connector never speaks
+        /// of principals outside of its own names.
         package var issuer: String?
+        var namespace: String { issuer ?? "scim" }
         /// What a principal's id is made of: `externalId` or `userName`.
         package var usesUserName = false
         package init(issuer: String? = nil, usesUserName: Bool = false) {
@@ -171,10 +173,7 @@ package struct SCIMService: Sendable {
     }
 
     static func date(_ seconds: Int64) -> SCIMValue {
-        let date = CivilDate(secondsSince1970: seconds)
-        func two(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
-        return .string(
-            "\(date.day)T\(two(date.secondOfDay / 3600)):\(two(date.secondOfDay / 60 % 60)):\(two(date.secondOfDay % 60))Z")
+        .string(CivilDate(secondsSince1970: seconds).timestamp)
     }
 }
 

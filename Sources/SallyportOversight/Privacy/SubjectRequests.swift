@@ -11,6 +11,8 @@ package struct SubjectRequests: Sendable {
         /// Destroys the subject's own keys: what was sealed under them is gone, in backups too.
         package var destroyKeys: @Sendable (_ subject: String, _ tenant: TenantID) throws -> Bool
         package var makeID: @Sendable () -> String
+        /// What the subject wrote and was answered, where it is stored and can be opened.
+        package var texts: @Sendable (_ subject: String, _ tenant: TenantID) throws -> [SubjectRow] = { _, _ in [] }
 
         package init(
             store: any PrivacyStore, index: any SubjectIndex,
@@ -133,6 +135,7 @@ package struct SubjectRequests: Sendable {
         case .access, .export:
             try note("privacy.disclose", request.pseudonym, [("request", id)])
             rows = try parts.index.rows(about: request.subject, tenant: tenant, limit: 100_000)
+            rows += try parts.texts(request.subject, tenant)
         case .erasure:
             let holds = try parts.store.holds(of: tenant).filter { $0.releasedAt == nil && ($0.subject.map { $0 == request.subject } ?? true) }
             guard holds.isEmpty else {

@@ -111,6 +111,7 @@ final class ConsoleSurface: Sendable {
             + PolicyRoutes(store: parts.policies, changes: desk).bound
             + ConditionalRoutes(conditional, access: access, keys: parts.keys, changes: desk).bound
             + ElevationRoutes(operations: elevations, access: access).bound + ChangeRoutes(desk).bound
+            + governanceRoutes(parts, plan, publicURL: signIn.settings.publicURL)
     }
 
     private static func changeDesk(

@@ -12,6 +12,9 @@ extension ServerProcess {
                 // A long log is read in steps, so that other chores come to their turn.
                 try governance.collect(most: 2, at: now)
                 if now % 3600 < 5 { try governance.prune(at: now) }
+                _ = try PrivacyAdministration(plan: plan, database: database).retention.run(at: now) {
+                    try outbox.record($0, target: $1, details: $2, by: "system:retention")
+                }
                 try governance.endDueReviews(at: now) {
                     try outbox.record($0, target: $1, details: $2, by: "system:reviews")
                 }

@@ -164,6 +164,7 @@ package final class ServerProcess: Sendable {
         let consents = ConsentDirectory { wallTime().seconds }
         try consents.refresh(from: SQLPrivacyStore(stores.database))
         parts.consents = consents
+        parts.keeper = StoredExchangeKeeper(store: SQLExchangeStore(stores.database), pool: pool)
         parts.identity.conditional = conditional
         parts.pseudonyms = PseudonymVault(store: SQLPseudonymStore(stores.database))
         parts.meaning = learned?.meaning

@@ -36,7 +36,7 @@ extension ConfigurationKey {
     static let provisioning: [ConfigurationKey] = [
         .init(
             "provisioning.issuer", .text, "",
-            "The issuer (its name under `identity.issuers`) whose people and groups SCIM brings; without it their ids stand alone."),
+            "The issuer (its name under `identity.issuers`) whose people and groups SCIM brings; without it their ids begin with `scim:`."),
         .init(
             "provisioning.principal", .choice(["externalId", "userName"]), "externalId",
             "Which SCIM attribute is the principal's id: what tokens carry as `oid` or `sub`."),

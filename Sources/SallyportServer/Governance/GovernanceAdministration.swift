@@ -1,4 +1,5 @@
 import Foundation
+import SallyportConsole
 import SallyportCore
 import SallyportGateway
 import SallyportIdentity
@@ -14,10 +15,12 @@ package struct GovernanceAdministration: Sendable {
     private let uses: any AccessUseStore
     private let collector: AccessUseCollector
     private let provisioning: any ProvisioningStore
+    private let database: any SQLDatabase
 
     /// - Parameter plan: nil: without a configuration there are the built-in roles and what is stored.
     package init(plan: ServerPlan?, database: any SQLDatabase, auditDirectory: String) {
         self.plan = plan
+        self.database = database
         provisioning = SQLProvisioningStore(database)
         access = SQLAccessStore(database)
         keys = SQLKeyStore(database)
@@ -42,7 +45,7 @@ package struct GovernanceAdministration: Sendable {
             keys: try keys.keys(of: .default), keyUses: Dictionary(try keys.uses(of: .default).map { ($0.key, $0.at) }) { first, _ in first },
             uses: try uses.uses(of: .default, since: now / 86_400 - Int64(days)), observedSince: try uses.place()?.observedSince,
             groups: try provisioning.members(of: .default), disabled: Set(try access.allRevocations().filter { $0.kind == .principal }.map(\.subject)),
-            breakGlass: breakGlass, actions: Array(Set(RouteRow.actions + services + SeparationRule.managementActions)).sorted())
+            breakGlass: breakGlass, actions: Array(Set(RouteRow.actions + services + ConsoleRoutes.actions + SeparationRule.managementActions)).sorted())
     }
 
     package func leastPrivilege(lookBackDays days: Int, of holder: PrincipalReference? = nil, at now: Int64) throws
@@ -98,5 +101,11 @@ package struct GovernanceAdministration: Sendable {
                 "reviews.remove", "\(item.resource.rawValue) \(item.resourceID)",
                 [("subject", item.subject), ("review", id), ("cause", cause.rawValue)])
         }
+    }
+}
+
+extension GovernanceAdministration: GovernanceServing {
+    package func signed(_ content: some Encodable & Sendable) throws -> (text: String, digest: String) {
+        try SignedReports(database: database).report(content)
     }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import SallyportConsole
 import SallyportCore
 import SallyportGuard
 import SallyportOversight
@@ -10,20 +11,27 @@ import SallyportStorage
 package struct PrivacyAdministration: Sendable {
     package let requests: SubjectRequests
     package let index: SQLSubjectIndex
+    package let retention: RetentionJob
+    private let exchanges: any ExchangeStore
     private let plan: ServerPlan?
     private let store: any PrivacyStore
     private let uses: any AccessUseStore
     private let policies: any PolicyStore
     private let pseudonym: @Sendable (String, TenantID) throws -> String
     private let tenant: TenantID
+    private let database: any SQLDatabase
 
-    package init(plan: ServerPlan?, database: SQLiteDatabase, tenant: TenantID = .default) {
+    package init(plan: ServerPlan?, database: any SQLDatabase, tenant: TenantID = .default) {
         self.plan = plan
         self.tenant = tenant
+        self.database = database
         store = SQLPrivacyStore(database)
         uses = SQLAccessUseStore(database)
         policies = SQLPolicyStore(database)
         index = SQLSubjectIndex(database)
+        let exchanges = SQLExchangeStore(database)
+        self.exchanges = exchanges
+        retention = RetentionJob(store: exchanges, privacy: store, tenant: tenant) { UUID().uuidString.lowercased() }
         let secrets = SQLTenantSecretStore(database)
         let pseudonym: @Sendable (String, TenantID) throws -> String = { subject, tenant in
             let key = try secrets.secret("pseudonyms", of: tenant) { SQLSubjectKeyStore.systemRandom(32) }
@@ -31,12 +39,19 @@ package struct PrivacyAdministration: Sendable {
             return SubjectRequests.pseudonymPrefix + Hex.encode(code.prefix(10))
         }
         self.pseudonym = pseudonym
-        let subjects = database.subjectKeys
-        requests = SubjectRequests(
-            .init(
-                store: store, index: index, pseudonym: pseudonym,
-                destroyKeys: { try subjects.destroyKey(ofSubject: $0, tenant: $1) }, makeID: { UUID().uuidString.lowercased() }),
-            tenant: tenant)
+        let subjects = (database.sealer as? any SubjectKeyStore) ?? SQLSubjectKeyStore(database)
+        var parts = SubjectRequests.Parts(
+            store: store, index: index, pseudonym: pseudonym, destroyKeys: { try subjects.destroyKey(ofSubject: $0, tenant: $1) },
+            makeID: { UUID().uuidString.lowercased() })
+        parts.texts = { subject, tenant in
+            let stored = try exchanges.list(of: tenant, subject: subject, limit: 10_000)
+            return try stored.compactMap { try exchanges.exchange($0.id, tenant: tenant) }.map { exchange in
+                let prompt = exchange.prompt.map { String(decoding: $0, as: UTF8.self) }
+                let answer = exchange.answer.map { String(decoding: $0, as: UTF8.self) }
+                return SubjectRow(store: "stored_exchange", values: ["id": exchange.id, "prompt": prompt ?? "", "answer": answer ?? ""])
+            }
+        }
+        requests = SubjectRequests(parts, tenant: tenant)
     }
 
     package func pseudonym(of subject: String) throws -> String { try pseudonym(subject, tenant) }
@@ -111,6 +126,36 @@ package struct PrivacyAdministration: Sendable {
 
     package func holds() throws -> [LegalHold] { try store.holds(of: tenant) }
 
+    // MARK: Stored exchanges
+
+    /// Without texts, the newest first.
+    package func stored(of subject: String?, limit: Int) throws -> [StoredExchange] {
+        try exchanges.list(of: tenant, subject: subject, limit: limit)
+    }
+
+    /// One with its texts. Whoever restricted the processing of his data is not read.
+    package func reveal(_ id: String, at now: Int64) throws -> StoredExchange {
+        let found: StoredExchange?
+        do { found = try exchanges.exchange(id, tenant: tenant) } catch let fault as Fault where fault.isErased {
+            throw Fault(.notFound, "The texts of this exchange were erased.")
+        }
+        guard let exchange = found else { throw Fault(.notFound, "This exchange is not stored.") }
+        let isRestricted = try store.consents(of: tenant).contains {
+            $0.kind == .restriction && $0.subject == exchange.subject && $0.isLive(at: now)
+        }
+        guard !isRestricted else { throw Fault(.permissionDenied, "The subject has restricted the processing: its texts are kept and not read.") }
+        return exchange
+    }
+
+    /// Stored texts for a purpose of their own: only of those who have agreed to it, and who do not object.
+    package func stored(for purpose: String, limit: Int, at now: Int64) throws -> [StoredExchange] {
+        let all = try store.consents(of: tenant).filter { $0.isLive(at: now) }
+        let agreed = Set(all.filter { $0.kind == .consent && $0.purpose == purpose }.map(\.subject))
+        let barred = Set(all.filter { $0.kind == .restriction || ($0.kind == .objection && $0.purpose == purpose) }.map(\.subject))
+        return try exchanges.list(of: tenant, subject: nil, limit: limit).filter { agreed.contains($0.subject) && !barred.contains($0.subject) }
+            .compactMap { try exchanges.exchange($0.id, tenant: tenant) }
+    }
+
     // MARK: Registers
 
     package var minimumGroup: Int { plan?.privacy.minimumGroup ?? 5 }
@@ -149,5 +194,45 @@ package struct PrivacyAdministration: Sendable {
         guard let plan else { throw Fault(.invalidRequest, "The register is made from the configuration: name it with --config.") }
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: policies, tenant: tenant)
         return SharingEntry.all(of: plan, policies: GuardPolicy.builtIn(learned: plan.learned.isEnabled) + policies)
+    }
+}
+
+extension PrivacyAdministration: PrivacyServing {
+    private static func json(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return Array(try encoder.encode(value))
+    }
+
+    package func processingJSON() throws -> [UInt8] { try Self.json(processingRecord()) }
+    package func sharingJSON() throws -> [UInt8] { try Self.json(sharingRegister()) }
+
+    package func statisticsJSON(by grouping: String, days: Int, at now: Int64) throws -> [UInt8] {
+        guard let grouping = Grouping(rawValue: grouping) else { throw Fault(.invalidRequest, "'by' is action, deployment or month.") }
+        let table = try statistics(by: grouping, days: days, at: now)
+        return try Self.json(StatisticsShown(table, minimumGroup: minimumGroup))
+    }
+
+    /// The signed report; the request remembers its digest.
+    package func report(on request: SubjectRequest, rows: [SubjectRow], at now: Int64) throws -> (text: String, digest: String) {
+        let report = try SignedReports(database: database).report(
+            PrivacyDocuments.Report(request, rows, unsearched: index.unsearched, at: now))
+        try requests.note(report: report.digest, for: request.id)
+        return report
+    }
+}
+
+/// Statistics as they are shown.
+package struct StatisticsShown: Encodable, Sendable {
+    let minimumGroup: Int
+    let rows: [SuppressedTable.Row]
+    let rest: SuppressedTable.Row?
+    let suppressed: Int
+
+    package init(_ table: SuppressedTable, minimumGroup: Int) {
+        self.minimumGroup = minimumGroup
+        rows = table.rows
+        rest = table.rest
+        suppressed = table.suppressed
     }
 }

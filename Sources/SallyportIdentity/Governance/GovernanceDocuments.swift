@@ -1,0 +1,197 @@
+import SallyportCore
+
+/// How the governance of access is written, wherever it is shown.
+package enum GovernanceDocuments {
+    static func date(_ seconds: Int64) -> String { CivilDate(secondsSince1970: seconds).timestamp }
+
+    // MARK: Least privilege
+
+    package struct Usage: Encodable, Sendable {
+        package struct Narrow: Encodable, Sendable {
+            let role: String
+            let scopes: [String]
+            let exactDataActions: [String]
+        }
+        package struct Grant: Encodable, Sendable {
+            let source: String
+            let role: String
+            let scope: String
+            let uses: Int
+            let lastUsedAt: String?
+            let used: [String]
+            let unused: [String]
+            let deployments: [String]
+            let proposal: String
+            let narrow: Narrow?
+        }
+        package struct Denied: Encodable, Sendable {
+            let action: String
+            let count: Int
+        }
+        package struct Holder: Encodable, Sendable {
+            let principal: String
+            let breakGlass: Bool
+            let grants: [Grant]
+            let denied: [Denied]
+        }
+        let observedDays: Int64
+        let learning: Bool
+        let principals: [Holder]
+
+        package init(_ advice: LeastPrivilege, _ reports: [LeastPrivilege.Report]) {
+            observedDays = advice.observedDays
+            learning = advice.isLearning
+            principals = reports.map { report in
+                Holder(
+                    principal: report.holder.description, breakGlass: report.isBreakGlass, grants: report.grants.map(Self.grant),
+                    denied: report.denied.map { Denied(action: $0.action, count: $0.count) })
+            }
+        }
+
+        private static func grant(_ use: LeastPrivilege.GrantUse) -> Grant {
+            var narrow: Narrow?
+            let proposal: String
+            switch use.proposal {
+            case .keep: proposal = "keep"
+            case .remove: proposal = "remove"
+            case .narrow(let role, let scopes, let exact):
+                proposal = "narrow"
+                narrow = Narrow(role: role.rawValue, scopes: scopes.map(\.description), exactDataActions: exact)
+            }
+            return Grant(
+                source: use.grant.source, role: use.grant.role.rawValue, scope: use.grant.scope.description, uses: use.uses,
+                lastUsedAt: use.lastUsedAt.map(date), used: use.used, unused: use.unused, deployments: use.deployments.map(\.rawValue),
+                proposal: proposal, narrow: narrow)
+        }
+    }
+
+    package struct Conflict: Encodable, Sendable {
+        let principal: String
+        let rule: String
+        let reason: String
+        let first: [String]
+        let second: [String]
+
+        package init(_ conflict: SeparationConflict) {
+            principal = conflict.holder.description
+            rule = conflict.rule.id
+            reason = conflict.rule.reason
+            first = conflict.first.map(\.source)
+            second = conflict.second.map(\.source)
+        }
+    }
+
+    // MARK: Reviews
+
+    package struct Item: Encodable, Sendable {
+        let id: String
+        let resource: String
+        let resourceId: String
+        let subject: String
+        let principal: String?
+        let summary: String
+        let breakGlass: Bool
+        let lastUsedAt: String?
+        let uses: Int
+        let denials: Int
+        let createdAt: String
+        let expiresAt: String?
+        let risk: String
+        let reasons: [String]
+        let recommendation: String
+        let decision: String
+        let reason: String?
+        let reviewedBy: String?
+        let reviewedAt: String?
+        let result: String?
+        let appliedAt: String?
+
+        package init(_ item: ReviewItem) {
+            id = item.id
+            resource = item.resource.rawValue
+            resourceId = item.resourceID
+            subject = item.subject
+            principal = item.principal
+            summary = item.summary
+            breakGlass = item.isBreakGlass
+            lastUsedAt = item.evidence.lastUsedAt.map(date)
+            uses = item.evidence.uses
+            denials = item.evidence.denials
+            createdAt = date(item.evidence.createdAt)
+            expiresAt = item.evidence.expiresAt.map(date)
+            risk = item.evidence.risk
+            reasons = item.evidence.reasons
+            recommendation = item.recommendation.rawValue
+            decision = item.decision?.rawValue ?? "notReviewed"
+            reason = item.reason
+            reviewedBy = item.reviewedBy
+            reviewedAt = item.reviewedAt.map(date)
+            result = item.result
+            appliedAt = item.appliedAt.map(date)
+        }
+    }
+
+    package struct Review: Encodable, Sendable {
+        let id: String
+        let name: String
+        let status: String
+        let kinds: [String]
+        let roles: [String]?
+        let reviewers: [String]
+        let fallbackReviewers: [String]
+        let lookBackDays: Int
+        let requiresReason: Bool
+        let onSilence: String
+        let appliesAtEnd: Bool
+        let recursAfterDays: Int?
+        let createdAt: String
+        let createdBy: String
+        let startedAt: String?
+        let endsAt: String
+        let endedAt: String?
+        let previewDigest: String?
+        let items: [Item]?
+
+        package init(_ campaign: ReviewCampaign, _ status: ReviewCampaign.Status, items: [ReviewItem]?) {
+            id = campaign.id
+            name = campaign.name
+            self.status = status.rawValue
+            kinds = campaign.kinds.sorted()
+            roles = campaign.roles?.sorted()
+            reviewers = campaign.reviewers
+            fallbackReviewers = campaign.fallbackReviewers
+            lookBackDays = campaign.lookBackDays
+            requiresReason = campaign.requiresReason
+            onSilence = campaign.onSilence.rawValue
+            appliesAtEnd = campaign.appliesAtEnd
+            recursAfterDays = campaign.recursAfterDays
+            createdAt = date(campaign.createdAt)
+            createdBy = campaign.createdBy
+            startedAt = campaign.startedAt.map(date)
+            endsAt = date(campaign.endsAt)
+            endedAt = campaign.endedAt.map(date)
+            previewDigest = campaign.previewDigest
+            self.items = items?.map(Item.init)
+        }
+    }
+
+    package struct Preview: Encodable, Sendable {
+        struct Line: Encodable, Sendable {
+            let item: String
+            let subject: String
+            let summary: String
+            let cause: String
+        }
+        let digest: String
+        let removals: [Line]
+        let spared: [Line]
+
+        package init(_ preview: AccessReviews.Preview) {
+            digest = preview.digest
+            removals = preview.removals.map {
+                Line(item: $0.item.id, subject: $0.item.subject, summary: $0.item.summary, cause: $0.cause.rawValue)
+            }
+            spared = preview.spared.map { Line(item: $0.item.id, subject: $0.item.subject, summary: $0.item.summary, cause: $0.why) }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import Foundation
+import NIOConcurrencyHelpers
+import SallyportConsole
+import SallyportCore
+import SallyportIdentity
+import SallyportStorage
+
+/// Access reviews, privacy and provisioning on the administrative surface.
+extension ConsoleSurface {
+    static func governanceRoutes(_ parts: Parts, _ plan: NIOLockedValueBox<ServerPlan>, publicURL: String) -> [BoundRoute] {
+        let database = parts.database
+        let provisioning = SQLProvisioningStore(database)
+        let reviews = ReviewRoutes(
+            governance: {
+                let plan = plan.withLockedValue { $0 }
+                return GovernanceAdministration(plan: plan, database: database, auditDirectory: plan.dataDirectory + "/audit")
+            },
+            groups: { principal in
+                try provisioning.members(of: principal.tenant).filter { $0.value.contains { $0.id == principal.id.rawValue } }.keys.sorted()
+            })
+        let privacy = PrivacyRoutes { PrivacyAdministration(plan: plan.withLockedValue { $0 }, database: database) }
+        let scim = ProvisioningRoutes(
+            service: {
+                SCIMService(
+                    store: provisioning, settings: plan.withLockedValue { $0.provisioning }, makeID: { UUID().uuidString.lowercased() },
+                    clock: { ServerProcess.wallTime().seconds })
+            }, publicURL: publicURL)
+        return reviews.bound + privacy.bound + scim.bound
+    }
+}

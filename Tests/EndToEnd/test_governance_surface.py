@@ -1,0 +1,97 @@
+"""Access reviews and privacy over the administrative surface."""
+
+import json
+
+import pytest
+
+from console import admin_call
+from test_access import chat, wait_for
+from test_governance import shown
+
+
+@pytest.fixture
+def office(make_gateway):
+    gateway = make_gateway(lambda tree: tree.update(access={"breakGlass": ["service:glass"]}))
+    gateway.admin = gateway.key("admin", roles="access-administrator", principal="boss")["secret"]
+    gateway.officer = gateway.key("officer", roles="privacy-officer", principal="officer")["secret"]
+    gateway.reviewer = gateway.key("reviewer", roles="usages-reader", principal="rita")["secret"]
+    wait_for(lambda: admin_call(gateway, "GET", "/api/my/reviews", key=gateway.reviewer).status == 200, "the keys")
+    return gateway
+
+
+def test_a_review_is_decided_by_its_reviewers_over_the_surface(office):
+    doomed = shown(office, "access", "assignments", "add", "--principal", "user:bob", "--role", "openai-user")["id"]
+    new = {"name": "summer", "reviewers": ["service:rita"], "kinds": ["user"], "ends": "7d"}
+    assert admin_call(office, "POST", "/api/reviews", new, key=office.reviewer).status == 403
+    made = admin_call(office, "POST", "/api/reviews", new, key=office.admin)
+    assert made.status == 201, made.body
+    review = made.json()
+    item = review["items"][0]
+    assert item["resourceId"] == doomed and item["decision"] == "notReviewed"
+    mine = admin_call(office, "GET", "/api/my/reviews", key=office.reviewer).json()["value"]
+    assert [r["id"] for r in mine] == [review["id"]]
+    decide = f"/api/my/reviews/{review['id']}/items/{item['id']}"
+    assert admin_call(office, "POST", decide, {"decision": "remove"}, key=office.officer).status == 403  # no reviewer
+    assert admin_call(office, "POST", decide, {"decision": "perhaps"}, key=office.reviewer).status == 400
+    decided = admin_call(office, "POST", decide, {"decision": "remove", "reason": "left the team"}, key=office.reviewer)
+    assert decided.status == 200 and decided.json()["reviewedBy"] == "service:rita"
+    preview = admin_call(office, "GET", f"/api/reviews/{review['id']}/preview", key=office.admin).json()
+    assert [line["item"] for line in preview["removals"]] == [item["id"]]
+    assert admin_call(office, "POST", f"/api/reviews/{review['id']}/apply", key=office.admin).status == 409
+    assert admin_call(office, "POST", f"/api/reviews/{review['id']}/close", key=office.admin).status == 200
+    applied = admin_call(office, "POST", f"/api/reviews/{review['id']}/apply", key=office.admin)
+    assert applied.json()["value"][0]["result"] == "removed"
+    assert not [a for a in shown(office, "access", "assignments", "list") if a["id"] == doomed]
+    report = admin_call(office, "POST", f"/api/reviews/{review['id']}/export", key=office.admin)
+    assert b"left the team" in report.body and "— sallyport/reports".encode() in report.body
+    record = office.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "reviews.decide")
+    assert record["principal"] == "rita" and record["key"]
+    office.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "reviews.remove" and r["principal"] == "boss")
+
+
+def test_usage_and_conflicts_over_the_surface(office):
+    usage = admin_call(office, "GET", "/api/access/usage?days=30", key=office.admin).json()
+    assert any(p["principal"].startswith("key:") for p in usage["principals"])
+    assert admin_call(office, "GET", "/api/access/usage?days=9999", key=office.admin).status == 400
+    assert admin_call(office, "GET", "/api/access/conflicts", key=office.admin).json() == {"value": []}
+
+
+def test_people_give_and_take_their_own_consent_and_ask_for_their_data(office):
+    assert admin_call(office, "POST", "/api/my/consents", {"purpose": "pilot", "version": "1"}, key=office.reviewer).status == 204
+    mine = admin_call(office, "GET", "/api/my/consents", key=office.reviewer).json()["value"]
+    assert [(c["subject"], c["purpose"]) for c in mine] == [("rita", "pilot")] and "itself" in mine[0]["evidence"]
+    assert admin_call(office, "GET", "/api/my/consents", key=office.officer).json()["value"] == []
+    assert admin_call(office, "GET", "/api/privacy/consents", key=office.reviewer).status == 403
+    assert admin_call(office, "POST", "/api/my/consents/withdraw", {"purpose": "pilot"}, key=office.reviewer).status == 204
+    opened = admin_call(office, "POST", "/api/my/requests", {"kind": "access"}, key=office.reviewer)
+    assert opened.status == 201
+    request = opened.json()
+    path = f"/api/privacy/requests/{request['id']}"
+    assert admin_call(office, "POST", f"{path}/verify", {"method": "I say so"}, key=office.reviewer).status == 403
+    assert admin_call(office, "POST", f"{path}/fulfil", key=office.officer).status == 409  # identity first
+    assert admin_call(office, "POST", f"{path}/verify", {"method": "key and call back"}, key=office.officer).status == 200
+    found = admin_call(office, "POST", f"{path}/search", key=office.officer).json()["findings"]
+    assert {"store": "api_key", "count": 1} in found
+    report = admin_call(office, "POST", f"{path}/fulfil", key=office.officer)
+    assert report.status == 200
+    content = json.loads(report.body.decode().split("\n\n— ")[0])
+    assert content["request"]["status"] == "done" and any(row["store"] == "privacy_consent" for row in content["data"])
+    assert admin_call(office, "GET", path, key=office.officer).json()["reportDigest"]
+
+
+def test_nobody_confirms_his_own_identity(office):
+    request = admin_call(office, "POST", "/api/my/requests", {"kind": "erasure"}, key=office.officer).json()
+    denied = admin_call(office, "POST", f"/api/privacy/requests/{request['id']}/verify", {"method": "me"}, key=office.officer)
+    assert denied.status == 403 and b"own identity" in denied.body
+
+
+def test_notices_holds_and_registers_over_the_surface(office):
+    assert admin_call(office, "PUT", "/api/privacy/notices/staff", {"text": "We process prompts."}, key=office.officer).json() == {"version": 1}
+    assert admin_call(office, "GET", "/api/privacy/notices", key=office.reviewer).json()["value"][0]["text"] == "We process prompts."
+    assert admin_call(office, "POST", "/api/my/notices/staff/acknowledge", key=office.reviewer).json() == {"version": 1}
+    hold = admin_call(office, "POST", "/api/privacy/holds", {"subject": "rita", "reason": "case 7"}, key=office.officer)
+    assert hold.status == 201
+    assert admin_call(office, "POST", f"/api/privacy/holds/{hold.json()['id']}/release", key=office.officer).status == 204
+    for register in ("processing", "sharing", "statistics"):
+        assert admin_call(office, "GET", f"/api/privacy/{register}", key=office.officer).status == 200
+    assert chat(office, office.user).status == 200
