@@ -32,7 +32,7 @@ package struct SealedColumn: Sendable, Hashable {
     package static let all: [SealedColumn] = [
         documentTitle, chunkHeadings, chunkContent, chunkVector, blocklistContent, categoryDefinition, categoryClassifier, categorySample,
         incidentDefinition, incidentVectors, incidentSample, pseudonym, accountFactor, sessionContent, pendingChange, exchangePrompt,
-        exchangeAnswer, tenantSecret,
+        exchangeAnswer, tenantSecret, fileReport,
     ]
 
     private static let chunk = ["collection", "document", "position"]
@@ -51,6 +51,7 @@ package struct SealedColumn: Sendable, Hashable {
     static let accountFactor = SealedColumn("account_factor", "secret", keys: ["id"], .blob)
     static let sessionContent = SealedColumn("console_session", "content", keys: ["id"], .blob)
     static let pendingChange = SealedColumn("pending_change", "content", keys: ["id"], .blob)
+    static let fileReport = SealedColumn("file_report", "report", keys: ["id"], .blob, subjectColumn: "owner")
     static let pseudonym = SealedColumn("pseudonym", "content", keys: ["principal", "conversation", "code"], subjectColumn: "principal")
     static let incidentSample = SealedColumn("text_incident_sample", "content", keys: ["incident", "id"])
 }
