@@ -9,9 +9,7 @@ import Testing
     }
 
     private func harm(_ name: String, _ severity: Int) -> Finding {
-        Finding(
-            "harm-\(name == "selfharm" ? "self_harm" : name)" as DetectorID, .init(.harm, name), at: 0..<1, confidence: Double(severity) / 7
-        )
+        Finding(DetectorID("harm-\(name)"), .init(.harm, name), at: 0..<1, confidence: Double(severity) / 7)
     }
 
     @Test func inheritsAzuresDefaults() throws {
