@@ -59,6 +59,7 @@ import Testing
     private static func onDisk(_ corpus: CorpusStore) throws -> String {
         let folder = try TemporaryFolder()
         let database = try SQLiteDatabase(.file(folder.path + "/growth.sqlite"))
+        database.attach(ClearSealer())
         let store = SQLDocumentStore(database)
         let began = DispatchTime.now().uptimeNanoseconds
         let changes = try corpus.changes(since: -1)
