@@ -86,7 +86,11 @@ import Testing
     }
 
     @Test func anUnknownBaseIsNamed() {
-        #expect(performing: { try policy(#""basePolicyName":"Nothing""#) }, throws: { "\($0)".contains("properties.basePolicyName") })
+        #expect {
+            try policy(#""basePolicyName":"Nothing""#)
+        } throws: {
+            "\($0)".contains("properties.basePolicyName")
+        }
     }
 
     @Test(arguments: [
@@ -94,8 +98,11 @@ import Testing
         #"{"allowed":["-a.example"]}"#, #"{"protected":["localhost"]}"#, #"{"allowed":"a.example"}"#, #"{"denied":["a.example"]}"#,
         #"{"protected":["bücher.example"]}"#,
     ]) func hostsThatAreNoneAreRefused(_ hosts: String) {
-        #expect(
-            performing: { try policy(#""sallyport":{"hosts":\#(hosts)}"#) }, throws: { "\($0)".hasPrefix("properties.sallyport.hosts") })
+        #expect {
+            try policy(#""sallyport":{"hosts":\#(hosts)}"#)
+        } throws: {
+            "\($0)".hasPrefix("properties.sallyport.hosts")
+        }
     }
 
     @Test func whatSeveralPoliciesAllowIsWhatEachOfThemAllows() {
