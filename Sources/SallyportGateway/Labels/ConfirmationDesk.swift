@@ -23,6 +23,8 @@ package final class ConfirmationDesk: Sendable {
         /// The message (chat) or the output (responses) as the model made it.
         let answer: ByteBuffer
         let isResponse: Bool
+        /// Under which the answer was made.
+        let policy: GuardPolicy
         let expiresAt: Int64
     }
 

@@ -25,7 +25,10 @@ extension Exchange {
             }
             standingLabel = LabelFact.higher(standingLabel, LabelFact(declaredLabel, "declared"))
         }
-        noteUntrusted(slots)
+        try noteUntrusted(slots) { [self] in try decideLabel(outcome, slots, then: proceed) }
+    }
+
+    private func decideLabel(_ outcome: BodyInspector.Outcome, _ slots: [TextSlot], then proceed: @escaping () throws -> Void) throws {
         let detected = Exchange.detected(outcome.findings.values.flatMap { $0 })
         recallLabel { [self] in
             label = LabelFact.higher(standingLabel, detected)

@@ -8,27 +8,47 @@ import SallyportWire
 extension Exchange {
     // MARK: What the request brings
 
-    /// Notes the untrusted and the trusted texts of the request, where the policy watches tools.
-    func noteUntrusted(_ slots: [TextSlot]) {
-        guard !policy.outwardTools.isEmpty else { return }
-        var sources = TaintSources()
+    /// Notes the untrusted and the trusted texts of the request, where the policy watches tools; long ones off the event loop.
+    func noteUntrusted(_ slots: [TextSlot], then proceed: @escaping () throws -> Void) throws {
+        guard !policy.outwardTools.isEmpty else { return try proceed() }
+        // What an earlier response had in it is not said again.
+        var earlier: [String] = []
+        if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) { earlier.append(previous) }
+        if case .openAI(let operation, _, _, let ids)? = target, operation.pathResource == .response { earlier += ids.prefix(1) }
+        var before = TaintSources()
+        for id in earlier {
+            if let known = runtime.parts.taints.sources(before: id) { before.formUnion(known) } else { before.addUnknown() }
+        }
+        let size = slots.reduce(0) { $0 + $1.passage.count }
+        if size <= snapshot.configuration.inlineInspectionBytes {
+            taint = Exchange.sources(of: slots, after: before)
+            return try proceed()
+        }
+        runtime.parts.pool.runIfActive(eventLoop: eventLoop) { [before] in Exchange.sources(of: slots, after: before) }
+            .assumeIsolated().whenComplete { [self] result in
+                continuing {
+                    do { taint = try result.get() } catch {
+                        throw Fault(.guardUnavailable, "The content guards are not available.", cause: error)
+                    }
+                    try proceed()
+                }
+            }
+    }
+
+    private static func sources(of slots: [TextSlot], after before: TaintSources) -> TaintSources {
+        var sources = before
         let normaliser = Normaliser()
         for slot in slots where slot.kind == .prose || slot.kind == .number || slot.kind == .key {
             switch slot.passage.origin {
             case .toolResult, .document, .file: sources.addUntrusted(ToolCallGuard.readings(of: slot.passage.text, by: normaliser))
             case .user, .system:
-                let (outside, inside) = Exchange.taggedDocuments(in: slot.passage.text)
-                if !inside.isEmpty {
-                    for text in inside { sources.addUntrusted(ToolCallGuard.readings(of: text, by: normaliser)) }
-                }
+                let (outside, inside) = taggedDocuments(in: slot.passage.text)
+                for text in inside { sources.addUntrusted(ToolCallGuard.readings(of: text, by: normaliser)) }
                 sources.addTrusted(outside)
             default: break
             }
         }
-        if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) {
-            if let before = runtime.parts.taints.sources(before: previous) { sources.formUnion(before) } else { sources.addUnknown() }
-        }
-        taint = sources
+        return sources
     }
 
     /// More untrusted texts go to the model: retrieved documents.
@@ -128,7 +148,7 @@ extension Exchange {
             let random = (0..<4).map { _ in String(UInt64.random(in: 0...UInt64.max, using: &generator), radix: 36) }.joined()
             let waiting = ConfirmationDesk.Waiting(
                 id: "conf_" + random, tenant: principal.tenant, principal: principal.id, exchange: id, calls: stopped, answer: answer,
-                isResponse: isResponse, expiresAt: now + ConfirmationDesk.patience)
+                isResponse: isResponse, policy: policy, expiresAt: now + ConfirmationDesk.patience)
             if runtime.parts.confirmations.put(waiting, now: now) { confirmation = waiting }
         }
         var json = JSONWriter(capacity: 256)
@@ -169,27 +189,56 @@ extension Exchange {
     /// `GET` shows what waits; `POST` with `{"decision":"approve"}` gives the message out, once, or with `"deny"` throws it away.
     func answerConfirmation(_ name: String) throws {
         guard let principal else { throw Fault.invalidKey }
-        let now = runtime.parts.clock().seconds
-        let desk = runtime.parts.confirmations
-        let unknown = Fault(.notFound, "There is no such confirmation, or it is over.")
-        var json = JSONWriter(capacity: 1024)
-        if head.method == .GET {
-            guard let waiting = desk.look(name, as: principal, now: now) else { throw unknown }
-            describe(waiting, "waiting", &json)
-            json.key("answer")
-            json.raw(waiting.answer)
-        } else {
+        let isLook = head.method == .GET
+        var word = "approve"
+        if !isLook {
             let document = try parse(body)
-            guard document.nodes[0].kind == .object, let word = document.member("decision", of: 0).flatMap(document.string),
-                word == "approve" || word == "deny"
+            guard document.nodes[0].kind == .object, let said = document.member("decision", of: 0).flatMap(document.string),
+                said == "approve" || said == "deny"
             else { throw Fault(.invalidRequest, "'decision' must be 'approve' or 'deny'.", param: "decision") }
-            guard let waiting = desk.take(name, as: principal, now: now) else { throw unknown }
+            word = said
+        }
+        let unknown = Fault(.notFound, "There is no such confirmation, or it is over.")
+        let desk = runtime.parts.confirmations
+        guard let waiting = desk.look(name, as: principal, now: runtime.parts.clock().seconds) else { throw unknown }
+        let document = try JSONDocument(parsing: waiting.answer)
+        // A confirmed call leaves by another door: the guards of its policy stand there too.
+        var context = GuardEngine.Context(policy: waiting.policy)
+        let lists = Set(waiting.policy.blocklists.map(\.name))
+        if !lists.isEmpty {
+            guard let index = runtime.parts.blocklists.preparedIndex(of: lists, tenant: principal.tenant) else {
+                throw Fault(.guardUnavailable, "A blocklist that the policy '\(waiting.policy.id)' names is not available.")
+            }
+            context.blocklists = BlocklistDetector(index)
+        }
+        let slots = BodyReading(of: document, as: .text(.completionToolCall), direction: .completion).slots
+        inspect(slots, in: context) { [self] result in
+            continuing {
+                let outcome = try result.get()
+                guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
+                completionVerdict = outcome.verdict
+                completionFindings = outcome.findings.values.flatMap { $0 }
+                if outcome.isBlocked, word == "approve" {
+                    throw Fault(.contentFiltered, "The call was filtered due to the content management policy.", param: "completion")
+                }
+                guard isLook || desk.take(name, as: principal, now: runtime.parts.clock().seconds) != nil else { throw unknown }
+                answer(waiting, outcome.edits.isEmpty ? waiting.answer : outcome.edits.apply(to: waiting.answer), isLook: isLook, word)
+            }
+        }
+    }
+
+    private func answer(_ waiting: ConfirmationDesk.Waiting, _ call: ByteBuffer, isLook: Bool, _ word: String) {
+        var json = JSONWriter(capacity: 1024)
+        describe(waiting, isLook ? "waiting" : word == "approve" ? "approved" : "denied", &json)
+        if isLook {
+            json.key("answer")
+            json.raw(call)
+        } else {
             notes.append(("confirmation", "\(waiting.id): \(word)"))
             notes.append(("exchange", waiting.exchange))
-            describe(waiting, word == "approve" ? "approved" : "denied", &json)
             if word == "approve" {
                 if waiting.isResponse { json.key("output") } else { json.key("message") }
-                json.raw(waiting.answer)
+                json.raw(call)
             }
         }
         json.endObject()
