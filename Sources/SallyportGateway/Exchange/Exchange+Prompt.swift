@@ -319,14 +319,21 @@ extension Exchange {
         let missing = snapshot.engine.missingFilters(of: policy)
         guard !missing.isEmpty else { return }
         let isDelegated = targets.allSatisfy { snapshot.upstreams[$0.upstream]?.kind == .azureOpenAI }
-        if isDelegated { return policy.leaveOut(missing) }
+        if isDelegated { return leaveOut(missing) }
         for filter in missing.sorted() where policy.settings(for: DetectorID(filter)).onFailure == .closed {
             throw Fault(
                 .guardUnavailable,
                 "The policy '\(policy.id)' demands the content filter '\(filter)', which neither this gateway nor the upstream of this deployment runs."
             )
         }
-        policy.leaveOut(missing)
+        leaveOut(missing)
+    }
+
+    /// What nobody here looks for is not annotated as not found.
+    private func leaveOut(_ missing: Set<String>) {
+        let engine = snapshot.engine
+        let named = policy
+        policy.leaveOut(missing) { engine.mayReport($0, under: named) }
     }
 
     // MARK: Inspecting

@@ -52,6 +52,12 @@ extension GuardEngine {
         }
     }
 
+    /// A learned or a remote guard that the policy asks may report findings of this kind.
+    package func mayReport(_ category: Finding.Category, under policy: GuardPolicy) -> Bool {
+        learned?.serves.contains(category) == true
+            || remotes.contains { $0.categories.contains(category) && policy.settings[$0.id]?.isEnabled == true }
+    }
+
     /// Filters that the policy demands and that nobody here can run, by Azure's bare names.
     package func missingFilters(of policy: GuardPolicy) -> Set<String> {
         var missing = policy.unavailableFilters

@@ -156,8 +156,10 @@ package struct GuardPolicy: Sendable, Hashable {
     }
 
     /// Without what nobody here looks for: annotations must not say of it that nothing was found.
-    /// - Parameter missing: bare names of filters.
-    package mutating func leaveOut(_ missing: Set<String>) {
+    /// - Parameters:
+    ///   - missing: bare names of filters.
+    ///   - isAsked: somebody may report this all the same, such as a remote guard that may fail: its findings keep their rules.
+    package mutating func leaveOut(_ missing: Set<String>, unless isAsked: (Finding.Category) -> Bool = { _ in false }) {
         func all(_ group: Finding.Category.Group) -> Set<String> { PolicyVocabulary.types(of: group) ?? [group.rawValue] }
         func bare(_ group: Finding.Category.Group, _ name: String) -> String {
             ContentFilter.bare(group == .protectedMaterial ? "protectedmaterial\(name)" : name)
@@ -166,7 +168,9 @@ package struct GuardPolicy: Sendable, Hashable {
             let delegated: Set<Finding.Category.Group> = [.harm, .attack, .protectedMaterial, .groundedness, .taskAdherence]
             guard delegated.contains(rule.group) else { return rule }
             var rule = rule
-            let names = (rule.names ?? all(rule.group)).filter { !missing.contains(bare(rule.group, $0)) }
+            let names = (rule.names ?? all(rule.group)).filter {
+                !missing.contains(bare(rule.group, $0)) || isAsked(.init(rule.group, $0))
+            }
             guard !names.isEmpty else { return nil }
             if rule.names != nil || names.count < all(rule.group).count { rule.names = names }
             return rule
