@@ -6,7 +6,7 @@ import SallyportWire
 /// Documents from a real Azure AI Search: each query is sent there with the filter that trims to what the caller may read.
 extension Exchange {
     private static let searchVersion = "2024-07-01"
-    private static let mostSearchBytes = 8 << 20
+    private static let mostSearchBytes = 2 << 20
 
     func searchAzure(_ intents: [String], _ source: DataSource, for principal: Principal, then proceed: @escaping (Found) throws -> Void) {
         continuing {
