@@ -215,7 +215,11 @@ package final class Vault: Sealer, SubjectKeyStore {
             guard ring.records.allSatisfy({ $0.state == .destroyed }) else {
                 throw SealError.revoked("the key of \(name.subject.isEmpty ? "the tenant \(name.tenant)" : "a subject") was revoked")
             }
-            if let made = try insert(LockedKey(random: memory), name, after: ring.records) { return made }
+            if let made = try insert(LockedKey(random: memory), name, after: ring.records) {
+                // Made together with the tenant's first key, so that every backup has it: who is erased later is found in it by fingerprint.
+                if name.subject.isEmpty { _ = try active(Name(tenant: name.tenant, subject: Self.fingerprints)) }
+                return made
+            }
             // Another process was first.
             state.withLockedValue { $0.rings[name] = nil }
         }
@@ -228,8 +232,21 @@ package final class Vault: Sealer, SubjectKeyStore {
             tenant: name.tenant, subject: name.subject, version: (records.map(\.version).max() ?? 0) + 1,
             id: records.last?.id ?? UInt64.random(in: .min ... .max), wrapped: [], createdAt: clock())
         try wrap(key, into: &record)
+        let generation = state.withLockedValue { $0.generation }
         let inserted = try store.insert(record)
-        state.withLockedValue { state in state.rings[name] = nil }
+        let made = record
+        state.withLockedValue { state in
+            guard inserted, state.generation == generation else {
+                state.rings[name] = nil
+                return
+            }
+            let older = records.map { old in
+                var old = old
+                if old.state == .active { old.state = .retired }
+                return old
+            }
+            state.rings[name] = Ring(records: older + [made], keys: [made.version: key])
+        }
         return inserted ? record : nil
     }
 
