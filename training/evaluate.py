@@ -236,10 +236,12 @@ class Evaluation:
         any_one = np.nanmax(np.array([truth[h] for h in HARMS]), 0)
         natural = np.array([not r["authored"] and not str(r.get("kind", "")).startswith("lexicon") for r in rows])
         strict = np.array([r["source"] not in ("harmfulqa", "hh_rlhf_weak", "pyrit_advbench") for r in rows])
+        posts = np.array([r["source"] in ("davidson", "stormfront", "wikipedia_comments") for r in rows])
         unseen = np.array([r["unseen"] for r in rows])
         authored = np.array([r["source"].startswith("authored:") for r in rows])
         found = []
-        for name, mask in (("natural dev rows and unseen sources", natural), ("— without keyword-labelled sources", natural & strict), ("— sources never trained on", natural & unseen), ("authored, held out", authored)):
+        for name, mask in (("natural dev rows and unseen sources", natural), ("— without keyword-labelled sources", natural & strict), ("— without tweets, forum posts and comments labelled for hate alone", natural & ~posts),
+                           ("— sources never trained on", natural & unseen), ("authored, held out", authored)):
             for column, score in [("any", highest)] + [(h, p[h][0]) for h in HARMS]:
                 label = any_one if column == "any" else truth[column]
                 pick = mask & ~np.isnan(label)
