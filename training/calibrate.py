@@ -19,7 +19,7 @@ from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
 from scoring import Model, Scorer, corrected, highest, probability
 
 RATES = (0.001, 0.01, 0.05)
-LEVEL_RATES = {2: 0.01, 4: 0.003, 6: 0.001}  # share of harmless texts that a harm category may put at low, medium, high or above
+LEVEL_RATES = {2: 0.005, 4: 0.001, 6: 0.0005}  # share of harmless texts that a harm category may put at low, medium, high or above
 QUOTING = {"security_article", "llm_docs", "agent_config"}  # documents about attacks that quote one: benign, but not ordinary traffic
 
 

@@ -16,10 +16,15 @@ cp "$run/model.safetensors" "$run/left-out.safetensors"
 # Phase 2: all sources, the rate falls to zero.
 echo "{\"decay\": [$STABLE_STEPS, $DECAY_STEPS]}" >"$run/control.json"
 "$python" train.py --data "$data" --out "$run" --epochs 1000 --decay 0 --small 0.6 --workers 2 --resume --next-epoch --hold-out 7
+# Phase 3: on from there in one worker, as 2026.12.1 was trained on from the shipped weights of 2026.11.1 (restore.py).
+mkdir -p "$run/continued"
+echo "{\"decay\": [$CONTINUED_STABLE_STEPS, $CONTINUED_DECAY_STEPS]}" >"$run/continued/control.json"
+"$python" train.py --data "$data" --out "$run/continued" --epochs 1000 --decay 0 --small 0.6 --resume --hold-out 7 --start "$run/model.safetensors"
+"$python" soup.py --early "$run/model.safetensors" --late "$run/continued/model.safetensors" --share "$LATE_SHARE" --out "$run/mixed.safetensors"
 "$python" cascade.py --data "$data" --out "$models/cascade"
 "$python" export.py --embedding --out "$models"
-"$python" export.py --checkpoint "$run/model.safetensors" --out "$models"
+"$python" export.py --checkpoint "$run/mixed.safetensors" --out "$models"
 "$python" calibrate.py --models "$models" --data "$data" --out "$run/fields.json" --version "$VERSION"
-"$python" export.py --checkpoint "$run/model.safetensors" --out "$models" --fields "$run/fields.json"
+"$python" export.py --checkpoint "$run/mixed.safetensors" --out "$models" --fields "$run/fields.json"
 "$python" cascade.py --data "$data" --out "$models/cascade" --fit "$models"
 "$python" evaluate.py --data "$data" --models "$models" --out "$run/evaluation.md"

@@ -7,9 +7,8 @@ extension GuardPolicy {
     /// links is cut, everything else is annotated.
     package static let `default` = GuardPolicy(
         id: "Default",
-        // As Azure's default, but harm only from High: the severities are rough, and what blocks work is switched off. Attacks in
-        // documents are shown, not blocked.
-        filters: ContentFilter.harm(from: 6) + [
+        // Azure's default: harm at Medium, both ways; attacks in prompts. Attacks in documents are shown, not blocked.
+        filters: ContentFilter.harm(from: 4) + [
             ContentFilter("jailbreak", .prompt), ContentFilter("indirectattack", .prompt, isBlocking: false),
         ],
         rules: [
