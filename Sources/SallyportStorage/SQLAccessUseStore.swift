@@ -16,7 +16,8 @@ package struct SQLAccessUseStore: AccessUseStore {
         try database.write { db in
             let moved =
                 if let old {
-                    try db.execute("UPDATE access_use_place SET place = $1 WHERE reader = 'audit' AND place = $2", [.text(new), .text(old)])
+                    try db.execute(
+                        "UPDATE access_use_place SET place = $1 WHERE reader = 'audit' AND place = $2", [.text(new), .text(old)])
                 } else {
                     try db.execute(
                         "INSERT INTO access_use_place (reader, place, observed_since) VALUES ('audit', $1, $2) ON CONFLICT DO NOTHING",

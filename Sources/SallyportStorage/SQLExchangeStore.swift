@@ -33,8 +33,10 @@ package struct SQLExchangeStore: ExchangeStore {
 
     package func exchange(_ id: String, tenant: TenantID) throws -> StoredExchange? {
         let row = try database.read { db in
-            try db.rows("SELECT \(Self.columns), prompt, answer FROM stored_exchange WHERE tenant = $1 AND id = $2", [.text(tenant), .text(id)])
-                .first
+            try db.rows(
+                "SELECT \(Self.columns), prompt, answer FROM stored_exchange WHERE tenant = $1 AND id = $2", [.text(tenant), .text(id)]
+            )
+            .first
         }
         guard let row else { return nil }
         var exchange = try Self.exchange(row, tenant)

@@ -20,7 +20,8 @@ struct PrivacyCommand: AsyncParsableCommand {
             defaultSubcommand: List.self)
 
         struct List: AsyncParsableCommand {
-            static let configuration = CommandConfiguration(commandName: "list", abstract: "Consents, objections, restrictions; ended ones too.")
+            static let configuration = CommandConfiguration(
+                commandName: "list", abstract: "Consents, objections, restrictions; ended ones too.")
             @OptionGroup var store: StoreOptions
             @Option(help: "Only this subject's: a principal's id.") var subject: String?
             @Flag(help: "Print JSON.") var json = false
@@ -92,7 +93,8 @@ struct PrivacyCommand: AsyncParsableCommand {
                 let notices = try privacy.notices().map { PrivacyDocuments.NoticeShown($0, known) }
                 if json { return print(try AccessOutput.json(notices)) }
                 for notice in notices {
-                    print("\(notice.name)  version \(notice.version)  \(notice.publishedAt)  acknowledged by \(notice.acknowledgedBy.count)")
+                    print(
+                        "\(notice.name)  version \(notice.version)  \(notice.publishedAt)  acknowledged by \(notice.acknowledgedBy.count)")
                 }
                 if notices.isEmpty { print("There are no notices.") }
             }
@@ -242,7 +244,8 @@ struct PrivacyCommand: AsyncParsableCommand {
     struct Statistics: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "statistics", abstract: "Who uses what, in groups in which nobody stands out.",
-            discussion: "Groups of fewer people than privacy.minimumGroup (5) are not shown, nor the one that the total would then give away.")
+            discussion:
+                "Groups of fewer people than privacy.minimumGroup (5) are not shown, nor the one that the total would then give away.")
         @OptionGroup var store: StoreOptions
         @Option(help: "action, deployment or month.") var by = "deployment"
         @Option(help: "How many days back.") var days = 90

@@ -23,7 +23,9 @@ enum PrivacyOutput {
         var parts = [request.id, request.kind.rawValue, request.pseudonym, request.status.rawValue]
         if request.isOpen {
             let days = (request.dueAt - now) / 86_400
-            parts.append(request.dueAt < now ? "OVERDUE since \(KeyOptions.date(request.dueAt))" : "due \(KeyOptions.date(request.dueAt)) (\(days) days)")
+            parts.append(
+                request.dueAt < now
+                    ? "OVERDUE since \(KeyOptions.date(request.dueAt))" : "due \(KeyOptions.date(request.dueAt)) (\(days) days)")
         }
         return parts.joined(separator: "  ")
     }

@@ -23,7 +23,9 @@ extension PrivacyCommand {
             func run() async throws {
                 let now = Int64(Date().timeIntervalSince1970)
                 let limit = try due.map { now + (try KeyOptions.span($0)) }
-                let requests = try store.privacy().requests.list().filter { request in limit.map { request.isOpen && request.dueAt <= $0 } ?? true }
+                let requests = try store.privacy().requests.list().filter { request in
+                    limit.map { request.isOpen && request.dueAt <= $0 } ?? true
+                }
                 if json { return print(try AccessOutput.json(requests.map { PrivacyDocuments.RequestShown($0, at: now) })) }
                 print(
                     requests.isEmpty
@@ -109,13 +111,16 @@ extension PrivacyCommand {
             func run() async throws {
                 let now = Int64(Date().timeIntervalSince1970)
                 let requests = try store.privacy().requests
-                let request = try store.recorded("privacy.requests.extend", target: id) { try requests.extend(id, because: reason, at: now) }
+                let request = try store.recorded("privacy.requests.extend", target: id) {
+                    try requests.extend(id, because: reason, at: now)
+                }
                 print(PrivacyOutput.line(request, at: now))
             }
         }
 
         struct Refuse: AsyncParsableCommand {
-            static let configuration = CommandConfiguration(commandName: "refuse", abstract: "Refuse, with the reason that the subject is told.")
+            static let configuration = CommandConfiguration(
+                commandName: "refuse", abstract: "Refuse, with the reason that the subject is told.")
             @Argument(help: "The request's id.") var id: String
             @OptionGroup var store: StoreOptions
             @Option(help: "Why.") var reason: String

@@ -24,7 +24,8 @@ extension PrivacyCommand {
                 if found.isEmpty { print("Nothing is stored.") }
                 for exchange in found {
                     print(
-                        "\(exchange.id)  \(exchange.subject)  \(exchange.deployment)  \(exchange.policy)  until \(KeyOptions.date(exchange.expiresAt))")
+                        "\(exchange.id)  \(exchange.subject)  \(exchange.deployment)  \(exchange.policy)  until \(KeyOptions.date(exchange.expiresAt))"
+                    )
                 }
             }
         }
@@ -63,7 +64,9 @@ extension PrivacyCommand {
                 }
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                for exchange in found { print(String(decoding: try encoder.encode(PrivacyDocuments.ExchangeShown(exchange)), as: UTF8.self)) }
+                for exchange in found {
+                    print(String(decoding: try encoder.encode(PrivacyDocuments.ExchangeShown(exchange)), as: UTF8.self))
+                }
             }
         }
 

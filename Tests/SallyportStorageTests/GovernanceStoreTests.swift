@@ -29,7 +29,8 @@ import Testing
         let campaign = ReviewCampaign(
             id: "r", name: "näme '; --", kinds: ["user"], reviewers: ["user:b"], createdAt: 1, createdBy: "x", endsAt: 9)
         var item = ReviewItem(
-            id: "i", resource: .key, resourceID: "k", subject: "key:k", summary: "s", evidence: .init(createdAt: 0), recommendation: .approve)
+            id: "i", resource: .key, resourceID: "k", subject: "key:k", summary: "s", evidence: .init(createdAt: 0),
+            recommendation: .approve)
         try store.insert(campaign, status: .open, items: [item])
         #expect(throws: Fault.self) { try store.insert(campaign, status: .open, items: []) }
         item.decision = .remove

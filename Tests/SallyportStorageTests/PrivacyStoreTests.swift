@@ -73,7 +73,10 @@ import Testing
         let index = SQLSubjectIndex(database)
         #expect(try index.subjects(of: .default) == ["pat", "patty"])
         func counts() throws -> [String: Int] {
-            Dictionary(uniqueKeysWithValues: try index.findings(about: "pat", tenant: .default).filter { $0.count > 0 }.map { ($0.store, $0.count) })
+            Dictionary(
+                uniqueKeysWithValues: try index.findings(about: "pat", tenant: .default).filter { $0.count > 0 }.map {
+                    ($0.store, $0.count)
+                })
         }
         #expect(try counts() == ["api_key": 1, "key_use": 1, "role_assignment": 2, "usage_counter": 1, "privacy_consent": 1])
         let told = try index.rows(about: "pat", tenant: .default, limit: 100)
@@ -114,7 +117,9 @@ import Testing
         user.version = 3
         _ = try store.update(user, from: 2, departing: nil, returning: "i:1")
         #expect(try access.allRevocations().map(\.kind) == [.issuedBefore])
-        #expect(try store.removeUser("u", tenant: .default, version: nil, departing: Departure(principal: "i:1", at: 60, isFinal: true))?.assignments == 1)
+        #expect(
+            try store.removeUser("u", tenant: .default, version: nil, departing: Departure(principal: "i:1", at: 60, isFinal: true))?
+                .assignments == 1)
         #expect(try store.users(of: .default).isEmpty)
     }
 

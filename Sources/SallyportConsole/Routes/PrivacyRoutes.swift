@@ -41,7 +41,8 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
         .init("Privacy_Consent", "POST", "/api/privacy/consents", write, act: "privacy.consent.give", give),
         .init("Privacy_Withdraw", "POST", "/api/privacy/consents/withdraw", write, act: "privacy.consent.withdraw", withdraw),
         .init("Privacy_Notices", "GET", "/api/privacy/notices", .known, notices),
-        .init("Privacy_Publish", "PUT", "/api/privacy/notices/{name}", write, act: "privacy.notices.publish", maximumBody: 1 << 20, publish),
+        .init(
+            "Privacy_Publish", "PUT", "/api/privacy/notices/{name}", write, act: "privacy.notices.publish", maximumBody: 1 << 20, publish),
         .init("Privacy_Holds", "GET", "/api/privacy/holds", read, holds),
         .init("Privacy_Hold", "POST", "/api/privacy/holds", write, act: "privacy.holds.place", hold),
         .init("Privacy_Release", "POST", "/api/privacy/holds/{id}/release", write, act: "privacy.holds.release", release),
@@ -137,7 +138,8 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
     private func giveOwn(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let own: Own = try call.json(allowing: ["purpose", "version"])
         let caller = try call.caller()
-        return try await give(call, caller.id.rawValue, own.purpose, own.version ?? "", "by the subject itself, with \(caller.credential.name)")
+        return try await give(
+            call, caller.id.rawValue, own.purpose, own.version ?? "", "by the subject itself, with \(caller.credential.name)")
     }
 
     private func withdrawOwn(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -248,7 +250,9 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
         return try await open(call, new.kind, subject: new.subject, detail: new.detail, receivedAt: received ?? call.now)
     }
 
-    private func open(_ call: ConsoleCall, _ kind: String, subject: String, detail: String?, receivedAt: Int64) async throws -> ConsoleAnswer {
+    private func open(_ call: ConsoleCall, _ kind: String, subject: String, detail: String?, receivedAt: Int64) async throws
+        -> ConsoleAnswer
+    {
         guard let kind = SubjectRequest.Kind(rawValue: kind) else {
             throw Fault(.invalidRequest, "'kind' is one of \(SubjectRequest.Kind.allCases.map(\.rawValue).joined(separator: ", ")).")
         }

@@ -5,11 +5,14 @@ import SallyportIdentity
 package protocol GovernanceServing: Sendable {
     var reviews: AccessReviews { get }
     func collect(most batches: Int, at now: Int64) throws
-    func leastPrivilege(lookBackDays days: Int, of holder: PrincipalReference?, at now: Int64) throws -> (LeastPrivilege, [LeastPrivilege.Report])
+    func leastPrivilege(lookBackDays days: Int, of holder: PrincipalReference?, at now: Int64) throws -> (
+        LeastPrivilege, [LeastPrivilege.Report]
+    )
     func conflicts(at now: Int64) throws -> [SeparationConflict]
     func createReview(_ settings: AccessReviews.Settings, at now: Int64) throws -> (campaign: ReviewCampaign, status: ReviewCampaign.Status)
     func apply(
-        _ id: String, at now: Int64, note: (_ operation: String, _ target: String, _ details: [(name: String, value: String)]) throws -> Void
+        _ id: String, at now: Int64,
+        note: (_ operation: String, _ target: String, _ details: [(name: String, value: String)]) throws -> Void
     ) throws -> [ReviewItem]
     /// A signed report, and its digest.
     func signed(_ content: some Encodable & Sendable) throws -> (text: String, digest: String)

@@ -40,7 +40,9 @@ extension Exchange {
         for notice in privacy.notices.sorted()
         where !runtime.parts.consents.hasAcknowledged(notice, subject: principal.id.rawValue, of: principal.tenant) {
             throw Fault(
-                .consentMissing, "'\(principal.id)' has not acknowledged the privacy notice '\(notice)' as it stands, which the policy '\(policy.id)' wants.")
+                .consentMissing,
+                "'\(principal.id)' has not acknowledged the privacy notice '\(notice)' as it stands, which the policy '\(policy.id)' wants."
+            )
         }
     }
 

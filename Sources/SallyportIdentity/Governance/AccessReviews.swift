@@ -63,7 +63,8 @@ package struct AccessReviews: Sendable {
     package func create(_ settings: Settings, over held: HeldAccess, rules: [SeparationRule], at now: Int64) throws
         -> (campaign: ReviewCampaign, status: ReviewCampaign.Status)
     {
-        guard (1...128).contains(settings.name.utf8.count), settings.name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        guard (1...128).contains(settings.name.utf8.count),
+            settings.name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
         else { throw Fault(.invalidRequest, "A review's name has 1 to 128 bytes and no control characters.", param: "name") }
         guard !settings.kinds.isEmpty, settings.kinds.isSubset(of: Self.kinds) else {
             throw Fault(.invalidRequest, "A review is over user, service, group and key, or some of them.", param: "kinds")
@@ -156,7 +157,8 @@ package struct AccessReviews: Sendable {
         for item in items {
             let why: String? =
                 item.isBreakGlass
-                ? "a break-glass account" : item.resourceID.hasPrefix("config-") ? "stands in the configuration file: take it out there" : nil
+                ? "a break-glass account"
+                : item.resourceID.hasPrefix("config-") ? "stands in the configuration file: take it out there" : nil
             if campaign.onSilence == .remove, why == nil { silent.append("\(item.id) \(item.subject) \(item.resourceID)\n") }
             let cause: Preview.Cause? =
                 switch item.decision {

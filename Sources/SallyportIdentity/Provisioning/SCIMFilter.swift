@@ -133,7 +133,9 @@ private struct SCIMParser {
 
     init(_ text: String) { self.text = Array(text.unicodeScalars) }
 
-    private func fault(_ reason: String) -> SCIMFault { SCIMFault(400, .invalidFilter, "The filter \(reason) (at character \(position + 1)).") }
+    private func fault(_ reason: String) -> SCIMFault {
+        SCIMFault(400, .invalidFilter, "The filter \(reason) (at character \(position + 1)).")
+    }
 
     mutating func end() throws {
         skipBlanks()
@@ -178,11 +180,15 @@ private struct SCIMParser {
         }
         let word = self.word().lowercased()
         if word == "pr" { return .present(name) }
-        guard let comparison = SCIMFilter.Comparison(rawValue: word) else { throw fault("has no operator after '\(name.attribute.prefix(64))'") }
+        guard let comparison = SCIMFilter.Comparison(rawValue: word) else {
+            throw fault("has no operator after '\(name.attribute.prefix(64))'")
+        }
         let value = try self.value()
         switch (comparison, value) {
         case (.eq, _), (.ne, _), (_, .string): break
-        case (.gt, .integer), (.ge, .integer), (.lt, .integer), (.le, .integer), (.gt, .number), (.ge, .number), (.lt, .number), (.le, .number): break
+        case (.gt, .integer), (.ge, .integer), (.lt, .integer), (.le, .integer), (.gt, .number), (.ge, .number), (.lt, .number),
+            (.le, .number):
+            break
         default: throw fault("compares a value with '\(comparison.rawValue)' that cannot be")
         }
         return .compare(name, comparison, value)
@@ -234,11 +240,15 @@ private struct SCIMParser {
     }
 
     private static func isNamePart(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.isASCII && (("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_" || scalar == "$")
+        scalar.isASCII
+            && (("a"..."z").contains(scalar) || ("A"..."Z").contains(scalar) || ("0"..."9").contains(scalar) || scalar == "-"
+                || scalar == "_" || scalar == "$")
     }
 
     private static func isIdentifier(_ text: some StringProtocol) -> Bool {
-        guard let first = text.unicodeScalars.first, first == "$" || ("a"..."z").contains(first) || ("A"..."Z").contains(first) else { return false }
+        guard let first = text.unicodeScalars.first, first == "$" || ("a"..."z").contains(first) || ("A"..."Z").contains(first) else {
+            return false
+        }
         return text.unicodeScalars.allSatisfy(isNamePart)
     }
 
@@ -257,7 +267,9 @@ private struct SCIMParser {
         case "null": return .null
         default:
             if let number = Int64(spelled) { return .integer(number) }
-            if spelled.first.map({ $0.isNumber || $0 == "-" }) ?? false, let number = Double(spelled), number.isFinite { return .number(number) }
+            if spelled.first.map({ $0.isNumber || $0 == "-" }) ?? false, let number = Double(spelled), number.isFinite {
+                return .number(number)
+            }
             throw fault("has a value that is no JSON value")
         }
     }
@@ -303,7 +315,8 @@ private struct SCIMParser {
         if (0xD800...0xDBFF).contains(first), position + 2 <= text.count, text[position] == "\\", text[position + 1] == "u" {
             position += 2
             let second = try unit()
-            guard (0xDC00...0xDFFF).contains(second), let scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00)) else {
+            guard (0xDC00...0xDFFF).contains(second), let scalar = Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
+            else {
                 throw fault("has half of a surrogate pair")
             }
             return scalar

@@ -52,7 +52,9 @@ struct SCIMPatch: Sendable {
                 // `name.givenName` and `urn:…:User:department` as names of members: what Entra sends.
                 if let inner = value.members, extensions.contains(where: { $0.id.lowercased() == name.lowercased() }) {
                     for (part, value) in inner.sorted(by: { $0.key < $1.key }) {
-                        try apply(Operation(op: operation.op, path: try SCIMPath("\(name):\(part)"), value: value), to: &resource, schema, extensions)
+                        try apply(
+                            Operation(op: operation.op, path: try SCIMPath("\(name):\(part)"), value: value), to: &resource, schema,
+                            extensions)
                     }
                     continue
                 }
@@ -68,7 +70,9 @@ struct SCIMPatch: Sendable {
             if operation.op == .remove {
                 resource[whole.id] = nil
             } else {
-                try apply(Operation(op: operation.op, path: nil, value: .object([whole.id: operation.value ?? .null])), to: &resource, schema, extensions)
+                try apply(
+                    Operation(op: operation.op, path: nil, value: .object([whole.id: operation.value ?? .null])), to: &resource, schema,
+                    extensions)
             }
             return
         }
@@ -103,13 +107,16 @@ struct SCIMPatch: Sendable {
     }
 
     private static func apply(
-        _ operation: Operation, _ path: SCIMPath, _ attribute: SCIMSchema.Attribute, to members: inout [String: SCIMValue], _ schema: SCIMSchema
+        _ operation: Operation, _ path: SCIMPath, _ attribute: SCIMSchema.Attribute, to members: inout [String: SCIMValue],
+        _ schema: SCIMSchema
     ) throws {
         let part = try path.name.sub.map { sub in
             guard let part = attribute.parts.first(where: { $0.name.lowercased() == sub.lowercased() }) else {
                 throw SCIMFault(400, .invalidPath, "'\(attribute.name)' has no part '\(sub.prefix(64))'.")
             }
-            guard part.mutability != "readOnly" else { throw SCIMFault(400, .mutability, "'\(attribute.name).\(part.name)' cannot be changed.") }
+            guard part.mutability != "readOnly" else {
+                throw SCIMFault(400, .mutability, "'\(attribute.name).\(part.name)' cannot be changed.")
+            }
             return part
         }
         if path.filter != nil, !attribute.isMulti {
@@ -128,7 +135,9 @@ struct SCIMPatch: Sendable {
             let value = try SCIMSchema.normalised(operation.value ?? .null, attribute)
             if operation.op == .add, attribute.kind == .complex, let old = members[attribute.name]?.members, let new = value.members {
                 members[attribute.name] = .object(old.merging(new) { _, new in new })
-            } else if operation.op == .replace, attribute.kind == .complex, let old = members[attribute.name]?.members, let new = value.members {
+            } else if operation.op == .replace, attribute.kind == .complex, let old = members[attribute.name]?.members,
+                let new = value.members
+            {
                 // "a set of sub-attributes … replaced": those that are not named stay.
                 members[attribute.name] = .object(old.merging(new) { _, new in new })
             } else {
@@ -149,7 +158,8 @@ struct SCIMPatch: Sendable {
     // MARK: Several values
 
     private static func changed(
-        _ values: [SCIMValue], _ operation: Operation, _ filter: SCIMFilter?, _ part: SCIMSchema.Attribute?, _ attribute: SCIMSchema.Attribute,
+        _ values: [SCIMValue], _ operation: Operation, _ filter: SCIMFilter?, _ part: SCIMSchema.Attribute?,
+        _ attribute: SCIMSchema.Attribute,
         _ schema: SCIMSchema
     ) throws -> SCIMValue {
         var values = values

@@ -60,7 +60,8 @@ struct SCIMSchema: Sendable {
         id: userID, name: "User", description: "User Account",
         attributes: [
             Attribute(
-                name: "userName", isRequired: true, uniqueness: "server", description: "How the user signs in; unique without regard to case."),
+                name: "userName", isRequired: true, uniqueness: "server",
+                description: "How the user signs in; unique without regard to case."),
             Attribute(
                 name: "name", kind: .complex, description: "The parts of the user's name.",
                 parts: [
@@ -70,7 +71,8 @@ struct SCIMSchema: Sendable {
                 ]),
             text("displayName", "How the user is shown."), text("nickName", "How the user is called."),
             Attribute(name: "profileUrl", kind: .reference, isExact: true, description: "A page about the user.", references: ["external"]),
-            text("title", "The user's post."), text("userType", "Employee, contractor …"), text("preferredLanguage", "As in Accept-Language."),
+            text("title", "The user's post."), text("userType", "Employee, contractor …"),
+            text("preferredLanguage", "As in Accept-Language."),
             text("locale", "For dates and numbers."), text("timezone", "As in the IANA database."),
             Attribute(name: "active", kind: .boolean, description: "False: everything that the user holds has ended."),
             list("emails", "Addresses of electronic mail.", types: ["work", "home", "other"]),
@@ -80,9 +82,11 @@ struct SCIMSchema: Sendable {
                 parts: [
                     Attribute(name: "value", isExact: true, mutability: "readOnly", description: "The group's id."),
                     Attribute(
-                        name: "$ref", kind: .reference, isExact: true, mutability: "readOnly", description: "The group.", references: ["Group"]),
+                        name: "$ref", kind: .reference, isExact: true, mutability: "readOnly", description: "The group.",
+                        references: ["Group"]),
                     Attribute(name: "display", mutability: "readOnly", description: "The group's name."),
-                    Attribute(name: "type", mutability: "readOnly", description: "How the user is a member.", canonical: ["direct", "indirect"]),
+                    Attribute(
+                        name: "type", mutability: "readOnly", description: "How the user is a member.", canonical: ["direct", "indirect"]),
                 ]),
         ])
 
@@ -149,7 +153,9 @@ struct SCIMSchema: Sendable {
             return .bool(bool)
         case .string, .reference, .dateTime:
             guard let text = value.text else { throw SCIMFault(400, .invalidValue, "'\(attribute.name)' is a text.") }
-            guard text.utf8.count <= 4096, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F || $0 == "\n" || $0 == "\t" }) else {
+            guard text.utf8.count <= 4096,
+                text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F || $0 == "\n" || $0 == "\t" })
+            else {
                 throw SCIMFault(400, .invalidValue, "'\(attribute.name)' is too long or holds control characters.")
             }
             return .string(text)
@@ -180,7 +186,8 @@ struct SCIMSchema: Sendable {
     private static func json(_ attribute: Attribute) -> SCIMValue {
         var members: [String: SCIMValue] = [
             "name": .string(attribute.name), "type": .string(attribute.kind.rawValue), "multiValued": .bool(attribute.isMulti),
-            "description": .string(attribute.description), "required": .bool(attribute.isRequired), "mutability": .string(attribute.mutability),
+            "description": .string(attribute.description), "required": .bool(attribute.isRequired),
+            "mutability": .string(attribute.mutability),
             "returned": .string(attribute.returned),
         ]
         if attribute.kind != .boolean, attribute.kind != .complex { members["caseExact"] = .bool(attribute.isExact) }

@@ -88,7 +88,8 @@ extension SCIMService {
             old, to: try patch.applied(to: resource(old, request.base, names: [:]), schema: .group, extensions: []), request, note)
     }
 
-    private func change(_ old: ProvisionedGroup, to members: [String: SCIMValue], _ request: SCIMRequest, _ note: Note) throws -> SCIMAnswer {
+    private func change(_ old: ProvisionedGroup, to members: [String: SCIMValue], _ request: SCIMRequest, _ note: Note) throws -> SCIMAnswer
+    {
         var group = old
         try read(members, into: &group)
         if group == old { return try shown(try resource(old, request.base), version: old.version, request) }

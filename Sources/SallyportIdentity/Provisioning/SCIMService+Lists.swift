@@ -131,7 +131,8 @@ extension SCIMService {
         return SCIMAnswer(
             status: 200, headers: [("content-type", Self.mediaType)],
             body: SCIMValue.object([
-                "schemas": .array([.string("urn:ietf:params:scim:api:messages:2.0:ListResponse")]), "totalResults": .integer(Int64(found.count)),
+                "schemas": .array([.string("urn:ietf:params:scim:api:messages:2.0:ListResponse")]),
+                "totalResults": .integer(Int64(found.count)),
                 "startIndex": .integer(Int64(query.startIndex)), "itemsPerPage": .integer(Int64(page.count)),
                 "Resources": .array(try page.map { .object(try query.project($0)) }),
             ]).json)

@@ -58,7 +58,8 @@ extension SCIMService {
 
     static func externalID(_ members: [String: SCIMValue]) throws -> String? {
         guard let value = members[folded: "externalId"], !value.isEmpty else { return nil }
-        guard let text = value.text, (1...256).contains(text.utf8.count), text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        guard let text = value.text, (1...256).contains(text.utf8.count),
+            text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
         else { throw SCIMFault(400, .invalidValue, "'externalId' is a text of 1 to 256 bytes.") }
         return text
     }
@@ -84,7 +85,8 @@ extension SCIMService {
         return try change(old, to: patched, request, note)
     }
 
-    private func change(_ old: ProvisionedUser, to members: [String: SCIMValue], _ request: SCIMRequest, _ note: Note) throws -> SCIMAnswer {
+    private func change(_ old: ProvisionedUser, to members: [String: SCIMValue], _ request: SCIMRequest, _ note: Note) throws -> SCIMAnswer
+    {
         let now = clock()
         var user = old
         try read(members, into: &user)

@@ -59,7 +59,8 @@ package struct SCIMService: Sendable {
     let clock: @Sendable () -> Int64
 
     package init(
-        store: any ProvisioningStore, settings: Settings = Settings(), tenant: TenantID = .default, makeID: @escaping @Sendable () -> String,
+        store: any ProvisioningStore, settings: Settings = Settings(), tenant: TenantID = .default,
+        makeID: @escaping @Sendable () -> String,
         clock: @escaping @Sendable () -> Int64
     ) {
         self.store = store

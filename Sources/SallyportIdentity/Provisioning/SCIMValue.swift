@@ -73,7 +73,13 @@ enum SCIMValue: Sendable, Hashable, Codable {
         var (depth, isText, isEscaped) = (0, false, false)
         for byte in bytes {
             if isText {
-                if isEscaped { isEscaped = false } else if byte == UInt8(ascii: "\\") { isEscaped = true } else if byte == UInt8(ascii: "\"") { isText = false }
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isText = false
+                }
             } else if byte == UInt8(ascii: "\"") {
                 isText = true
             } else if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {

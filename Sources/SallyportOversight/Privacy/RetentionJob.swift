@@ -18,7 +18,8 @@ package struct RetentionJob: Sendable {
     /// Exchanges of one batch.
     private static let batch = 500
 
-    package init(store: any ExchangeStore, privacy: any PrivacyStore, tenant: TenantID = .default, makeID: @escaping @Sendable () -> String) {
+    package init(store: any ExchangeStore, privacy: any PrivacyStore, tenant: TenantID = .default, makeID: @escaping @Sendable () -> String)
+    {
         self.store = store
         self.privacy = privacy
         self.tenant = tenant

@@ -17,7 +17,8 @@ package struct SubjectRequests: Sendable {
         package init(
             store: any PrivacyStore, index: any SubjectIndex,
             pseudonym: @escaping @Sendable (_ subject: String, _ tenant: TenantID) throws -> String,
-            destroyKeys: @escaping @Sendable (_ subject: String, _ tenant: TenantID) throws -> Bool, makeID: @escaping @Sendable () -> String
+            destroyKeys: @escaping @Sendable (_ subject: String, _ tenant: TenantID) throws -> Bool,
+            makeID: @escaping @Sendable () -> String
         ) {
             self.store = store
             self.index = index
@@ -41,7 +42,9 @@ package struct SubjectRequests: Sendable {
     package func receive(_ kind: SubjectRequest.Kind, subject: String, detail: String?, receivedAt: Int64, at now: Int64) throws
         -> SubjectRequest
     {
-        guard receivedAt <= now else { throw Fault(.invalidRequest, "A request cannot have been received in the future.", param: "received") }
+        guard receivedAt <= now else {
+            throw Fault(.invalidRequest, "A request cannot have been received in the future.", param: "received")
+        }
         let subject = try named(subject)
         if kind == .objection || kind == .rectification, (detail ?? "").isEmpty {
             throw Fault(
@@ -72,7 +75,9 @@ package struct SubjectRequests: Sendable {
     /// Two months more, told to the subject with the reason within the first (art. 12(3)).
     package func extend(_ id: String, because reason: String, at now: Int64) throws -> SubjectRequest {
         var request = try open(id)
-        guard !reason.isEmpty, reason.utf8.count <= 2048 else { throw Fault(.invalidRequest, "An extension has a reason.", param: "reason") }
+        guard !reason.isEmpty, reason.utf8.count <= 2048 else {
+            throw Fault(.invalidRequest, "An extension has a reason.", param: "reason")
+        }
         guard request.extendedBecause == nil else { throw Fault(.conflict, "This request was extended already.") }
         guard now <= request.dueAt else { throw Fault(.conflict, "The first month is over: it can no longer be extended.") }
         request.extendedBecause = reason
@@ -137,7 +142,9 @@ package struct SubjectRequests: Sendable {
             rows = try parts.index.rows(about: request.subject, tenant: tenant, limit: 100_000)
             rows += try parts.texts(request.subject, tenant)
         case .erasure:
-            let holds = try parts.store.holds(of: tenant).filter { $0.releasedAt == nil && ($0.subject.map { $0 == request.subject } ?? true) }
+            let holds = try parts.store.holds(of: tenant).filter {
+                $0.releasedAt == nil && ($0.subject.map { $0 == request.subject } ?? true)
+            }
             guard holds.isEmpty else {
                 throw Fault(
                     .conflict,

@@ -26,7 +26,9 @@ package struct ReportSigner: Sendable {
     /// - Throws: ``AuditError`` when it is no signed report, or not signed by this key.
     package static func text(of report: String, signedBy key: String) throws -> String {
         let note = try SignedNote(parsing: report)
-        guard try NoteVerifier(vkey: key).accepts(note) else { throw AuditError.malformed("signed report: the signature is not this key's") }
+        guard try NoteVerifier(vkey: key).accepts(note) else {
+            throw AuditError.malformed("signed report: the signature is not this key's")
+        }
         return note.text
     }
 

@@ -41,11 +41,15 @@ package struct GovernanceAdministration: Sendable {
             ["read", "action"].map { "Microsoft.CognitiveServices/accounts/services/\(upstream.id)/\($0)" }
         }
         return HeldAccess(
-            catalog: RoleCatalog(custom: plan?.access.roles ?? []), assignments: (plan?.access.assignments ?? []) + (try access.allAssignments()),
-            keys: try keys.keys(of: .default), keyUses: Dictionary(try keys.uses(of: .default).map { ($0.key, $0.at) }) { first, _ in first },
+            catalog: RoleCatalog(custom: plan?.access.roles ?? []),
+            assignments: (plan?.access.assignments ?? []) + (try access.allAssignments()),
+            keys: try keys.keys(of: .default),
+            keyUses: Dictionary(try keys.uses(of: .default).map { ($0.key, $0.at) }) { first, _ in first },
             uses: try uses.uses(of: .default, since: now / 86_400 - Int64(days)), observedSince: try uses.place()?.observedSince,
-            groups: try provisioning.members(of: .default), disabled: Set(try access.allRevocations().filter { $0.kind == .principal }.map(\.subject)),
-            breakGlass: breakGlass, actions: Array(Set(RouteRow.actions + services + ConsoleRoutes.actions + SeparationRule.managementActions)).sorted())
+            groups: try provisioning.members(of: .default),
+            disabled: Set(try access.allRevocations().filter { $0.kind == .principal }.map(\.subject)),
+            breakGlass: breakGlass,
+            actions: Array(Set(RouteRow.actions + services + ConsoleRoutes.actions + SeparationRule.managementActions)).sorted())
     }
 
     package func leastPrivilege(lookBackDays days: Int, of holder: PrincipalReference? = nil, at now: Int64) throws
@@ -94,7 +98,8 @@ package struct GovernanceAdministration: Sendable {
     }
 
     package func apply(
-        _ id: String, at now: Int64, note: (_ operation: String, _ target: String, _ details: [(name: String, value: String)]) throws -> Void
+        _ id: String, at now: Int64,
+        note: (_ operation: String, _ target: String, _ details: [(name: String, value: String)]) throws -> Void
     ) throws -> [ReviewItem] {
         try reviews.apply(id, breakGlass: breakGlass, at: now) { item, cause in
             try note(

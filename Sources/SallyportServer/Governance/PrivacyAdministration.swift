@@ -108,7 +108,9 @@ package struct PrivacyAdministration: Sendable {
 
     // MARK: Holds
 
-    package func hold(subject: String?, policy: String?, reason: String, by placer: String, reviewAt: Int64, at now: Int64) throws -> LegalHold {
+    package func hold(subject: String?, policy: String?, reason: String, by placer: String, reviewAt: Int64, at now: Int64) throws
+        -> LegalHold
+    {
         guard !reason.isEmpty, reason.utf8.count <= 2048 else { throw Fault(.invalidRequest, "A hold has a reason.", param: "reason") }
         guard reviewAt > now, reviewAt - now <= 366 * 86_400 else {
             throw Fault(.invalidRequest, "A hold is reviewed within a year.", param: "review")
@@ -143,7 +145,9 @@ package struct PrivacyAdministration: Sendable {
         let isRestricted = try store.consents(of: tenant).contains {
             $0.kind == .restriction && $0.subject == exchange.subject && $0.isLive(at: now)
         }
-        guard !isRestricted else { throw Fault(.permissionDenied, "The subject has restricted the processing: its texts are kept and not read.") }
+        guard !isRestricted else {
+            throw Fault(.permissionDenied, "The subject has restricted the processing: its texts are kept and not read.")
+        }
         return exchange
     }
 
@@ -152,8 +156,10 @@ package struct PrivacyAdministration: Sendable {
         let all = try store.consents(of: tenant).filter { $0.isLive(at: now) }
         let agreed = Set(all.filter { $0.kind == .consent && $0.purpose == purpose }.map(\.subject))
         let barred = Set(all.filter { $0.kind == .restriction || ($0.kind == .objection && $0.purpose == purpose) }.map(\.subject))
-        return try exchanges.list(of: tenant, subject: nil, limit: limit).filter { agreed.contains($0.subject) && !barred.contains($0.subject) }
-            .compactMap { try exchanges.exchange($0.id, tenant: tenant) }
+        return try exchanges.list(of: tenant, subject: nil, limit: limit).filter {
+            agreed.contains($0.subject) && !barred.contains($0.subject)
+        }
+        .compactMap { try exchanges.exchange($0.id, tenant: tenant) }
     }
 
     // MARK: Registers
@@ -185,7 +191,9 @@ package struct PrivacyAdministration: Sendable {
 
     /// The record of processing activities (GDPR art. 30).
     package func processingRecord() throws -> ProcessingRecord {
-        guard let plan else { throw Fault(.invalidRequest, "The record of processing is made from the configuration: name it with --config.") }
+        guard let plan else {
+            throw Fault(.invalidRequest, "The record of processing is made from the configuration: name it with --config.")
+        }
         return ProcessingRecord(plan, storage: try storageRules())
     }
 

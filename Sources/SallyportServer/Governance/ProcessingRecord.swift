@@ -53,7 +53,8 @@ package struct ProcessingRecord: Sendable, Encodable {
             activities.append(
                 Activity(
                     name: "storage under \(policy)", purpose: storage.purpose, legalBasis: storage.legalBasis.rawValue,
-                    subjects: ["callers of deployments under \(policy)"], categories: [storage.what.rawValue], recipients: [], transfers: [],
+                    subjects: ["callers of deployments under \(policy)"], categories: [storage.what.rawValue], recipients: [],
+                    transfers: [],
                     retention: "\(storage.retentionDays) days", measures: measures + ["sealed under the subject's own key"],
                     source: "policy \(policy)"))
         }

@@ -52,7 +52,8 @@ package struct SharingEntry: Sendable, Encodable {
     private static func data(_ kind: UpstreamKind) -> [String] {
         switch kind {
         case .embedded: ["questions, answered in this process: nothing leaves"]
-        case .azureOpenAI, .openAI: ["texts of prompts, as the policy leaves them", "files, images and sound, where the policy lets them pass"]
+        case .azureOpenAI, .openAI:
+            ["texts of prompts, as the policy leaves them", "files, images and sound, where the policy lets them pass"]
         case .azureAI: ["texts sent to its paths, as the policy leaves them"]
         case .azureSearch: ["questions and their vectors, and the names of the caller's groups"]
         }

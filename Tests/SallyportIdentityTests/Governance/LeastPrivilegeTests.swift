@@ -25,7 +25,9 @@ private let now: Int64 = 1000 * day
         -> RoleAssignment
     { RoleAssignment(id: id, principal: try #require(PrincipalReference(principal)), role: role, scope: scope) }
 
-    private func use(_ action: String, grant: String?, at deployment: DeploymentID? = "gpt", by principal: PrincipalID = "a", key: KeyID? = nil)
+    private func use(
+        _ action: String, grant: String?, at deployment: DeploymentID? = "gpt", by principal: PrincipalID = "a", key: KeyID? = nil
+    )
         -> AccessUse
     {
         AccessUse(
@@ -54,7 +56,8 @@ private let now: Int64 = 1000 * day
     @Test func aRoleOfOnesOwnThatIsUsedWhollyIsKept() throws {
         let custom = RoleDefinition(id: "chatter", role: "chatter", name: "chatter", description: "", dataActions: [chat])
         let held = held([try assignment("1", "chatter", .deployment("gpt"))], uses: [use(chat, grant: "assignment:1")], custom: [custom])
-        #expect(LeastPrivilege(held, lookBackDays: 90, at: now).report(on: PrincipalReference(.user, "a")).grants.map(\.proposal) == [.keep])
+        #expect(
+            LeastPrivilege(held, lookBackDays: 90, at: now).report(on: PrincipalReference(.user, "a")).grants.map(\.proposal) == [.keep])
     }
 
     @Test func usesOfOneGrantDoNotSpeakForAnother() throws {

@@ -33,7 +33,8 @@ import Testing
 
     @Test(arguments: [
         (#"USERNAME EQ "BJENSEN@EXAMPLE.COM""#, true), (#"externalId eq "bjensen""#, false), (#"externalId eq "Bjensen""#, true),
-        ("active eq true", true), (#"active eq "True""#, true), ("active eq false", false), ("nickName pr", false), ("nickName eq null", true),
+        ("active eq true", true), (#"active eq "True""#, true), ("active eq false", false), ("nickName pr", false),
+        ("nickName eq null", true),
         ("title ne null", true), (#"not (title pr)"#, false), (#"title pr AND NOT (active eq false)"#, true),
         (#"a eq "1" or title pr and active eq true"#, true), (#"(a eq "1" or title pr) and active eq false"#, false),
         (#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq "tour operations""#, true),

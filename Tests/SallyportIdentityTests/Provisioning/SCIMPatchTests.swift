@@ -12,7 +12,9 @@ import Testing
 
     private func expect(_ resource: String, _ operations: String, _ schema: SCIMSchema = .user, is expected: String) throws {
         let result = try patched(resource, operations, schema)
-        #expect(SCIMValue.object(result) == SCIMValue.object(try object(expected)), "\(String(decoding: SCIMValue.object(result).json, as: UTF8.self))")
+        #expect(
+            SCIMValue.object(result) == SCIMValue.object(try object(expected)),
+            "\(String(decoding: SCIMValue.object(result).json, as: UTF8.self))")
     }
 
     private func refuses(_ resource: String, _ operations: String, _ kind: SCIMFault.Kind, _ schema: SCIMSchema = .user) {
@@ -26,7 +28,9 @@ import Testing
     @Test func addsMembers() throws {
         try expect(
             group, #"[{"op":"add","path":"members","value":[{"display":"Babs Jensen","$ref":"https://x/Users/3","value":"3"}]}]"#, .group,
-            is: #"{"displayName":"G","members":[{"value":"1","type":"User"},{"value":"2","type":"User"},{"value":"3","$ref":"https://x/Users/3"}]}"#)
+            is:
+                #"{"displayName":"G","members":[{"value":"1","type":"User"},{"value":"2","type":"User"},{"value":"3","$ref":"https://x/Users/3"}]}"#
+        )
     }
 
     @Test func addsWithoutAPath() throws {
@@ -37,7 +41,8 @@ import Testing
 
     @Test func removesOneMemberAllMembersAndAChosenValue() throws {
         try expect(
-            group, #"[{"op":"remove","path":"members[value eq \"2\"]"}]"#, .group, is: #"{"displayName":"G","members":[{"value":"1","type":"User"}]}"#)
+            group, #"[{"op":"remove","path":"members[value eq \"2\"]"}]"#, .group,
+            is: #"{"displayName":"G","members":[{"value":"1","type":"User"}]}"#)
         try expect(group, #"[{"op":"remove","path":"members"}]"#, .group, is: #"{"displayName":"G"}"#)
         try expect(
             #"{"emails":[{"value":"a@example.com","type":"work"},{"value":"b@example.org","type":"work"}]}"#,
@@ -52,7 +57,9 @@ import Testing
     }
 
     @Test func replacesAllMembersAnAddressAPartAndSeveralAttributes() throws {
-        try expect(group, #"[{"op":"replace","path":"members","value":[{"value":"7"}]}]"#, .group, is: #"{"displayName":"G","members":[{"value":"7"}]}"#)
+        try expect(
+            group, #"[{"op":"replace","path":"members","value":[{"value":"7"}]}]"#, .group,
+            is: #"{"displayName":"G","members":[{"value":"7"}]}"#)
         let addresses = #"{"emails":[{"type":"work","value":"a@x","display":"A"},{"type":"home","value":"b@x"}]}"#
         try expect(
             addresses, #"[{"op":"replace","path":"emails[type eq \"work\"]","value":{"type":"work","value":"c@x"}}]"#,
@@ -74,7 +81,9 @@ import Testing
     // MARK: What clients send besides
 
     @Test func understandsEntra() throws {
-        try expect(#"{"userName":"b","active":true}"#, #"[{"op":"Replace","path":"active","value":"False"}]"#, is: #"{"userName":"b","active":false}"#)
+        try expect(
+            #"{"userName":"b","active":true}"#, #"[{"op":"Replace","path":"active","value":"False"}]"#,
+            is: #"{"userName":"b","active":false}"#)
         try expect(
             #"{"userName":"b"}"#,
             #"[{"op":"Add","path":"emails[type eq \"work\"].value","value":"a@x"},{"op":"Replace","value":{"name.givenName":"A","name.familyName":"B","active":"True"}}]"#,
@@ -84,7 +93,8 @@ import Testing
             #"[{"op":"Add","value":{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department":"D","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"division":"V"}}}]"#,
             is: #"{"userName":"b","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"D","division":"V"}}"#)
         try expect(
-            group, #"[{"op":"Remove","path":"members","value":[{"value":"2"}]}]"#, .group, is: #"{"displayName":"G","members":[{"value":"1","type":"User"}]}"#)
+            group, #"[{"op":"Remove","path":"members","value":[{"value":"2"}]}]"#, .group,
+            is: #"{"displayName":"G","members":[{"value":"1","type":"User"}]}"#)
         try expect(
             #"{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"manager":{"value":"1"},"division":"V"}}"#,
             #"[{"op":"remove","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager"}]"#,
@@ -92,7 +102,8 @@ import Testing
     }
 
     @Test func addingTwiceIsAddingOnce() throws {
-        try expect(group, #"[{"op":"add","path":"members","value":[{"value":"1"}]}]"#, .group,
+        try expect(
+            group, #"[{"op":"add","path":"members","value":[{"value":"1"}]}]"#, .group,
             is: #"{"displayName":"G","members":[{"value":"2","type":"User"},{"value":"1"}]}"#)
     }
 

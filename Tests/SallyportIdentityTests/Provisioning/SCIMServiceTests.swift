@@ -21,9 +21,14 @@ final class MemoryProvisioningStore: ProvisioningStore {
     func user(named userName: String, tenant: TenantID) throws -> ProvisionedUser? {
         try users(of: tenant).first { $0.userName.lowercased() == userName.lowercased() }
     }
-    func user(externalID: String, tenant: TenantID) throws -> ProvisionedUser? { try users(of: tenant).first { $0.externalID == externalID } }
+    func user(externalID: String, tenant: TenantID) throws -> ProvisionedUser? {
+        try users(of: tenant).first { $0.externalID == externalID }
+    }
     private static func check(_ user: ProvisionedUser, _ state: State) throws {
-        guard !state.users.contains(where: { $0.id != user.id && ($0.userName.lowercased() == user.userName.lowercased() || $0.principal == user.principal) })
+        guard
+            !state.users.contains(where: {
+                $0.id != user.id && ($0.userName.lowercased() == user.userName.lowercased() || $0.principal == user.principal)
+            })
         else { throw Fault(.conflict, "taken") }
     }
     func insert(_ user: ProvisionedUser, departing: Departure?) throws {
@@ -89,7 +94,8 @@ final class MemoryProvisioningStore: ProvisioningStore {
     }
 
     private func ask(
-        _ method: String, _ path: String, _ query: [String: String] = [:], _ body: String = "", ifMatch: String? = nil, ifNoneMatch: String? = nil
+        _ method: String, _ path: String, _ query: [String: String] = [:], _ body: String = "", ifMatch: String? = nil,
+        ifNoneMatch: String? = nil
     ) -> (status: Int, headers: [String: String], body: [String: SCIMValue]) {
         let answer = service.answer(
             SCIMRequest(
@@ -119,7 +125,9 @@ final class MemoryProvisioningStore: ProvisioningStore {
 
     @Test func aUserIsMadeReadAndKeptFromItsPassword() throws {
         let made = ask("POST", "Users", [:], full)
-        #expect(made.status == 201 && made.headers["location"] == "https://gateway.example/scim/v2/Users/id1" && made.headers["etag"] == "W/\"1\"")
+        #expect(
+            made.status == 201 && made.headers["location"] == "https://gateway.example/scim/v2/Users/id1"
+                && made.headers["etag"] == "W/\"1\"")
         let read = ask("GET", "Users/id1")
         #expect(read.body == made.body)
         #expect(read.body["password"] == nil && read.body["groups"] == nil && read.body["id"] == .string("id1"))
@@ -143,8 +151,10 @@ final class MemoryProvisioningStore: ProvisioningStore {
 
     @Test func listsAreFilteredSortedPagedAndProjected() {
         for name in ["c", "a", "b", "d"] { _ = ask("POST", "Users", [:], #"{"userName":"\#(name)","title":"T"}"#) }
-        let page = ask("GET", "Users", ["sortBy": "userName", "sortOrder": "descending", "startIndex": "2", "count": "2", "attributes": "userName"])
-        #expect(page.body["totalResults"] == .integer(4) && page.body["itemsPerPage"] == .integer(2) && page.body["startIndex"] == .integer(2))
+        let page = ask(
+            "GET", "Users", ["sortBy": "userName", "sortOrder": "descending", "startIndex": "2", "count": "2", "attributes": "userName"])
+        #expect(
+            page.body["totalResults"] == .integer(4) && page.body["itemsPerPage"] == .integer(2) && page.body["startIndex"] == .integer(2))
         #expect(page.body["Resources"]?.list?.map { $0.members?["userName"] } == [.string("c"), .string("b")])
         #expect(page.body["Resources"]?.list?.first?.members?["title"] == nil && page.body["Resources"]?.list?.first?.members?["id"] != nil)
         #expect(ask("GET", "Users", ["count": "0"]).body["totalResults"] == .integer(4))
@@ -191,10 +201,13 @@ final class MemoryProvisioningStore: ProvisioningStore {
         #expect(ask("GET", "Users/id1").body["groups"]?.list?.first?.members?["value"] == .string("id2"))
         #expect(ask("POST", "Groups", [:], #"{"displayName":"H","members":[{"value":"nobody"}]}"#).status == 400)
         _ = ask("POST", "Groups", [:], #"{"displayName":"H","members":[{"value":"id2"}]}"#)
-        #expect(try store.members(of: .default) == [
-            "entra:gid": [PrincipalReference(.user, "entra:oid-a")], "entra:H": [PrincipalReference(.user, "entra:oid-a")],
-        ])
-        #expect(ask("GET", "Groups", ["filter": #"members[value eq "id1"]"#, "excludedAttributes": "members"]).body["totalResults"] == .integer(1))
+        #expect(
+            try store.members(of: .default) == [
+                "entra:gid": [PrincipalReference(.user, "entra:oid-a")], "entra:H": [PrincipalReference(.user, "entra:oid-a")],
+            ])
+        #expect(
+            ask("GET", "Groups", ["filter": #"members[value eq "id1"]"#, "excludedAttributes": "members"]).body["totalResults"]
+                == .integer(1))
         _ = ask("PATCH", "Groups/id2", [:], #"{"Operations":[{"op":"Remove","path":"members","value":[{"value":"id1"}]}]}"#)
         #expect(ask("GET", "Groups/id2").body["members"] == nil)
     }
@@ -221,7 +234,8 @@ final class MemoryProvisioningStore: ProvisioningStore {
     }
 
     @Test(arguments: [
-        "", "[]", "{", #"{"userName":1}"#, #"{"userName":""}"#, #"{"active":true}"#, #"{"userName":"a","emails":[{"value":"x","primary":true},{"value":"y","primary":true}]}"#,
+        "", "[]", "{", #"{"userName":1}"#, #"{"userName":""}"#, #"{"active":true}"#,
+        #"{"userName":"a","emails":[{"value":"x","primary":true},{"value":"y","primary":true}]}"#,
         #"{"userName":"a","active":"perhaps"}"#, #"{"userName":"a\u0000b"}"#, #"{"userName":"a","name":"text"}"#,
     ])
     func aBodyThatMakesNoUserIsRefused(body: String) {

@@ -22,7 +22,9 @@ final class MemoryPrivacyStore: PrivacyStore {
     }
     func withdraw(_ kind: Consent.Kind, purpose: String, subject: String, tenant: TenantID, at now: Int64) throws -> Bool {
         state.withLockedValue { state in
-            guard let index = state.consents.lastIndex(where: { $0.kind == kind && $0.purpose == purpose && $0.subject == subject }) else { return false }
+            guard let index = state.consents.lastIndex(where: { $0.kind == kind && $0.purpose == purpose && $0.subject == subject }) else {
+                return false
+            }
             state.consents[index].withdrawnAt = now
             state.revision += 1
             return true
@@ -76,7 +78,8 @@ final class MemoryExchangeStore: ExchangeStore {
     func list(of tenant: TenantID, subject: String?, limit: Int) throws -> [StoredExchange] { exchanges.withLockedValue { $0 } }
     func expired(at now: Int64, tenant: TenantID, after: (expiresAt: Int64, id: String)?, limit: Int) throws -> [StoredExchange] {
         let all = exchanges.withLockedValue { $0 }.filter { $0.expiresAt <= now }.sorted { ($0.expiresAt, $0.id) < ($1.expiresAt, $1.id) }
-        return Array(all.filter { exchange in after.map { (exchange.expiresAt, exchange.id) > ($0.expiresAt, $0.id) } ?? true }.prefix(limit))
+        return Array(
+            all.filter { exchange in after.map { (exchange.expiresAt, exchange.id) > ($0.expiresAt, $0.id) } ?? true }.prefix(limit))
     }
     func remove(_ ids: [String], tenant: TenantID, batch: String, reason: String, at now: Int64) throws -> Int {
         gone.withLockedValue { $0 += ids.map { StoredExchangeRemoval(id: $0, removedAt: now, batch: batch, reason: reason) } }
@@ -86,7 +89,9 @@ final class MemoryExchangeStore: ExchangeStore {
             return before - exchanges.count
         }
     }
-    func remaining(of ids: [String], tenant: TenantID) throws -> Int { exchanges.withLockedValue { $0.filter { ids.contains($0.id) }.count } }
+    func remaining(of ids: [String], tenant: TenantID) throws -> Int {
+        exchanges.withLockedValue { $0.filter { ids.contains($0.id) }.count }
+    }
     func removal(of id: String, tenant: TenantID) throws -> StoredExchangeRemoval? { gone.withLockedValue { $0.first { $0.id == id } } }
     func removals(in batch: String, tenant: TenantID) throws -> [StoredExchangeRemoval] {
         gone.withLockedValue { $0.filter { $0.batch == batch } }
@@ -101,7 +106,9 @@ final class OneSubject: SubjectIndex {
     func findings(about subject: String, tenant: TenantID) throws -> [SubjectRequest.Finding] {
         [.init(store: "things", count: subject == "pat" && !isErased ? 1 : 0)]
     }
-    func rows(about subject: String, tenant: TenantID, limit: Int) throws -> [SubjectRow] { [SubjectRow(store: "things", values: ["a": "b"])] }
+    func rows(about subject: String, tenant: TenantID, limit: Int) throws -> [SubjectRow] {
+        [SubjectRow(store: "things", values: ["a": "b"])]
+    }
     func erase(_ subject: String, tenant: TenantID, at now: Int64) throws -> [SubjectRequest.Outcome] {
         erased.withLockedValue { $0 = true }
         return [.init(store: "things", removed: 1)]

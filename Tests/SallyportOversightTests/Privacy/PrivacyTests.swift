@@ -177,7 +177,8 @@ private let day: Int64 = 86_400
 
     private func exchange(_ id: String, of subject: String = "pat", under policy: String = "P", expires: Int64 = 50) -> StoredExchange {
         StoredExchange(
-            id: id, subject: subject, deployment: "d", operation: "o", policy: policy, policyVersion: 1, purpose: "x", legalBasis: "consent",
+            id: id, subject: subject, deployment: "d", operation: "o", policy: policy, policyVersion: 1, purpose: "x",
+            legalBasis: "consent",
             storedAt: 1, expiresAt: expires)
     }
 
@@ -199,7 +200,9 @@ private let day: Int64 = 86_400
     }
 
     @Test func holdsAndRestrictionsKeepIt() throws {
-        let store = MemoryExchangeStore([exchange("a"), exchange("b", of: "sam"), exchange("c", of: "kim"), exchange("d", of: "lee", under: "Q")])
+        let store = MemoryExchangeStore([
+            exchange("a"), exchange("b", of: "sam"), exchange("c", of: "kim"), exchange("d", of: "lee", under: "Q"),
+        ])
         try privacy.place(LegalHold(id: "h", subject: "sam", reason: "r", placedBy: "o", placedAt: 1, reviewAt: 9))
         try privacy.place(LegalHold(id: "i", policy: "Q", reason: "r", placedBy: "o", placedAt: 1, reviewAt: 9))
         try privacy.put(Consent(subject: "kim", kind: .restriction, purpose: "*", version: "", givenAt: 2))
