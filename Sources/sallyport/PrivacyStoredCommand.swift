@@ -53,7 +53,7 @@ extension PrivacyCommand {
                 commandName: "export", abstract: "Stored texts for a purpose, one line of JSON each.",
                 discussion: "Only of subjects with a live consent to that very purpose: nothing is ever used to train without it.")
             @OptionGroup var store: StoreOptions
-            @Option(help: "What for: model-customisation.") var purpose: String
+            @Option(help: "What for: customising.") var purpose: String
             @Option(help: "At most this many, the newest first.") var limit = 10_000
 
             func run() async throws {
