@@ -153,7 +153,9 @@ def peer(name, title, options):
     python = PEERS / "bin/python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", PEERS], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", "-r", ROOT / "Benchmarks/requirements-peers.txt"], check=True)
+        done = subprocess.run([python, "-m", "pip", "install", "-q", "-r", ROOT / "Benchmarks/requirements-peers.txt"], capture_output=True, text=True)
+        if done.returncode:
+            return [title, "could not be installed: " + done.stderr.strip().splitlines()[-1][:80], "", "", "", ""]
     environment = {"PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1", "HOME": tempfile.gettempdir()}
     done = subprocess.run([python, "-c", PEER, name, str(options.seconds), json.dumps(SAMPLES[:5])], capture_output=True, text=True, env=environment)
     if done.returncode:
