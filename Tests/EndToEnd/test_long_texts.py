@@ -1,6 +1,7 @@
 """Texts as long as models take them: read whole, found or passed, never refused for their length; and given back when the caller leaves."""
 
 import json
+import os
 import random
 import time
 
@@ -16,6 +17,10 @@ PARTS = {
     "m": ["March", "May", "August", "October"], "d": ["council", "keeper", "owner", "office"], "e": ["village", "district", "parish", "company"],
     "f": ["roof", "pump", "ledger", "fence"], "g": ["replaced", "checked", "cleaned", "moved"], "h": ["season", "sale", "festival", "winter"],
 }  # fmt: skip
+
+
+# A hundred thousand tokens take their time: with SOAK=1, else a tenth.
+SENTENCES = 4000 if os.environ.get("SOAK") else 400
 
 
 def pages(sentences, seed):
@@ -43,17 +48,18 @@ def with_result(text):
     ]}  # fmt: skip
 
 
-def test_one_injected_sentence_in_a_hundred_thousand_tokens_is_found(gateway, mock):
-    sentences = pages(4000, 7)  # about 25 tokens each
+def test_one_injected_sentence_in_a_long_text_is_found_soak_for_a_hundred_thousand_tokens(gateway, mock):
+    sentences = pages(SENTENCES, 7)  # about 25 tokens each
     clean = gateway.chat("strict", with_result(" ".join(sentences)), key=gateway.user, timeout=600)
     assert clean.status == 200, clean.body
-    sentences.insert(2711, INJECTED)
+    sentences.insert(SENTENCES * 2 // 3, INJECTED)
     answer = gateway.chat("strict", with_result(" ".join(sentences)), key=gateway.user, timeout=600)
     assert answer.status == 400 and answer.error["innererror"]["content_filter_result"]["indirect_attack"]["filtered"] is True
     assert len(mock.requests) == 1
 
 
-def test_a_caller_that_leaves_gives_its_place_back(gateway, mock):
+@pytest.mark.skipif(not os.environ.get("SOAK"), reason="SOAK=1")
+def test_a_caller_that_leaves_gives_its_place_back_soak(gateway, mock):
     """A long text is begun and left; a short one asked afterwards is not kept waiting behind it."""
     body = json.dumps(with_result(" ".join(pages(4000, 11)))).encode()
     wire = Wire(gateway.address, 60)
