@@ -3,10 +3,12 @@
 # Our modules are compiled once more, with coverage, and linked to the libraries of that build; findings and what was learned lie in .build/fuzz.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-ALL=(json sse stream multipart path batch token keyset proxy policy pii text body image small)
+WIRE=(json sse multipart path header)
+GATEWAY=(form route batch token keyset proxy policy pii text body image stream trace)
 BUILT="$ROOT/.build/release"
 OUT="$ROOT/.build/fuzz"
-MODULES=(SallyportCore SallyportWire SallyportPatterns SallyportGuard SallyportIdentity SallyportRetrieval SallyportOversight SallyportGateway)
+WIRE_MODULES=(SallyportCore SallyportWire)
+GATEWAY_MODULES=(SallyportPatterns SallyportGuard SallyportIdentity SallyportRetrieval SallyportOversight SallyportGateway)
 
 [ -d "$BUILT/Modules" ] || fail "there is no release build: make build"
 mkdir -p "$OUT/modules"
@@ -16,7 +18,7 @@ headers=(-Xcc -fmodule-map-file="$ROOT/Sources/CHyperscan/module.modulemap")
 while IFS= read -r map; do
     headers+=(-Xcc "-fmodule-map-file=$map" -Xcc -I -Xcc "$(dirname "$map")")
 done < <(find "$ROOT"/.build/checkouts/*/Sources -name module.modulemap -path '*/include/*' | sort)
-while IFS= read -r map; do headers+=(-Xcc "-fmodule-map-file=$map"); done < <(find "$BUILT" -maxdepth 2 -name module.modulemap | sort)
+while IFS= read -r map; do headers+=(-Xcc "-fmodule-map-file=$map"); done < <(find "$BUILT"/ -maxdepth 2 -name module.modulemap | sort)
 
 compile() { # MODULE SOURCE...
     local module="$1" object="$OUT/$1.o" stamp="$OUT/$1.stamp" key
@@ -32,26 +34,41 @@ compile() { # MODULE SOURCE...
     cat "$stamp" >>"$OUT/upstream.stamp"
 }
 
-build() {
-    : >"$OUT/upstream.stamp"
-    local module
-    for module in "${MODULES[@]}"; do
-        compile "$module" $(find "Sources/$module" -name '*.swift' | sort)
-    done
-    compile Fuzz Fuzz/Targets.swift
-    # Everything else that the release build made, as one archive: the linker takes what is needed.
+# Everything else that the release build made, as one archive: the linker takes what is needed.
+libraries() {
+    [ "$OUT/libraries.a" -nt "$BUILT/Modules" ] && return 0
     rm -f "$OUT/libraries.a"
-    find "$BUILT"/ -maxdepth 6 -name '*.o' -not -path '*/Sallyport*' -not -path '*/sallyport*' -not -path '*-tool.build/*' -not -path '*Tests*' -not -path '*/release/fuzz/*' \
+    find "$BUILT"/ -maxdepth 6 -name '*.o' -not -path '*/Sallyport*' -not -path '*/sallyport*' -not -path '*-tool.build/*' -not -path '*Tests*' \
         -print0 | xargs -0 ar rcs "$OUT/libraries.a"
-    swiftc -sanitize=fuzzer -parse-as-library -o "$OUT/fuzz" "${MODULES[@]/#/$OUT/}" 2>/dev/null || \
-        swiftc -sanitize=fuzzer -parse-as-library -o "$OUT/fuzz" $(printf "$OUT/%s.o " "${MODULES[@]}" Fuzz) "$OUT/libraries.a" -lhs -lstdc++
 }
 
-run() { # TARGET
-    local target="$1" seeds=()
+# link NAME MODULE...: a fuzzer of these modules.
+link() {
+    local name="$1"
+    shift
+    swiftc -sanitize=fuzzer -o "$OUT/fuzz-$name" $(printf "$OUT/%s.o " "$@") "$OUT/libraries.a" -lhs -lstdc++
+}
+
+build() { # wire|gateway
+    : >"$OUT/upstream.stamp"
+    local module modules=("${WIRE_MODULES[@]}")
+    [ "$1" = wire ] || modules+=("${GATEWAY_MODULES[@]}")
+    for module in "${modules[@]}"; do compile "$module" $(find "Sources/$module" -name '*.swift' | sort); done
+    libraries
+    if [ "$1" = wire ]; then
+        compile FuzzWire Fuzz/Entry.swift Fuzz/Wire/Targets.swift
+        link wire "${modules[@]}" FuzzWire
+    else
+        compile FuzzGateway Fuzz/Entry.swift Fuzz/Gateway/Targets.swift
+        link gateway "${modules[@]}" FuzzGateway
+    fi
+}
+
+run() { # wire|gateway TARGET
+    local program="$OUT/fuzz-$1" target="$2" seeds=()
     mkdir -p "$OUT/corpus/$target" "$OUT/findings"
     for folder in "Fuzz/corpus/$target" "Tests/SallyportWireTests/Corpus/$target"; do [ ! -d "$folder" ] || seeds+=("$folder"); done
-    FUZZ_TARGET="$target" nice -n "${FUZZ_NICE:-19}" "$OUT/fuzz" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+    FUZZ_TARGET="$target" nice -n "${FUZZ_NICE:-19}" "$program" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
         -artifact_prefix="$OUT/findings/$target-" "$OUT/corpus/$target" "${seeds[@]}" >"$OUT/$target.log" 2>&1 || {
         tail -40 "$OUT/$target.log"
         fail "$target: see .build/fuzz/findings"
@@ -59,6 +76,12 @@ run() { # TARGET
     say "$target: $(awk '/number_of_executed_units|new_units_added|peak_rss_mb/ { printf "%s %s  ", $1, $2 }' "$OUT/$target.log")"
 }
 
-step "build" build
-[ $# -gt 0 ] || set -- "${ALL[@]}"
-for target in "$@"; do run "$target"; done
+belongs() { case " ${WIRE[*]} " in *" $1 "*) echo wire ;; *) echo gateway ;; esac }
+[ $# -gt 0 ] || set -- "${WIRE[@]}" "${GATEWAY[@]}"
+for program in wire gateway; do
+    wanted=()
+    for target in "$@"; do [ "$(belongs "$target")" != $program ] || wanted+=("$target"); done
+    [ ${#wanted[@]} -gt 0 ] || continue
+    step "build $program" build $program
+    for target in "${wanted[@]}"; do run $program "$target"; done
+done
