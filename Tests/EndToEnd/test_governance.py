@@ -1,6 +1,7 @@
 """The governance of access: least privilege from recorded use, separation of duty, access reviews."""
 
 import json
+import sqlite3
 import time
 
 import pytest
@@ -28,7 +29,7 @@ def test_usage_names_what_was_never_used_and_proposes_less(make_gateway):
     made = gateway.key("app", roles="usages-reader", principal="app-7")
     used = assign(gateway, "service:app-7", "openai-contributor")
     idle = assign(gateway, "user:nobody", "openai-user", "/deployments/local")
-    wait_for(lambda: chat(gateway, made["secret"]).status == 200, "the assignment")
+    wait_for(lambda: chat(gateway, made["secret"]).status == 200, "the assignment", 30)
     assert gateway.call("GET", "/contentsafety/text/blocklists?api-version=2024-09-01", key=made["secret"]).status == 401
     record = gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r["status"] == 200 and r.get("principal") == "app-7")
     assert record["details"]["action"] == CHAT_ACTION and record["details"]["grant"] == f"assignment:{used}"
@@ -37,7 +38,7 @@ def test_usage_names_what_was_never_used_and_proposes_less(make_gateway):
         report = shown(gateway, "access", "usage")
         return report, {grant["source"]: grant for principal in report["principals"] for grant in principal["grants"]}
 
-    wait_for(lambda: grants()[1][f"assignment:{used}"]["uses"] >= 1, "the use to be counted")
+    wait_for(lambda: grants()[1][f"assignment:{used}"]["uses"] >= 1, "the use to be counted", 30)
     report, by_source = grants()
     assert report["learning"] is True and report["observedDays"] == 0
     assert by_source[f"assignment:{idle}"]["proposal"] == "remove"
@@ -120,7 +121,7 @@ def test_a_review_runs_from_evidence_to_a_signed_record(make_gateway, tmp_path):
     run(gateway, "reviews", "apply", review["id"])
     left = {a["id"] for a in shown(gateway, "access", "assignments", "list")}
     assert keep in left and glass in left and drop not in left
-    wait_for(lambda: chat(gateway, doomed["secret"]).status == 401, "the key to end", 2)
+    wait_for(lambda: chat(gateway, doomed["secret"]).status == 401, "the key to end", 30)
     gateway.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "reviews.remove" and doomed["id"] in r["details"]["target"])
 
     report = tmp_path / "review.txt"
@@ -138,13 +139,15 @@ def test_a_review_runs_from_evidence_to_a_signed_record(make_gateway, tmp_path):
 def test_silence_removes_only_after_a_preview_and_by_itself_at_the_end(make_gateway):
     gateway = make_gateway(lambda tree: tree.update(access={"breakGlass": ["user:glass"]}))
     silent, glass = assign(gateway, "user:silent", "openai-user"), assign(gateway, "user:glass", "access-administrator")
-    review = shown(gateway, "reviews", "create", "quick", "--reviewer", "user:boss", "--kinds", "user", "--ends", "15s", "--remove-unanswered")
+    review = shown(gateway, "reviews", "create", "quick", "--reviewer", "user:boss", "--kinds", "user", "--ends", "1d", "--remove-unanswered")
     assert review["status"] == "draft"
     preview = shown(gateway, "reviews", "preview", review["id"])
     assert len(preview["removals"]) == 1 and preview["removals"][0]["cause"] == "silence" and preview["spared"][0]["subject"] == "user:glass"
     wrong = gateway.command("reviews", "start", review["id"], "--preview", "0" * 64, "--config", gateway.config)
     assert wrong.returncode != 0 and "preview" in wrong.stderr
     run(gateway, "reviews", "start", review["id"], "--preview", preview["digest"])
+    with sqlite3.connect(gateway.data / "sallyport.sqlite") as database:  # a day passes
+        database.execute("UPDATE review_campaign SET definition = json_set(definition, '$.endsAt', 1)")
     wait_for(lambda: shown(gateway, "reviews", "show", review["id"])["status"] == "applied", "the end of the review", 40)
     assert {a["id"] for a in shown(gateway, "access", "assignments", "list")} == {glass}
     results = {item["subject"]: item.get("result") for item in shown(gateway, "reviews", "show", review["id"])["items"]}

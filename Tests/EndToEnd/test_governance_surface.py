@@ -15,7 +15,7 @@ def office(make_gateway):
     gateway.admin = gateway.key("admin", roles="access-administrator", principal="boss")["secret"]
     gateway.officer = gateway.key("officer", roles="privacy-officer", principal="officer")["secret"]
     gateway.reviewer = gateway.key("reviewer", roles="usages-reader", principal="rita")["secret"]
-    wait_for(lambda: admin_call(gateway, "GET", "/api/my/reviews", key=gateway.reviewer).status == 200, "the keys")
+    wait_for(lambda: admin_call(gateway, "GET", "/api/my/reviews", key=gateway.reviewer).status == 200, "the keys", 30)
     return gateway
 
 

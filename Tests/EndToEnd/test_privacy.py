@@ -55,12 +55,12 @@ def test_a_policy_can_require_consent_and_its_withdrawal_takes_effect(make_gatew
     run(gateway, *give, "--edition", "1")
     assert chat(gateway, made["secret"]).status == 403  # another version than the policy wants
     run(gateway, *give, "--edition", "2")
-    wait_for(lambda: chat(gateway, made["secret"]).status == 200, "the consent", 2)
+    wait_for(lambda: chat(gateway, made["secret"]).status == 200, "the consent", 30)
     other = gateway.key("other", principal="sam")
     gateway.wait_for_key(other["secret"])
     assert chat(gateway, other["secret"]).status == 403
     run(gateway, "privacy", "consents", "withdraw", "--subject", "pat", "--purpose", "pilot")
-    wait_for(lambda: chat(gateway, made["secret"]).status == 403, "the withdrawal", 2)
+    wait_for(lambda: chat(gateway, made["secret"]).status == 403, "the withdrawal", 30)
     history = shown(gateway, "privacy", "consents", "list", "--subject", "pat")
     assert [c["version"] for c in history] == ["1", "2"] and all(c["withdrawnAt"] for c in history) and history[1]["evidence"] == "form 7"
     # The record names the subject by its pseudonym only.
@@ -82,10 +82,10 @@ def test_a_policy_can_require_the_newest_notice_to_be_acknowledged(make_gateway)
     text.write_text("We process your prompts.\n")
     assert "version 1" in run(gateway, "privacy", "notices", "publish", "staff", text)
     run(gateway, "privacy", "notices", "acknowledge", "staff", "--subject", "pat")
-    wait_for(lambda: chat(gateway, made["secret"]).status == 200, "the acknowledgement", 2)
+    wait_for(lambda: chat(gateway, made["secret"]).status == 200, "the acknowledgement", 30)
     text.write_text("We process your prompts, and keep them.\n")
     assert "version 2" in run(gateway, "privacy", "notices", "publish", "staff", text)
-    wait_for(lambda: chat(gateway, made["secret"]).status == 403, "the new version", 2)
+    wait_for(lambda: chat(gateway, made["secret"]).status == 403, "the new version", 30)
     assert run(gateway, "privacy", "notices", "show", "staff", "--edition", "1") == "We process your prompts.\n"
     listed = shown(gateway, "privacy", "notices", "list")
     assert [(n["version"], n["acknowledgedBy"]) for n in listed] == [(1, ["pat"]), (2, [])]
@@ -177,7 +177,7 @@ def test_erasure_ends_everything_and_the_log_still_verifies(make_gateway, tmp_pa
     assert chat(gateway, made["secret"]).status == 200  # nothing was touched
     run(gateway, "privacy", "holds", "release", hold)
     run(gateway, *fulfil)
-    wait_for(lambda: chat(gateway, made["secret"]).status == 401, "the key to go", 2)
+    wait_for(lambda: chat(gateway, made["secret"]).status == 401, "the key to go", 30)
     outcomes = {o["store"]: o for o in json.loads(report.read_text().split("\n\n— ")[0])["request"]["outcomes"]}
     assert outcomes["api_key"]["removed"] == 1 and outcomes["role_assignment"]["removed"] == 1 and outcomes["keys of the subject"]["removed"] == 1
     left = {f["store"]: f["count"] for f in shown(gateway, "privacy", "subject", "pat")["findings"]}

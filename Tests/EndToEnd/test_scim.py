@@ -26,7 +26,7 @@ def connector(make_gateway):
     gateway = make_gateway(change)
     gateway.issuer = issuer
     gateway.scim_key = gateway.key("entra-provisioning", roles="scim-provisioner")["secret"]
-    wait_for(lambda: scim(gateway, "GET", "/Users").status == 200, "the connector's key")
+    wait_for(lambda: scim(gateway, "GET", "/Users").status == 200, "the connector's key", 30)
     yield gateway
     issuer.stop()
 
@@ -76,7 +76,7 @@ def test_a_leaver_loses_keys_tokens_and_rights_at_once_and_gets_back_only_trust(
     # Back again: new tokens count, old ones and keys do not.
     patch(connector, f"/Users/{user['id']}", {"op": "replace", "value": {"active": True}})
     assert bearer(token) == 401 and chat(connector, key["secret"]).status == 401
-    wait_for(lambda: bearer(connector.issuer.token(oid="oid-pat", sub="x")) == 200, "the return", 5)
+    wait_for(lambda: bearer(connector.issuer.token(oid="oid-pat", sub="x")) == 200, "the return", 30)
     shown(connector, "access", "assignments", "add", "--principal", "user:idp:oid-pat", "--role", "openai-user")
     assert scim(connector, "DELETE", f"/Users/{user['id']}").status == 204
     assert not [a for a in shown(connector, "access", "assignments", "list") if a["principal"] == "user:idp:oid-pat"]
@@ -93,7 +93,7 @@ def test_provisioned_groups_give_the_rights_of_their_assignments(connector):
     ask = lambda: connector.chat("local", BODY, key=None, headers=[("authorization", f"Bearer {token}")]).status  # noqa: E731
     assert ask() == 401
     made = shown(connector, "access", "assignments", "add", "--principal", "group:idp:gid-1", "--role", "openai-user")
-    wait_for(lambda: ask() == 200, "the group's assignment", 2)
+    wait_for(lambda: ask() == 200, "the group's assignment", 30)
     record = connector.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("principal") == "idp:oid-kim" and r["status"] == 200)
     assert record["details"] == {**record["details"], "action": CHAT_ACTION, "grant": f"assignment:{made['id']}"}
     # As Entra removes a member.

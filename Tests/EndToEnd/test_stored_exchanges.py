@@ -63,7 +63,7 @@ def test_streams_are_kept_too(make_gateway):
     with AzureOpenAI(azure_endpoint=gateway.url, api_key=key, api_version=API, max_retries=0) as client:
         stream = client.chat.completions.create(model="local", messages=[{"role": "user", "content": "When does the harbour office open?"}], stream=True)
         assert "eight" in "".join(c.choices[0].delta.content or "" for c in stream if c.choices)
-    wait_for(lambda: shown(gateway, "privacy", "stored", "list"), "the stream to be stored")
+    wait_for(lambda: shown(gateway, "privacy", "stored", "list"), "the stream to be stored", 30)
     one = json.loads(run(gateway, "privacy", "stored", "show", shown(gateway, "privacy", "stored", "list")[0]["id"], "--reason", "x"))
     assert "data: " in one["answer"] and "prompt" not in one
 
@@ -74,11 +74,11 @@ def test_storage_by_consent_keeps_only_those_who_agreed_and_nobody_who_objects(m
     first = ask(gateway, key)
     assert first.status == 200 and outcome(gateway, first)["details"]["stored"] == "no consent"
     run(gateway, "privacy", "consents", "give", "--subject", "pat", "--purpose", "quality", "--edition", "1")
-    wait_for(lambda: outcome(gateway, ask(gateway, key))["details"]["stored"] == "yes", "the consent", 3)
+    wait_for(lambda: outcome(gateway, ask(gateway, key))["details"]["stored"] == "yes", "the consent", 30)
     request = shown(gateway, "privacy", "requests", "open", "objection", "--subject", "pat", "--detail", "quality")
     for step in (["verify", request["id"], "--method", "letter"], ["search", request["id"]], ["fulfil", request["id"], "--report", gateway.directory / "o.txt"]):
         run(gateway, "privacy", "requests", *step)
-    wait_for(lambda: outcome(gateway, ask(gateway, key))["details"]["stored"] == "objection", "the objection", 3)
+    wait_for(lambda: outcome(gateway, ask(gateway, key))["details"]["stored"] == "objection", "the objection", 30)
 
 
 def test_what_is_over_its_time_goes_by_itself_with_a_proof_unless_held(make_gateway):
@@ -92,7 +92,7 @@ def test_what_is_over_its_time_goes_by_itself_with_a_proof_unless_held(make_gate
     with sqlite3.connect(gateway.data / "sallyport.sqlite") as database:  # a day passes
         database.execute("UPDATE stored_exchange SET expires_at = stored_at - 1")
     gateway.start()
-    wait_for(lambda: [s["subject"] for s in shown(gateway, "privacy", "stored", "list")] == ["sam"], "the retention", 15)
+    wait_for(lambda: [s["subject"] for s in shown(gateway, "privacy", "stored", "list")] == ["sam"], "the retention", 30)
     record = gateway.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "privacy.retention.delete")
     assert record["principal"] == "system:retention" and record["details"]["count"] == "1"
     done = gateway.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "privacy.retention.deleted")
@@ -101,14 +101,14 @@ def test_what_is_over_its_time_goes_by_itself_with_a_proof_unless_held(make_gate
     assert proof["proven"] and proof["digest"] == record["details"]["digest"]
     assert gateway.command("privacy", "stored", "proof", ids["sam"], "--config", gateway.config).returncode == 2
     run(gateway, "privacy", "holds", "release", hold)
-    wait_for(lambda: not shown(gateway, "privacy", "stored", "list"), "the release", 15)
+    wait_for(lambda: not shown(gateway, "privacy", "stored", "list"), "the release", 30)
 
 
 def test_erasure_destroys_the_texts_and_the_log_still_verifies(make_gateway, tmp_path):
     gateway = make(make_gateway, "Kept", storage=STORAGE)
     key = person(gateway)
     assert ask(gateway, key).status == 200
-    wait_for(lambda: shown(gateway, "privacy", "stored", "list"), "the exchange")
+    wait_for(lambda: shown(gateway, "privacy", "stored", "list"), "the exchange", 30)
     access = shown(gateway, "privacy", "requests", "open", "export", "--subject", "pat")
     erasure = shown(gateway, "privacy", "requests", "open", "erasure", "--subject", "pat")
     for request in (access, erasure):
@@ -129,7 +129,7 @@ def test_stored_texts_leave_for_a_purpose_only_with_consent_to_it(make_gateway):
     pat, sam = person(gateway), person(gateway, "sam")
     for key in (pat, sam):
         assert ask(gateway, key).status == 200
-    wait_for(lambda: len(shown(gateway, "privacy", "stored", "list")) == 2, "both exchanges")
+    wait_for(lambda: len(shown(gateway, "privacy", "stored", "list")) == 2, "both exchanges", 30)
     export = ["privacy", "stored", "export", "--purpose", "customising"]
     assert run(gateway, *export) == ""
     run(gateway, "privacy", "consents", "give", "--subject", "sam", "--purpose", "customising", "--edition", "1")
