@@ -74,6 +74,7 @@ import Testing
     @Test func refusesADamagedDatabase() throws {
         do {
             let database = try SQLiteDatabase(.file(path))
+            database.attach(ClearSealer())
             let lists = SQLBlocklistStore(database)
             _ = try lists.upsert(Blocklist(name: "l"), of: .default)
             try lists.add((0..<2000).map { BlocklistItem(id: "\($0)", text: "text \($0)") }, to: "l", tenant: .default)
