@@ -83,7 +83,7 @@ struct ConfigurationTests {
             found == [
                 "f.yaml:2:3: 'server.listn' is not known: did you mean 'listen'?",
                 "f.yaml:3:16: 'server.bodyTimeout' must be a duration such as 500ms, 30s, 2m or 1h",
-                "f.yaml:6:11: 'upstreams.a.kind' must be one of azure-openai, openai, azure-ai, embedded, not 'azure'",
+                "f.yaml:6:11: 'upstreams.a.kind' must be one of azure-openai, openai, azure-ai, azure-search, embedded, not 'azure'",
                 "f.yaml:8:3: 'upstreams.b.endpoint' is missing",
                 "f.yaml:12:15: 'upstreams.c.endpoint' must be an http or https URL with a host",
                 "f.yaml:15:15: deployments.d.upstream: the upstream 'aa' is not configured: did you mean 'a'?",
