@@ -117,7 +117,7 @@ import Testing
 
     @Test func readsAFileWithEveryKey() throws {
         let configuration = try load(Self.everything, ["KEY": "k"])
-        #expect(configuration.plan.egress.count == 3)
+        #expect(configuration.plan.egress.count == 4)
         for key in ConfigurationKey.all {
             // A name that the operator chooses stands for `*`.
             if key.path.hasSuffix(".*") { continue }
@@ -201,6 +201,13 @@ import Testing
           sampleRatio: 0.5
           serviceName: s
         upstreams:
+          s:
+            kind: azure-search
+            endpoint: https://s.example
+            apiKey: ${KEY}
+            trimming:
+              groups: group_ids
+              users: user_ids
           a:
             kind: azure-openai
             endpoint: https://a.example
