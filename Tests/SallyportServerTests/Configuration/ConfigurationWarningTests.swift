@@ -211,6 +211,14 @@ import Testing
           a:
             kind: azure-openai
             endpoint: https://a.example
+            region: germanywestcentral
+            sharing:
+              recipient: Example
+              role: processor
+              terms: contract 7
+              transfer: none
+              retention: 30 days
+              training: never
             apiVersion: 2024-10-21
             entra:
               tenant: t
@@ -343,7 +351,30 @@ import Testing
                 project: p
                 team: t
                 roles: [openai-user]
+        privacy:
+          controller: {name: Example, contact: privacy@example.com, officer: dpo@example.com}
+          minimumGroup: 5
+          regions:
+            home: [germanywestcentral]
+          activities:
+            assistant:
+              purpose: answers
+              legalBasis: contract
+              subjects: [staff]
+              categories: [questions]
+              recipients: [nobody]
+              retention: none
+              measures: [roles]
+        provisioning:
+          issuer: entra
+          principal: externalId
         access:
+          breakGlass: ["user:entra:9"]
+          separation:
+            mine:
+              first: [Sallyport/keys/write]
+              second: [Sallyport/privacy/*]
+              reason: ours
           roles:
             uploader:
               description: Puts files there.
