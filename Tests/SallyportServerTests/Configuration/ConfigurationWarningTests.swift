@@ -196,6 +196,33 @@ import Testing
           calibration: ./calibration.json
           inferenceThreads: 1
           maximumQueuedTokens: 400000
+          tenantShare: 0.5
+          readingBase: 10s
+          readingPerWindow: 500ms
+          remote:
+            shields:
+              kind: prompt-shields
+              upstream: c
+              apiVersion: 2024-09-01
+              timeout: 1s
+              callsPerMinute: 60
+              concurrentCalls: 4
+              cacheFor: 1m
+            judge:
+              kind: judge
+              upstream: b
+              model: m
+              detect: [jailbreak, hate]
+              maximumText: 8000
+            classifier:
+              kind: classifier
+              upstream: b
+              path: /classify
+              textField: inputs
+              score: /0/score
+              label: /0/label
+              labels: [INJECTION]
+              detect: [jailbreak]
         tracing:
           endpoint: http://127.0.0.1:4318/v1/traces
           sampleRatio: 0.5
@@ -396,6 +423,7 @@ import Testing
         policies:
           directory: /
         contentSafety:
+          imageText: false
           maximumText: 10000
           maximumPrompt: 10000
           maximumDocuments: 5
