@@ -227,6 +227,10 @@ import Testing
           endpoint: http://127.0.0.1:4318/v1/traces
           sampleRatio: 0.5
           serviceName: s
+        labels:
+          default: internal
+          rules:
+            - {name: cards, label: confidential, paths: ["a/**"], words: [card], kinds: [CreditCardNumber], atLeast: 2}
         upstreams:
           s:
             kind: azure-search
@@ -247,6 +251,7 @@ import Testing
               retention: 30 days
               training: never
             apiVersion: 2024-10-21
+            clearance: confidential
             entra:
               tenant: t
               clientId: c
