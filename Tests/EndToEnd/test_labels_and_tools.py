@@ -1,6 +1,7 @@
 """Labels that travel with an exchange, and calls of tools that untrusted text had a hand in: the real binary, the OpenAI SDK, a scripted upstream."""
 
 import json
+import time
 
 import openai
 import pytest
@@ -170,6 +171,7 @@ def test_documents_bring_their_label_into_the_answer(make_gateway, tmp_path):
         answer = gateway.chat("local", {"messages": [user("What does the harbour master earn?")]}, key=gateway.user)
         if "4100" in answer.body.decode():
             break
+        time.sleep(0.1)
     assert answer.header("x-sallyport-label") == "confidential" and answer.header("x-sallyport-label-reason") == "document"
     streamed = gateway.chat("local", {"messages": [user("What does the harbour master earn?")], "stream": True}, key=gateway.user)
     assert streamed.header("x-sallyport-label") == "confidential"
@@ -257,7 +259,7 @@ def test_strict_taint_counts_every_call_after_untrusted_text(guarded, mock):
 
 def test_data_above_a_tools_label_does_not_leave(guarded, mock):
     mock.script("chat/completions$", calls(("publish", {"text": "anything"})), calls(("publish", {"text": "anything"})))
-    held = ask(guarded, [user("Publish it.")], ).json()["choices"][0]
+    held = ask(guarded, [user("Publish it.")]).json()["choices"][0]
     assert held["finish_reason"] == "tool_calls"
     answer = chat(guarded, "tools", [user("Publish it.")], headers=[("x-sallyport-label", "confidential")], tools=DEFINITIONS)
     held = answer.json()["choices"][0]["sallyport_tool_calls"]
