@@ -17,7 +17,10 @@ package final class ConsentDirectory: ConsentRegister {
         var notices: [Key: Int] = [:]
         var acknowledged: [Key: Int] = [:]
         var revision: Int64?
-        var confirmedAt = Int64.min
+        /// nil: not read yet.
+        var confirmedAt: Int64?
+
+        func isConfirmed(at now: Int64, within age: Int64) -> Bool { confirmedAt.map { now - $0 <= age } ?? false }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -34,7 +37,7 @@ package final class ConsentDirectory: ConsentRegister {
         let now = clock()
         let key = Key(tenant: tenant, subject: subject, purpose: purpose)
         return state.withLockedValue { state in
-            guard now - state.confirmedAt <= maximumAge, let consent = state.consents[key], consent.isLive(at: now),
+            guard state.isConfirmed(at: now, within: maximumAge), let consent = state.consents[key], consent.isLive(at: now),
                 version.map({ $0 == consent.version }) ?? true
             else { return false }
             return !Self.isForbidden(key, in: state)
@@ -45,13 +48,13 @@ package final class ConsentDirectory: ConsentRegister {
         let key = Key(tenant: tenant, subject: subject, purpose: purpose)
         let now = clock()
         // Nobody knows who has objected meanwhile: then nothing is done with anybody's data that could wait.
-        return state.withLockedValue { now - $0.confirmedAt > maximumAge || Self.isForbidden(key, in: $0) }
+        return state.withLockedValue { !$0.isConfirmed(at: now, within: maximumAge) || Self.isForbidden(key, in: $0) }
     }
 
     package func hasAcknowledged(_ notice: String, subject: String, of tenant: TenantID) -> Bool {
         let now = clock()
         return state.withLockedValue { state in
-            guard now - state.confirmedAt <= maximumAge,
+            guard state.isConfirmed(at: now, within: maximumAge),
                 let newest = state.notices[Key(tenant: tenant, subject: "", purpose: notice)]
             else { return false }
             return state.acknowledged[Key(tenant: tenant, subject: subject, purpose: notice)] ?? 0 >= newest
