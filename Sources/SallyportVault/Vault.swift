@@ -209,7 +209,8 @@ package final class Vault: Sealer, SubjectKeyStore {
 
     /// The record that seals; made when there is none.
     private func active(_ name: Name) throws -> VaultKeyRecord {
-        for _ in 0..<3 {
+        // Another thread may keep what it read before the key was made: then it is read once more.
+        for _ in 0..<16 {
             let ring = try ring(name)
             if let active = ring.active { return active }
             guard ring.records.allSatisfy({ $0.state == .destroyed }) else {

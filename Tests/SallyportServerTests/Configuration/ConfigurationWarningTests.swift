@@ -129,6 +129,7 @@ import Testing
     static let everything = """
         server:
           listen: 127.0.0.1:0
+          adminListen: 127.0.0.1:0
           metricsListen: 127.0.0.1:0
           threads: 2
           region: Local
@@ -360,6 +361,19 @@ import Testing
               refreshInterval: 1h
               refetchCooldown: 30s
               offlineGrace: 12h
+              signIn:
+                clientId: console
+                clientSecret: s
+                title: Sign in with Entra
+                scopes: [openid]
+                secondFactor: trusted
+        console:
+          publicURL: https://console.example
+          secondFactor: optional
+          sessions:
+            idle: 10m
+            absolute: 8h
+            binding: browser
         network:
           allow: [10.0.0.0/8]
           deny: [10.1.0.0/16]
@@ -401,6 +415,7 @@ import Testing
           issuer: entra
           principal: externalId
         access:
+          fourEyes: [policies, keyStore, audit]
           breakGlass: ["user:entra:9"]
           separation:
             mine:
