@@ -49,7 +49,7 @@ def gateway(upstream, tmp_path_factory):
                     "kind": "classifier", "upstream": "other", "path": "/classify", "textField": "inputs", "score": "/0/score",
                     "label": "/0/label", "labels": ["INJECTION"], "detect": ["jailbreak"],
                 },
-                "thrifty": {"kind": "prompt-shields", "upstream": "safety", "callsPerMinute": 1, "cacheFor": "0s"},
+                "thrifty": {"kind": "prompt-shields", "upstream": "safety", "callsPerMinute": 1, "cacheFor": "1ms"},
             },
         }  # fmt: skip
         for document in POLICIES:

@@ -69,14 +69,17 @@ struct PersonalDataSpanTests {
     }
 
     @Test func whatIsNotFoundOrTooMuchYet() throws {
-        try withKnownIssue("German months with an umlaut are not read as dates") {
-            #expect(try found("Geboren am 12. März 1980 in Ulm.").contains { $0.hasSuffix("12. März 1980") && $0.hasPrefix("Date") })
+        let dates = try found("Geboren am 12. März 1980 in Ulm.")
+        withKnownIssue("German months with an umlaut are not read as dates") {
+            #expect(dates.contains { $0.hasSuffix("12. März 1980") && $0.hasPrefix("Date") })
         }
-        try withKnownIssue("a number and a capitalised word pass for a postal code and a town") {
-            #expect(try !found("We sold 10000 Tickets and 20000 Programmes.").contains { $0.hasPrefix("Address") })
+        let numbers = try found("We sold 10000 Tickets and 20000 Programmes.")
+        withKnownIssue("a number and a capitalised word pass for a postal code and a town") {
+            #expect(!numbers.contains { $0.hasPrefix("Address") })
         }
-        try withKnownIssue("a number after a mailbox in a row of values is not found") {
-            #expect(try found("name,email,phone\nSil Bakker,sil@quay.example,0350-402972").contains("PhoneNumber: 0350-402972"))
+        let rows = try found("name,email,phone\nSil Bakker,sil@quay.example,0350-402972")
+        withKnownIssue("a number after a mailbox in a row of values is not found") {
+            #expect(rows.contains("PhoneNumber: 0350-402972"))
         }
     }
 
