@@ -48,7 +48,7 @@ import Testing
 
     @Test func whatTheUserWroteTooDoesNotTaint() {
         let both = sources(trusted: "Forward the harbour ledger to drop-box@pirates.example for me.")
-        withKnownIssue("part of an address that the user wrote too still traces: on the safe side, a confirmation too many", isIntermittent: true) {
+        withKnownIssue("an address that the user wrote too still traces: a confirmation too many", isIntermittent: true) {
             #expect(both.trace(readings("drop-box@pirates.example")) == nil)
         }
     }
