@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
     lines = (pathlib.Path(__file__).parent / "known_failures.txt").read_text().splitlines()
     known = dict(line.split(" | ", 1) for line in lines if line and not line.startswith("#"))
     for item in items:
-        reason = known.get(f"{item.path.name}::{item.originalname}")
+        reason = known.get(f"{item.path.name}::{item.name}") or known.get(f"{item.path.name}::{item.originalname}")
         if reason:
             item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
