@@ -99,8 +99,8 @@ let package = Package(
         .target(
             name: "SallyportConsole",
             dependencies: [
-                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", hummingbird, httpTypes, nio,
-                posix, tls, concurrency, log, crypto,
+                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", "SallyportRetrieval",
+                hummingbird, httpTypes, nio, posix, tls, concurrency, log, crypto,
             ], swiftSettings: strict),
         // The one place where parts are put together, and the command line.
         .target(
@@ -167,6 +167,7 @@ let package = Package(
                 "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio, http1,
             ],
             swiftSettings: strict),
-        .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),
     ]
 )

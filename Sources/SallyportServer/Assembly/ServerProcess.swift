@@ -206,7 +206,7 @@ package final class ServerProcess: Sendable {
             .init(
                 keys: stores.keys, access: stores.access, policies: stores.policies, database: stores.database, directory: directory,
                 identity: parts.identity, audit: audit, security: keeper.security, group: group, egress: egress, logger: logger,
-                sealer: stores.subjects))
+                sealer: stores.subjects, documents: documents))
         return ServerProcess(
             port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
