@@ -106,7 +106,8 @@ package struct DocumentIngest: Sendable {
         self.parser = parser
         self.inspector = inspector
         self.embedder = embedder
-        self.chunker = chunker ?? Chunker(counter: embedder.map { model in { model.tokenCount(of: $0) } })
+        let counter: (@Sendable ([UInt8]) -> Int?)? = embedder.map { model in { @Sendable text in model.tokenCount(of: text) } }
+        self.chunker = chunker ?? Chunker(counter: counter)
         self.clock = clock
     }
 
