@@ -81,7 +81,7 @@ let package = Package(
         .executableTarget(
             name: "sallyport-worker", dependencies: ["SallyportCore", "SallyportDocuments", "CProcess"], swiftSettings: strict,
             linkerSettings: standalone + [.linkedLibrary("swiftSynchronization", .when(platforms: [.linux], configuration: .release))]),
-        .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
+        .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency, crypto], swiftSettings: strict),
         .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
             name: "SallyportInference", dependencies: ["SallyportCore", "COpenVINO", nio, concurrency, crypto], swiftSettings: strict),

@@ -210,9 +210,11 @@ package struct DocumentIngest: Sendable {
 
     private func take(_ content: ByteBuffer, _ format: DocumentFormat, _ candidate: Candidate, _ settings: Settings) throws -> [Result] {
         let hash = Array(SHA256.hash(data: Data(content.readableBytesView)))
-        let old = try store.document(source: candidate.source, in: settings.index, of: settings.tenant)
+        var old = try store.document(source: candidate.source, in: settings.index, of: settings.tenant)
         if let old, old.origin != candidate.origin, !settings.replacesOrigins { throw DocumentProblem.otherOrigin }
-        let oldParts = format.isContainer ? try parts(of: candidate.source, settings) : []
+        var oldParts = format.isContainer ? try parts(of: candidate.source, settings) : []
+        // What was changed behind the gateway's back is taken in anew, and what it says of itself counts for nothing.
+        if let known = old, try !([known] + oldParts).allSatisfy(isAuthentic) { (old, oldParts) = (nil, []) }
         if let old, old.hash == hash, old.pipeline == pipeline {
             return try ([old] + oldParts).map { try describe($0, candidate, settings) }
         }
@@ -241,6 +243,11 @@ package struct DocumentIngest: Sendable {
         let finished = isWhole ? pipeline : pipeline + ", incomplete"
         results.append(try put(parsed, of: format, named: candidate.source, candidate, hash, finished, old, settings))
         return results
+    }
+
+    private func isAuthentic(_ document: DocumentRecord) throws -> Bool {
+        let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
+        return try store.isAuthentic(document, chunks: chunks)
     }
 
     /// The text is what it was; who may read it, its owner or its label may have changed.

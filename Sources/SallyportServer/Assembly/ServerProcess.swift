@@ -19,7 +19,7 @@ import SallyportVault
 package final class ServerProcess: Sendable {
     package let port: Int
     package let metricsPort: Int?
-    private let logger: Logger
+    let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
     private let audit: AuditLog
@@ -344,7 +344,8 @@ package final class ServerProcess: Sendable {
         }
         await chore("materials") { try materials.refresh(tenants: [.default]) }
         await chore("documents") { [documents] in
-            _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            let isChanged = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            noteDoubtful(documents, isChanged: isChanged)
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await console?.tick(at: Self.wallTime().seconds)
