@@ -15,6 +15,7 @@ mkdir -p "$OUT/modules"
 
 # The C modules that the Swift ones import.
 headers=(-Xcc -fmodule-map-file="$ROOT/Sources/CHyperscan/module.modulemap")
+for folder in $(pkg-config --cflags-only-I libhs); do headers+=(-Xcc "$folder"); done
 while IFS= read -r map; do
     headers+=(-Xcc "-fmodule-map-file=$map" -Xcc -I -Xcc "$(dirname "$map")")
 done < <(find "$ROOT"/.build/checkouts/*/Sources -name module.modulemap -path '*/include/*' | sort)
