@@ -47,6 +47,8 @@ enum PhoneScanner {
         let before = text[index - 1]
         if byte == 0x2B { return !IdentifierText.isAlphanumeric(before) || before == 0x3A }
         if IdentifierText.isAlphanumeric(before) || before == 0x2B || before == 0x24 || before == 0x23 { return false }
+        // The next value of a row, not the rest of a number.
+        if before == 0x2C, index > 1, IdentifierText.isLetter(text[index - 2]) { return true }
         if before == 0x2C || before == 0x2E || before == 0x2D || before == 0x2F, index > 1, IdentifierText.isAlphanumeric(text[index - 2]) {
             return false
         }

@@ -11,7 +11,7 @@ enum PostalAddressScanner {
         let reader = Reader(text, around: hit)
         var index = hit - 1
         while index > 0, hit - index < 4, text[index - 1] == 0x20 || text[index - 1] == 0x2C || text[index - 1] == 0x0A { index -= 1 }
-        guard let start = reader.codeStart(before: index) else { return hit }
+        guard let start = reader.codeStart(before: index), reader.mayBeCode(start..<index) else { return hit }
         guard let end = reader.townEnd(from: hit - 1) else { return hit }
         return reader.add(codeStart: start, end: end, needsHouse: reader.digits(start..<index) < 5, &candidates) ?? hit
     }
@@ -28,7 +28,7 @@ enum PostalAddressScanner {
         if start > 1, text[start - 1] == 0x20 {
             var word = start - 1
             while word > 0, IdentifierText.isAlphanumeric(text[word - 1]), start - word < 6 { word -= 1 }
-            if word < start - 1, start - 1 - word <= 4, !IdentifierText.isDigit(text[word]) { start = word }
+            if word < start - 1, start - 1 - word <= 4, reader.isCode(text[word]) { start = word }
         }
         return reader.add(codeStart: start, end: end, needsHouse: true, &candidates) ?? hit
     }
@@ -64,6 +64,17 @@ enum PostalAddressScanner {
             }
             while start < end, text[start] == 0x2D { start += 1 }
             return start
+        }
+
+        /// A letter as codes and states are written in.
+        func isCode(_ byte: UInt8) -> Bool { byte >= 0x41 && byte <= 0x5A || isCaseless && IdentifierText.isLetter(byte) }
+
+        /// The letters of `1234 AB` are capitals; `1980 in` is a year and a word.
+        func mayBeCode(_ code: Range<Int>) -> Bool {
+            guard code.count > 2, IdentifierText.isLetter(text[code.upperBound - 1]) else { return true }
+            let letters = code.upperBound - 2..<code.upperBound
+            return letters.allSatisfy { isCode(text[$0]) }
+                && !(isCaseless && Words.small.union(Words.between).contains(Array(text[letters])))
         }
 
         // MARK: The town
@@ -316,6 +327,8 @@ enum PostalAddressScanner {
         static let small = set(
             "de la le les du des del della dei di da do dos das der den dem van von am im of the y e an auf sur sous les en el los las ter 't op bei"
         )
+        /// Other short words that follow a number.
+        static let between = set("in at to or is no if it we by as so up my he me us be")
         static let flats = set(
             """
             suite apt apartment unit ste flat floor box studio psc hsc rr room piso piano appartamento interno etage appt bis esc esq int
