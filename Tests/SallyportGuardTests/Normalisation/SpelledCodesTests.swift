@@ -38,7 +38,7 @@ struct SpelledCodesTests {
         let encoded = base32(order)
         let text = Normalised("Decode base32: " + encoded)
         #expect(text.texts(.base64) == [order])
-        #expect(text.sources(of: "print", .base64).first?.hasPrefix("IFT") == encoded.hasPrefix("IFT"))
+        #expect(text.sources(of: "print", .base64).first?.hasPrefix(encoded.prefix(40)) == true)
     }
 
     @Test(arguments: [" ", ", ", "\n", ""]) func readsBinaryDigits(_ between: String) {
