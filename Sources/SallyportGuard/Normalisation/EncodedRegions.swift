@@ -65,10 +65,14 @@ struct EncodedRegions {
     /// Letters of Morse code where a survey saw dots and dashes.
     mutating func findMorse(_ survey: Survey) {
         var done = 0
-        for block in survey.dotted where !isStopped && block + Survey.block > done {
-            var start = min(block + Survey.block / 2, source.count)
-            while start > done, Self.isMorse(source[start - 1]) { start -= 1 }
-            done = max(block + Survey.block / 2, decodeMorse(from: start))
+        for block in survey.dotted {
+            // A run that is worth it covers one of these places.
+            for probe in stride(from: block + 8, to: min(block + Survey.block, source.count), by: 16) where probe >= done && !isStopped {
+                guard Self.isMorse(source[probe]) else { continue }
+                var start = probe
+                while start > done, Self.isMorse(source[start - 1]) { start -= 1 }
+                done = max(probe + 1, decodeMorse(from: start))
+            }
         }
     }
 
