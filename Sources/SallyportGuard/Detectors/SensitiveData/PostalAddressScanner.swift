@@ -225,7 +225,8 @@ enum PostalAddressScanner {
                     !isNumber(words[first + 1]),
                     !Words.flats.contains(lower(words[first + 1]))
                 {
-                    return first
+                    // `al. 3 Maja 5`: a day in a street's name.
+                    return first > 0 && Words.leading.contains(lower(words[first - 1])) ? first - 1 : first
                 }
                 // `Witness Kowal of plac Partyzantów 83`.
                 return streetWord(of: part) ?? words.lastIndex { Words.before.contains(lower($0)) }.map { $0 + 1 } ?? 0
