@@ -1,17 +1,21 @@
 """Encryption at rest: nothing readable on disk, keys rotated, revoked, destroyed and restored."""
 
+import base64
 import json
 import os
 import pathlib
 import shutil
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from gateway import BINARY, free_port
 from test_guards import echo
@@ -149,8 +153,6 @@ def test_a_rotation_survives_a_kill_and_loses_nothing(make_gateway):
 
 def sealed_versions(gateway):
     """Versions of the keys that chunks are sealed under, from the envelopes' heads."""
-    import base64
-
     with sqlite3.connect(f"file:{gateway.data}/sallyport.sqlite?mode=ro", uri=True) as db:
         heads = [base64.urlsafe_b64decode(text[5:29] + "==")[:16] for (text,) in db.execute("SELECT content FROM document_chunk")]
     assert heads and all(head.startswith(b"SLP") for head in heads)
@@ -267,6 +269,8 @@ def wait(condition, seconds):
 
 # Peers: a resource manager, a token service and a key vault, after their published REST contracts.
 
+OAEP = padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None)
+
 
 class Azure:
     """One loopback server for the three."""
@@ -275,6 +279,7 @@ class Azure:
         self.keys = ["key1-0", "key2-0"]
         self.calls, self.tokens, self.made = [], [], [0, 0]
         self.versions = ["aaaa1111"]
+        self.private = {"aaaa1111": rsa.generate_private_key(65537, 2048)}
         self.disabled = False
         self.throttle = 0
         outer = self
@@ -332,12 +337,16 @@ class Azure:
         parts = path.split("?")[0].split("/")
         if path.startswith("/keys/kek/rotate"):
             self.versions.append(f"bbbb{len(self.versions)}")
+            self.private[self.versions[-1]] = rsa.generate_private_key(65537, 2048)
             return 200, self.bundle()
         if parts[-1] in ("wrapkey", "unwrapkey") and parts[-2] in self.versions:
             document = json.loads(body)
-            assert document["alg"] == "RSA-OAEP-256"
-            value = "".join(reversed(document["value"]))
-            return 200, {"kid": f"{self.url}/keys/kek/{parts[-2]}", "value": value}
+            if document["alg"] != "RSA-OAEP-256":
+                return 400, {"error": {"code": "BadParameter"}}
+            given = base64.urlsafe_b64decode(document["value"] + "==")
+            key = self.private[parts[-2]]
+            made = key.public_key().encrypt(given, OAEP) if parts[-1] == "wrapkey" else key.decrypt(given, OAEP)
+            return 200, {"kid": f"{self.url}/keys/kek/{parts[-2]}", "value": base64.urlsafe_b64encode(made).rstrip(b"=").decode()}
         return 404, {"error": {"code": "KeyNotFound"}}
 
     def get(self, path, headers):
@@ -487,14 +496,32 @@ def test_the_doctor_finds_weak_settings(make_gateway, tmp_path):
     assert "data.files" in gateway.command("doctor", "--config", gateway.config).stdout
 
 
+# The emulator opens values with keys that are disabled; the service refuses, with DisabledException ("Errors" of Decrypt in its API reference).
+KMS = """
+import sys
+from moto.core.exceptions import JsonRESTError
+from moto.kms.models import KmsBackend
+from moto.server import main
+
+real = KmsBackend.decrypt
+
+def decrypt(self, *arguments, **options):
+    plain, arn = real(self, *arguments, **options)
+    if not self.keys[arn.split("/")[-1]].enabled:
+        raise JsonRESTError("DisabledException", f"{arn} is disabled.")
+    return plain, arn
+
+KmsBackend.decrypt = decrypt
+main(sys.argv[1:])
+"""
+
+
 def test_aws_kms_holds_the_key(make_gateway):
     pytest.importorskip("moto")
-    import sys
-
     import requests
 
     port = free_port()
-    peer = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peer = subprocess.Popen([sys.executable, "-c", KMS, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
 
     def kms(operation, **body):
