@@ -1,6 +1,6 @@
 # `make` lists what there is. All of it works from the repository's root.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench bench-proxy bench-learned obfuscation lint soak fuzz clean setup setup-openvino eval train
+.PHONY: help build run test bench bench-proxy bench-learned bench-auth obfuscation lint soak fuzz clean setup setup-openvino eval train
 
 FUZZ_SECONDS ?= 60
 
@@ -28,6 +28,11 @@ bench-learned: ## what detectors cost, beside other pattern scanners, and the gu
 	@scripts/build.sh
 	@.deps/venv/bin/python Benchmarks/detectors.py
 	@python3 Benchmarks/learned.py
+
+bench-auth: ## who is calling and may he: microseconds a request; 100,000 keys and people, 10,000 role assignments
+	@scripts/setup.sh base tests
+	@scripts/build.sh --build-tests
+	@.deps/venv/bin/python Benchmarks/access.py
 
 obfuscation: ## attacks under each obfuscation, found or not: make obfuscation DATA=folder
 	@test -d "$(DATA)" || { echo "say where the rows are: make obfuscation DATA=folder"; exit 2; }
