@@ -3,7 +3,7 @@
 
 import Foundation
 
-typealias Target = (UnsafeRawBufferPointer) -> Void
+typealias Target = @Sendable (UnsafeRawBufferPointer) -> Void
 
 nonisolated(unsafe) private var chosen: Target = { _ in }
 

@@ -15,6 +15,7 @@ mkdir -p "$OUT/modules"
 
 # The C modules that the Swift ones import.
 headers=(-Xcc -fmodule-map-file="$ROOT/Sources/CHyperscan/module.modulemap")
+for folder in $(pkg-config --cflags-only-I libhs); do headers+=(-Xcc "$folder"); done
 while IFS= read -r map; do
     headers+=(-Xcc "-fmodule-map-file=$map" -Xcc -I -Xcc "$(dirname "$map")")
 done < <(find "$ROOT"/.build/checkouts/*/Sources -name module.modulemap -path '*/include/*' | sort)
@@ -27,7 +28,7 @@ compile() { # MODULE SOURCE...
     if [ "$(cat "$stamp" 2>/dev/null)" != "$key" ]; then
         say "compiling $module with coverage"
         swiftc -swift-version 6 -O -wmo -parse-as-library -enable-testing -package-name sallyport -module-name "$module" -enable-upcoming-feature ExistentialAny \
-            -sanitize=fuzzer -sanitize-coverage=edge,trace-cmp -suppress-warnings -I "$OUT/modules" -I "$BUILT/Modules" "${headers[@]}" \
+            -sanitize=address -sanitize-coverage=edge,inline-8bit-counters,pc-table,trace-cmp -suppress-warnings -I "$OUT/modules" -I "$BUILT/Modules" "${headers[@]}" \
             -emit-module -emit-module-path "$OUT/modules/$module.swiftmodule" -c -o "$object" "$@"
         printf '%s\n' "$key" >"$stamp"
     fi
@@ -37,16 +38,22 @@ compile() { # MODULE SOURCE...
 # Everything else that the release build made, as one archive: the linker takes what is needed.
 libraries() {
     [ "$OUT/libraries.a" -nt "$BUILT/Modules" ] && return 0
-    rm -f "$OUT/libraries.a"
-    find "$BUILT"/ -maxdepth 6 -name '*.o' -not -path '*/Sallyport*' -not -path '*/sallyport*' -not -path '*-tool.build/*' -not -path '*Tests*' \
-        -print0 | xargs -0 ar rcs "$OUT/libraries.a"
+    rm -rf "$OUT/libraries.a" "$OUT/objects"
+    mkdir "$OUT/objects"
+    # An archive keeps one member of a name, and modules have files of the same name.
+    local number=0 object
+    while IFS= read -r object; do
+        number=$((number + 1))
+        ln -s "$object" "$OUT/objects/$number.o"
+    done < <(find "$BUILT"/ -name '*.o' -not -path '*/Sallyport*' -not -path '*/sallyport*' -not -path '*-tool.build/*' -not -path '*Tests*' | sort)
+    find "$OUT/objects" -name '*.o' -print0 | xargs -0 ar rcs "$OUT/libraries.a"
 }
 
 # link NAME MODULE...: a fuzzer of these modules.
 link() {
     local name="$1"
     shift
-    swiftc -sanitize=fuzzer -o "$OUT/fuzz-$name" $(printf "$OUT/%s.o " "$@") "$OUT/libraries.a" -lhs -lstdc++
+    swiftc -sanitize=fuzzer,address -o "$OUT/fuzz-$name" $(printf "$OUT/%s.o " "$@") "$OUT/libraries.a" -lhs -lstdc++ 2> >(grep -v 'Cannot export local symbol' >&2)
 }
 
 build() { # wire|gateway
@@ -68,7 +75,7 @@ run() { # wire|gateway TARGET
     local program="$OUT/fuzz-$1" target="$2" seeds=()
     mkdir -p "$OUT/corpus/$target" "$OUT/findings"
     for folder in "Fuzz/corpus/$target" "Tests/SallyportWireTests/Corpus/$target"; do [ ! -d "$folder" ] || seeds+=("$folder"); done
-    FUZZ_TARGET="$target" nice -n "${FUZZ_NICE:-19}" "$program" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+    FUZZ_TARGET="$target" SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 nice -n "${FUZZ_NICE:-19}" "$program" -max_total_time="${FUZZ_SECONDS:-60}" -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
         -artifact_prefix="$OUT/findings/$target-" "$OUT/corpus/$target" "${seeds[@]}" >"$OUT/$target.log" 2>&1 || {
         tail -40 "$OUT/$target.log"
         fail "$target: see .build/fuzz/findings"

@@ -121,15 +121,15 @@ class Scorer:
         return [(i, float(z), f) for (i, f), z in zip(found, logits)]
 
     def answers(self, rows, looks=2):
-        """Per groundedness row: the highest of its claims' logits; with the manifest's `lexical` weights each claim's logit is w0 + w1 * logit + weights * features."""
+        """Per groundedness row: the highest of its claims' logits; with the manifest's `lexical` weights each claim's logit is w0 + the encoder's share + weights * features."""
         weights = self.model.manifest.get("heads", {}).get("ungrounded", {}).get("lexical")
-        return highest(self.claims(rows, looks), len(rows), weights and [weights["intercept"], weights["encoder"], *(weights[f] for f in lexical.FEATURES)])
+        return highest(self.claims(rows, looks), len(rows), weights and [weights["intercept"], *(weights[f] for f in lexical.FEATURES)], weights or lexical.ENCODER)
 
 
-def highest(claims, count, weights=None):
+def highest(claims, count, weights=None, encoder=lexical.ENCODER):
     result = np.full(count, -30.0, np.float32)
     for i, logit, features in claims:
-        value = logit if weights is None else weights[0] + weights[1] * logit + sum(w * f for w, f in zip(weights[2:], features))
+        value = logit if weights is None else weights[0] + lexical.logit(logit, encoder) + sum(w * f for w, f in zip(weights[1:], features))
         result[i] = max(result[i], value)
     return result
 

@@ -15,7 +15,7 @@ let targets: [String: Target] = [
 ]
 
 /// A form with its fields and files.
-private func form(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func form(_ bytes: UnsafeRawBufferPointer) {
     let buffer = ByteBuffer(bytes: bytes)
     guard let body = try? MultipartBody(parsing: buffer, boundary: "x") else { return }
     for operation in [Operation.Name.filesUpload, .transcriptions, .imagesEdits] {
@@ -24,7 +24,7 @@ private func form(_ bytes: UnsafeRawBufferPointer) {
 }
 
 /// What is written for the upstream reads back as the same.
-private func route(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func route(_ bytes: UnsafeRawBufferPointer) {
     guard let path = try? CanonicalPath(parsing: bytes), !path.segments.isEmpty else { return }
     let written = "/" + path.segments.map { PercentEncoding.segment($0) }.joined(separator: "/")
     guard let again = try? CanonicalPath(parsing: written) else { fatalError("a written path is refused") }
@@ -34,7 +34,7 @@ private func route(_ bytes: UnsafeRawBufferPointer) {
 
 // MARK: Rows, forms, bodies
 
-private func batch(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func batch(_ bytes: UnsafeRawBufferPointer) {
     var form = ByteBuffer(
         string:
             "--x\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n"
@@ -58,7 +58,7 @@ private func batch(_ bytes: UnsafeRawBufferPointer) {
     _ = edits.apply(to: file)
 }
 
-private func body(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func body(_ bytes: UnsafeRawBufferPointer) {
     guard let document = try? JSONDocument(parsing: ByteBuffer(bytes: bytes)) else { return }
     for operation in RouteTable.operations {
         try? RequestChecks.check(document, for: operation.name)
@@ -80,7 +80,7 @@ private let keys: KeySet? = try? KeySet(
         #"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","x":"axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY","y":"T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"}]}"#
             .utf8))
 
-private func token(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func token(_ bytes: UnsafeRawBufferPointer) {
     let token = Array(bytes)
     let verifier = TokenVerifier(issuers: [issuer.issuer: issuer])
     if let parts = try? verifier.parts(of: token), let keys {
@@ -101,9 +101,9 @@ private func token(_ bytes: UnsafeRawBufferPointer) {
     must(APIKey.parse(spelled).map { _ in spelled.hasPrefix("spk_") } ?? true, "a key of another shape")
 }
 
-private func keyset(_ bytes: UnsafeRawBufferPointer) { _ = try? KeySet(parsing: Array(bytes)) }
+@Sendable private func keyset(_ bytes: UnsafeRawBufferPointer) { _ = try? KeySet(parsing: Array(bytes)) }
 
-private func proxy(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func proxy(_ bytes: UnsafeRawBufferPointer) {
     let whole = ProxyProtocol.read(Array(bytes))
     guard case .complete(_, let length) = whole else { return }
     must(length > 0 && length <= bytes.count && length <= ProxyProtocol.maximumLength, "a header longer than what came")
@@ -115,7 +115,7 @@ private func proxy(_ bytes: UnsafeRawBufferPointer) {
 
 // MARK: Documents
 
-private func policy(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func policy(_ bytes: UnsafeRawBufferPointer) {
     guard let policy = try? PolicyDocument.policy(from: Array(bytes), named: "fuzzed", base: { $0 == "Strict" ? .strict : nil }) else {
         return
     }
@@ -141,7 +141,7 @@ private let engine: GuardEngine = {
     return engine
 }()
 
-private func pii(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func pii(_ bytes: UnsafeRawBufferPointer) {
     guard let document = try? JSONDocument(parsing: ByteBuffer(bytes: bytes)), document.nodes[0].kind == .object else { return }
     _ = try? Exchange.documents(in: document)
     if let parameters = try? Exchange.parameters(in: document) { _ = try? personalData.checked(parameters, minimumConfidence: 0.65) }
@@ -151,7 +151,7 @@ private func pii(_ bytes: UnsafeRawBufferPointer) {
     }
 }
 
-private func text(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func text(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count <= 4096, UTF8Text.isValid(bytes) else { return }
     let context = GuardEngine.Context(policy: .strict)
     for origin in [PassageOrigin.user, .completion] {
@@ -169,7 +169,7 @@ private func text(_ bytes: UnsafeRawBufferPointer) {
     }
 }
 
-private func stream(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func stream(_ bytes: UnsafeRawBufferPointer) {
     guard let step = bytes.first, bytes.count <= 4096 else { return }
     let rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
     let dialect: StreamDialect = step & 1 == 0 ? .chat : step & 2 == 0 ? .completions : .responses
@@ -189,9 +189,9 @@ private func stream(_ bytes: UnsafeRawBufferPointer) {
     } catch {}
 }
 
-private func image(_ bytes: UnsafeRawBufferPointer) { _ = ImageHeader(Array(bytes)) }
+@Sendable private func image(_ bytes: UnsafeRawBufferPointer) { _ = ImageHeader(Array(bytes)) }
 
-private func trace(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func trace(_ bytes: UnsafeRawBufferPointer) {
     let text = String(decoding: bytes, as: UTF8.self)
     var random = SystemRandomNumberGenerator()
     must(TraceContext(text, random: &random, sampling: 0).outgoing.utf8.count == 55, "a trace context of another length")

@@ -5,11 +5,15 @@ import SallyportWire
 
 let targets: [String: Target] = ["json": json, "sse": sse, "multipart": multipart, "path": path, "header": header]
 
-private func json(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func json(_ bytes: UnsafeRawBufferPointer) {
     let buffer = ByteBuffer(bytes: bytes)
     guard let document = try? JSONDocument(parsing: buffer) else { return }
-    // A reader of another kind accepts it as well, and the tape lies within the text.
-    must((try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])) != nil, "accepted what Foundation refuses")
+    // A reader of another kind accepts it as well (but for numbers that it cannot hold), and the tape lies within the text.
+    let hasOddNumbers = document.nodes.contains {
+        $0.kind == .number && ($0.end - $0.start > 15 || bytes[$0.start..<$0.end].contains { $0 | 0x20 == UInt8(ascii: "e") })
+    }
+    let isRead = (try? JSONSerialization.jsonObject(with: Data(bytes), options: [.fragmentsAllowed])) != nil
+    must(isRead || hasOddNumbers, "accepted what Foundation refuses")
     var edits = JSONEdits()
     for (index, node) in document.nodes.enumerated() {
         must(node.start >= 0 && node.start <= node.end && node.end <= bytes.count && node.next > index, "a node outside of the text")
@@ -38,20 +42,22 @@ private func events(_ chunks: [ByteBuffer]) -> [SSEEvent]? {
     return found
 }
 
-private func sse(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func sse(_ bytes: UnsafeRawBufferPointer) {
     // The first byte says how the rest is cut.
     guard let step = bytes.first else { return }
     let rest = UnsafeRawBufferPointer(rebasing: bytes.dropFirst())
     let size = max(1, Int(step))
     let chunks = stride(from: 0, to: rest.count, by: size).map { ByteBuffer(bytes: rest[$0..<min(rest.count, $0 + size)]) }
     guard let whole = events([ByteBuffer(bytes: rest)]), let cut = events(chunks) else { return }
-    must(whole.map(\.data) == cut.map(\.data) && whole.map(\.name) == cut.map(\.name), "cutting changed the meaning")
+    // A line feed that comes late, after a carriage return that ended an event, may stand alone in one that says nothing.
+    func meaning(_ events: [SSEEvent]) -> [[ByteBuffer?]] { events.map { [$0.data, $0.name] }.filter { $0 != [nil, nil] } }
+    must(meaning(whole) == meaning(cut), "cutting changed the meaning")
     var joined = ByteBuffer()
     for event in cut { joined.writeImmutableBuffer(event.raw) }
     must(joined == ByteBuffer(bytes: rest), "bytes were lost")
 }
 
-private func multipart(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func multipart(_ bytes: UnsafeRawBufferPointer) {
     let buffer = ByteBuffer(bytes: bytes)
     let line = String(decoding: bytes.prefix { $0 != 0x0A }, as: UTF8.self)
     for boundary in ["x", MultipartBody.boundary(fromContentType: line)].compactMap({ $0 }) {
@@ -64,7 +70,7 @@ private func multipart(_ bytes: UnsafeRawBufferPointer) {
     }
 }
 
-private func path(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func path(_ bytes: UnsafeRawBufferPointer) {
     guard let path = try? CanonicalPath(parsing: bytes) else { return }
     for segment in path.segments {
         must(!segment.isEmpty && segment != "." && segment != "..", "a segment that another reader takes away")
@@ -73,7 +79,7 @@ private func path(_ bytes: UnsafeRawBufferPointer) {
 }
 
 /// Header parameters, addresses and ranges.
-private func header(_ bytes: UnsafeRawBufferPointer) {
+@Sendable private func header(_ bytes: UnsafeRawBufferPointer) {
     let text = String(decoding: bytes, as: UTF8.self)
     _ = HeaderParameters(parsing: text)
     if let address = IPAddress(text) { must(IPAddress(address.description) == address, "an address reads otherwise") }

@@ -65,6 +65,9 @@ package struct LexicalEvidence: Sendable, Hashable {
     package var intercept: Double
     /// The weight of the encoder's own score.
     package var encoder: Double
+    /// What it weighs besides, as far as it lies above ``certainFrom``.
+    package var certain = 0.0
+    package var certainFrom = 0.0
     /// Of the share of the claim's content words that are missing.
     package var novel: Double
     /// Of the share of its pairs of neighbouring words that are missing.

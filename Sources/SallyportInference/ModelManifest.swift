@@ -15,17 +15,23 @@ struct ModelManifest: Decodable {
         let pairs: Double
         let numbers: Double
         let names: Double
+        let certain: Double?
+        let certainFrom: Double?
         let stopWords: [String]
 
         enum CodingKeys: String, CodingKey {
-            case intercept, encoder, novel, pairs, numbers, names
+            case intercept, encoder, novel, pairs, numbers, names, certain
+            case certainFrom = "certain_from"
             case stopWords = "stop_words"
         }
 
         var evidence: LexicalEvidence {
-            LexicalEvidence(
+            var evidence = LexicalEvidence(
                 intercept: intercept, encoder: encoder, novel: novel, pairs: pairs, numbers: numbers, names: names,
                 stopWords: Set(stopWords))
+            evidence.certain = certain ?? 0
+            evidence.certainFrom = certainFrom ?? 0
+            return evidence
         }
     }
 

@@ -134,6 +134,53 @@ def test_a_streamed_call_waits_until_it_was_judged(gateway, mock):
     mock.script("chat/completions", {"events": [chunk({"tool_calls": call}), *parts, chunk({}, "tool_calls"), "[DONE]"]})
     answer = ask(gateway, "adherentonly", WEATHER, tools=TOOLS, stream=True)
     assert b'and\\": \\"ls' not in answer.body and b'"content_filter"' in answer.body
+    assert b"run_shell" not in answer.body, "a name without arguments is a call too"
+
+
+def call_events(*calls):
+    for n, (name, arguments) in enumerate(calls):
+        yield chunk({"tool_calls": [{"index": n, "id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": ""}}]})
+        for part in (arguments[:6], arguments[6:]):
+            yield chunk({"tool_calls": [{"index": n, "function": {"arguments": part}}]})
+
+
+WANTED = ("get_weather", '{"place": "Bergen", "day": "tomorrow"}')
+UNWANTED = ("run_shell", '{"command": "rm harbour.db"}')
+
+
+def test_streamed_calls_go_together_or_not_at_all(gateway, mock):
+    mock.script("chat/completions", {"events": [*call_events(WANTED, UNWANTED), chunk({}, "tool_calls"), "[DONE]"]})
+    answer = ask(gateway, "adherentonly", WEATHER, tools=TOOLS, stream=True)
+    assert b"Bergen" not in answer.body and b"run_shell" not in answer.body and b'"content_filter"' in answer.body
+    mock.script("chat/completions", {"events": [*call_events(WANTED), chunk({}, "tool_calls"), "[DONE]"]})
+    answer = ask(gateway, "adherentonly", WEATHER, tools=TOOLS, stream=True)
+    parts = [c["function"] for e in events(answer) for choice in e["choices"] for c in choice["delta"].get("tool_calls", [])]
+    assert "".join(p["arguments"] for p in parts) == WANTED[1] and parts[0]["name"] == "get_weather"
+
+
+def response_events(name, arguments, *, pieces=True):
+    item = {"id": "fc_1", "type": "function_call", "status": "completed", "call_id": "call_1", "name": name, "arguments": arguments}
+    response = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "in_progress", "output": []}
+    made = [{"type": "response.created", "response": response}]
+    if pieces:
+        made.append({"type": "response.output_item.added", "output_index": 0, "item": {**item, "status": "in_progress", "arguments": ""}})
+        made += [{"type": "response.function_call_arguments.delta", "item_id": "fc_1", "output_index": 0, "delta": p} for p in (arguments[:6], arguments[6:])]
+        made.append({"type": "response.function_call_arguments.done", "item_id": "fc_1", "output_index": 0, "arguments": arguments})
+    made.append({"type": "response.output_item.done", "output_index": 0, "item": item})
+    made.append({"type": "response.completed", "response": {**response, "status": "completed", "output": [item]}})
+    return [{"sequence_number": n, **event} for n, event in enumerate(made)]
+
+
+@pytest.mark.parametrize("pieces", [True, False])
+def test_calls_of_a_streamed_response_are_judged(gateway, mock, pieces):
+    tools = [{"type": "function", **tool["function"]} for tool in TOOLS]
+    body = {"model": "adherentonly", "input": "What will the weather be in Bergen tomorrow?", "tools": tools, "stream": True}
+    mock.script("/responses$", {"events": response_events(*UNWANTED, pieces=pieces)})
+    answer = gateway.call("POST", "/openai/v1/responses", body, key=gateway.user, timeout=60)
+    assert b"harbour.db" not in answer.body and b"response.incomplete" in answer.body
+    mock.script("/responses$", {"events": response_events(*WANTED, pieces=pieces)})
+    answer = gateway.call("POST", "/openai/v1/responses", body, key=gateway.user, timeout=60)
+    assert events(answer)[-1]["type"] == "response.completed" and events(answer)[-1]["response"]["output"][0]["arguments"] == WANTED[1]
 
 
 def test_custom_categories_guard_prompts(gateway, mock):

@@ -30,6 +30,7 @@ POLICIES = [
     policy("Harmless", uninspectable="record", rules=HARM, guards={"azure-harm": {}}),
     policy("Judged", uninspectable="record", rules=BLOCK, guards={"judge": {}}),
     policy("Classified", uninspectable="record", rules=BLOCK, guards={"classifier": {}}),
+    policy("Fresh", uninspectable="record", rules=BLOCK, guards={"fresh": {}}),
     policy("Thrifty", uninspectable="record", rules=BLOCK, guards={"thrifty": {}}),
     policy("Unasked", uninspectable="record", rules=BLOCK + HARM, guards={"jailbreak": {"onFailure": "open"}} | {n: {"onFailure": "open"} for n in ("hate", "sexual", "violence", "selfharm")}),
 ]  # fmt: skip
@@ -49,7 +50,8 @@ def gateway(upstream, tmp_path_factory):
                     "kind": "classifier", "upstream": "other", "path": "/classify", "textField": "inputs", "score": "/0/score",
                     "label": "/0/label", "labels": ["INJECTION"], "detect": ["jailbreak"],
                 },
-                "thrifty": {"kind": "prompt-shields", "upstream": "safety", "callsPerMinute": 1, "cacheFor": "1ms"},
+                "fresh": {"kind": "prompt-shields", "upstream": "safety", "cacheFor": "0s"},
+                "thrifty": {"kind": "prompt-shields", "upstream": "safety", "callsPerMinute": 1, "cacheFor": "0s"},
             },
         }  # fmt: skip
         for document in POLICIES:
@@ -118,6 +120,13 @@ def test_budget_is_kept(gateway, mock):
     mock.script("text:shieldPrompt", {"json": CLEAR}, repeat=True)
     statuses = {ask(gateway, "thrifty", f"{QUESTION} {n}").status for n in range(3)}
     assert 503 in statuses and len(asked(mock, "text:shieldPrompt")) <= 2  # a new minute may begin meanwhile
+
+
+def test_without_a_memory_every_text_is_asked_about_again(gateway, mock):
+    mock.script("text:shieldPrompt", {"json": CLEAR}, repeat=True)
+    for _ in range(2):
+        assert ask(gateway, "fresh", f"{QUESTION} (again)").status == 200
+    assert len(asked(mock, "text:shieldPrompt")) == 2
 
 
 def test_content_safety_judges_both_ways(gateway, mock):

@@ -108,12 +108,13 @@ def public_key_pin(certificate):
 def test_a_private_authority_is_trusted_and_http2_is_chosen_by_alpn(make_gateway, mock, pki, peer, choice, spoken):
     servers, _, _ = pki
     gateway = make_gateway(behind(peer(servers.issued), {"caFile": servers.file}, choice))
-    for _ in range(3):
+    for _ in range(6):
         answer = gateway.chat("off", BODY, key=gateway.user)
         assert (answer.status, answer.json()) == (200, fixture("chat/basic")["response"]["body"])
         assert mock.last().header("x-seen-protocol") == spoken and mock.last().header("x-seen-tls") == "TLSv1.3"
         assert mock.last().header("api-key") == "upstream-secret-key"
-    assert len({r.header("x-seen-connection") for r in mock.requests}) == 1, "the connection is kept"
+    # Each event loop keeps its own.
+    assert len({r.header("x-seen-connection") for r in mock.requests}) <= 2, "connections are kept"
 
 
 def test_a_peer_without_http2_is_spoken_to_in_http1(make_gateway, mock, pki, peer):

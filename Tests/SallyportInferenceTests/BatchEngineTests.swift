@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import NIOConcurrencyHelpers
 import SallyportCore
 import Testing
@@ -215,9 +216,15 @@ private final class Answer: Sendable {
 }
 
 extension BatchEngine {
-    /// Ends the engine while its one thread is held in a run.
+    /// Ends the engine while its one thread is held in a run: the run goes on once nothing waits any more.
     fileprivate func cancelAndDrain(_ model: ScriptedModel) {
+        let ended = DispatchSemaphore(value: 0)
+        DispatchQueue(label: "shutdown").async {
+            self.shutdown()
+            ended.signal()
+        }
+        while waitingCalls > 0 { usleep(500) }
         for _ in 0..<16 { model.mayLeave.signal() }
-        shutdown()
+        ended.wait()
     }
 }

@@ -153,8 +153,10 @@ struct FaultAnswer {
         case .methodNotAllowed: return (405, isSafety ? "InvalidRequestBody" : "InvalidRequest", nil)
         case .conflict: return (409, isSafety ? "InvalidRequestBody" : "Conflict", nil)
         case .rateLimited, .quotaExceeded: return (429, "TooManyRequests", nil)
-        case .overloaded, .auditUnavailable, .storeUnavailable, .guardUnavailable, .upstreamUnavailable, .upstreamInvalid:
+        case .overloaded, .auditUnavailable, .storeUnavailable, .guardUnavailable, .upstreamUnavailable:
             return (503, isSafety ? "ServerBusy" : "ServiceUnavailable", nil)
+        // Asking again would not help, and clients do not: they repeat a 503.
+        case .upstreamInvalid: return (502, "BadGateway", nil)
         case .upstreamTimeout: return (504, isSafety ? "ServerBusy" : "Timeout", nil)
         case .internal: return (500, isSafety ? "InternalError" : "InternalServerError", nil)
         }

@@ -146,9 +146,14 @@ enum Shapes {
         envelope, and: [("choices", .array(answerChoice)), ("error", upstreamError)], others: .text(.completion))
 
     private static let deltaToolCall = TextShape.object(
-        [("id", .token), ("type", .token), ("index", .token), ("function", deltaFunction)], others: .text(.completionToolCall))
+        [("id", .token), ("type", .token), ("index", .token), ("function", deltaFunction), ("custom", deltaCustom)],
+        others: .text(.completionToolCall))
     private static let deltaFunction = TextShape.object(
         [("name", .growing(.completionToolCall, "name")), ("arguments", .growing(.completionToolCall, "arguments"))],
+        others: .text(.completionToolCall))
+    /// What a custom tool is called with is a text.
+    private static let deltaCustom = TextShape.object(
+        [("name", .growing(.completionToolCall, "name")), ("input", .growing(.completionToolCall, "arguments"))],
         others: .text(.completionToolCall))
     private static let deltaAudio = TextShape.object(
         [

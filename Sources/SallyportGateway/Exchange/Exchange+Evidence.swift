@@ -30,20 +30,18 @@ extension Exchange {
         guard let document, let tools = document.member("tools", of: 0), document.nodes[tools].kind == .array else { return [] }
         var names: Set<String> = []
         document.forEachElement(of: tools) { _, tool in
-            let holder = document.member("function", of: tool) ?? tool
+            let holder = document.member("function", of: tool) ?? document.member("custom", of: tool) ?? tool
             if let name = document.member("name", of: holder).flatMap(document.string) { names.insert(name) }
         }
         return names
     }
 
-    /// The tool calls of a chat answer.
+    /// The tool calls of an answer.
     static func calls(in document: JSONDocument) -> [BodyInspector.ToolCall] {
         guard document.nodes[0].kind == .object else { return [] }
         var calls: [BodyInspector.ToolCall] = []
         func add(_ function: Int, _ choice: Int?) {
-            guard let name = document.member("name", of: function).flatMap(document.string) else { return }
-            let arguments = document.member("arguments", of: function).flatMap(document.string) ?? ""
-            calls.append(.init(choice: choice, name: name, arguments: Passage(arguments, origin: .completionToolCall)))
+            if let call = BodyInspector.ToolCall(function, of: document, choice: choice) { calls.append(call) }
         }
         if let choices = document.member("choices", of: 0), document.nodes[choices].kind == .array {
             document.forEachElement(of: choices) { position, choice in
@@ -52,13 +50,13 @@ extension Exchange {
                 if let call = document.member("function_call", of: message) { add(call, index) }
                 guard let list = document.member("tool_calls", of: message), document.nodes[list].kind == .array else { return }
                 document.forEachElement(of: list) { _, call in
-                    if let function = document.member("function", of: call) { add(function, index) }
+                    if let function = document.member("function", of: call) ?? document.member("custom", of: call) { add(function, index) }
                 }
             }
         }
         if let output = document.member("output", of: 0), document.nodes[output].kind == .array {
             document.forEachElement(of: output) { _, item in
-                if let type = document.member("type", of: item), document.equals(type, "function_call") { add(item, nil) }
+                if BodyInspector.ToolCall.isCall(item, of: document) { add(item, nil) }
             }
         }
         return calls
@@ -85,6 +83,20 @@ extension Exchange {
                 }
             }
         return promise.futureResult
+    }
+}
+
+extension BodyInspector.ToolCall {
+    /// What is called and with what; nil without a name.
+    init?(_ function: Int, of document: JSONDocument, choice: Int?) {
+        guard let name = document.member("name", of: function).flatMap(document.string) else { return nil }
+        let arguments = (document.member("arguments", of: function) ?? document.member("input", of: function)).flatMap(document.string)
+        self.init(choice: choice, name: name, arguments: Passage(arguments ?? "", origin: .completionToolCall))
+    }
+
+    /// An item of a response that calls one of the caller's own tools.
+    static func isCall(_ item: Int, of document: JSONDocument) -> Bool {
+        document.member("type", of: item).map { document.equals($0, "function_call") || document.equals($0, "custom_tool_call") } ?? false
     }
 }
 

@@ -236,7 +236,10 @@ extension Exchange {
         return Fault(isRate ? .rateLimited : .quotaExceeded, message, retryAfter: refusal.retryAfter)
     }
 
-    func settle(_ reservation: LimitLedger.Reservation) {
+    /// Once, and before the answer's last byte: the caller's next call finds it done.
+    func settle() {
+        guard let reservation else { return }
+        self.reservation = nil
         let isAnswered = summary.upstreamHeadAt > 0 && summary.status < 500
         // What was asked on the way to the answer is paid for too.
         let prompt = summary.promptTokens + (grounding?.extraPromptTokens ?? 0)

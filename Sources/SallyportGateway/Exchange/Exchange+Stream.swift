@@ -183,6 +183,7 @@ extension Exchange {
             recordOutcome(verdict: passedVerdict) { [self] isRecorded in
                 guard phase != .ended else { return }
                 guard isRecorded else { return refuseUnrecorded() }
+                settle()
                 if var gate = self.gate {
                     self.gate = nil
                     write(gate.finalBytes())
@@ -235,6 +236,7 @@ extension Exchange {
         recordOutcome(verdict: fault.code == .contentFiltered ? .blocked : .error) { [self] isRecorded in
             guard phase != .ended else { return }
             guard isRecorded else { return refuseUnrecorded() }
+            settle()
             responder.writeBody(errorEvent(fault))
             endAnswer()
             conclude()

@@ -383,6 +383,7 @@ final class Exchange {
         summary.responseBytes = body.readableBytes
         var headers = headers
         headers.replaceOrAdd(name: "content-length", value: "\(body.readableBytes)")
+        settle()
         responder.writeHead(status: status, headers: headers)
         if body.readableBytes > 0 && head.method != .HEAD { responder.writeBody(body) }
         endAnswer()
@@ -436,10 +437,7 @@ final class Exchange {
         early = nil
         delayTask?.cancel()
         summary.endedAt = Exchange.nanoseconds()
-        if let reservation {
-            settle(reservation)
-            self.reservation = nil
-        }
+        settle()
         runtime.parts.observer.exchangeDidEnd(summary)
         call = nil
         body = ByteBuffer()

@@ -33,8 +33,10 @@ extension StreamGate {
         var part = Verdict()
         let (before, codePoints) = (hold.cleared, hold.clearedCodePoints)
         var call: DecidedFinding?
+        var judged: JudgedCall?
         var release = hold.evaluate(isFinal: isFinal, isForced: isForced) { passage, meaningFrom in
             if isFinal, channel.field == ChannelKey.arguments, let name = calledNames[channel] {
+                judged = JudgedCall(name: String(buffer: name), arguments: ByteBuffer(buffer: passage.text))
                 call = inspector.engine.checkCall(
                     String(buffer: name), arguments: passage, in: inspector.context, verdict: &part)
             }
@@ -45,9 +47,16 @@ extension StreamGate {
         guard part.isComplete else { throw Fault.incompleteVerdict }
         if let call {
             release.findings.append(call)
-            // A call cannot be rewritten into one that serves.
+            // A call cannot be rewritten into one that serves: nothing of it goes, nor of the calls beside it.
+            if call.mode == .enforce, call.action > .annotate, !isAsynchronous {
+                findings[channel.index, default: []] += release.findings
+                holds[channel] = unread
+                dropCalls(of: channel.index)
+                return try block(channel.index)
+            }
             if call.mode == .enforce, call.action > .annotate { release.action = .block }
         }
+        if configuration.dialect == .responses, let judged, judgedCalls.count < 1024 { judgedCalls.insert(judged) }
         findings[channel.index, default: []] += release.findings
         if isAsynchronous { return annotateLate(channel, release, from: codePoints) }
         if release.action == .block { return try block(channel.index) }
@@ -59,6 +68,13 @@ extension StreamGate {
         for edit in release.edits { distribute(edit, over: channel) }
         restore(channel, before..<hold.cleared)
         if !release.findings.isEmpty { annotatePieces(of: channel, in: before..<hold.cleared) }
+    }
+
+    /// Takes out the events that hold names or arguments of a choice's calls: a list of calls goes as a whole, or not at all.
+    private mutating func dropCalls(of choice: Int) {
+        for index in head..<queue.count where queue[index].pieces.contains(where: { $0.channel.index == choice && $0.channel.isWhole }) {
+            queue[index].remove(choice)
+        }
     }
 
     /// A change may lie across several events: the first takes the replacement, the others lose their part.

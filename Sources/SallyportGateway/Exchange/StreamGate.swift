@@ -55,6 +55,8 @@ struct StreamGate {
     var holds: [ChannelKey: StreamHold] = [:]
     /// The names of the functions that are being called, by their arguments' channel.
     var calledNames: [ChannelKey: ByteBuffer] = [:]
+    /// Calls that were held against the request and may go; they come again in later events.
+    var judgedCalls: Set<JudgedCall> = []
     /// Copies: a slice would hold on to all that was read with it.
     var seenTokens: Set<ByteBuffer> = []
     var blockedChoices: Set<Int> = []
@@ -228,6 +230,8 @@ struct StreamGate {
             }
         }
         guard !standing.isEmpty else { return }
+        var inspector = inspector
+        if configuration.dialect == .responses, inspector.context.evidence != nil { inspector.calls = wholeCalls(document, type) }
         var outcome = inspector.inspect(standing)
         verdict.merge(outcome.verdict)
         guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
@@ -257,7 +261,7 @@ struct StreamGate {
         // Another text of this choice begins: the ones before it have ended.
         if holds[channel].map({ $0.held == 0 }) ?? true {
             for other in holds.keys
-            where other.index == channel.index && other != channel && other.field != ChannelKey.arguments && holds[other]?.held ?? 0 > 0 {
+            where other.index == channel.index && other != channel && !waitsForCall(other) && holds[other]?.held ?? 0 > 0 {
                 try evaluate(other, isFinal: true, isForced: false)
                 if isTerminated { return }
             }
@@ -283,6 +287,11 @@ struct StreamGate {
         }
         holds[channel] = hold
         held.pieces.append(HeldEvent.Piece(channel: channel, range: start..<hold.end, slot: slot))
+    }
+
+    /// Arguments have no meaning before they are whole; where calls are held against their request, a name waits for its arguments.
+    private func waitsForCall(_ channel: ChannelKey) -> Bool {
+        channel.field == ChannelKey.arguments || channel.field == ChannelKey.name && inspector.context.evidence != nil
     }
 
     /// What stays back when a limit forces a release. Items of a blocklist and canaries may be longer than what the built-in detectors look for.

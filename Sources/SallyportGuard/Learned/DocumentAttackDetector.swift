@@ -27,9 +27,13 @@ struct DocumentAttackDetector: LearnedDetector {
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
         reading.windows.compactMap { window in
             let probability = head.probability(in: window.scores, windows: reading.windowCount)
-            guard let rate = head.rate(of: probability) else { return nil }
-            // A tool's description instructs by its nature: only what is certain is told.
-            if passage.origin == .toolDefinition, rate > 0.001 { return nil }
+            guard var rate = head.rate(of: probability) else { return nil }
+            if passage.origin == .toolDefinition, rate > 0.001 {
+                // A tool's description instructs by its nature: only what is certain is told, and what its words speak for too.
+                let cues = ToolDescriptionCues.count(in: passage)
+                guard cues >= (rate > 0.01 ? 2 : 1) else { return nil }
+                rate = 0.01
+            }
             return Finding(id, Self.category, at: span(in: window), confidence: probability, falsePositiveRate: rate)
         }
     }

@@ -151,7 +151,9 @@ package struct GroundednessAnalysis: Sendable {
         guard let weights = head.lexical, let column = head.columns.first, column < window.scores.count else {
             return head.probability(in: window.scores)
         }
-        let score = weights.intercept + weights.encoder * Double(window.scores[column]) + lexical
+        let encoder = Double(window.scores[column])
+        let score =
+            weights.intercept + weights.encoder * encoder + weights.certain * max(0, encoder - weights.certainFrom) + lexical
         return (head.calibrations.first ?? .init()).probability(of: Float(score))
     }
 

@@ -3,7 +3,7 @@ import SallyportCore
 /// Finds names of persons, organisations and places, under the category names of Azure AI Language.
 ///
 /// The model scores pieces of words; a word is judged as a whole, and what belongs to one name is put together: hyphens, apostrophes,
-/// `&`, and the dots of initials.
+/// `&`, and the dots of initials. ``NameRules`` then settle what words alone tell: titles, legal forms, months.
 package struct NamesDetector: LearnedDetector {
     package let id: DetectorID = "names"
     package let categories = ["Person", "Location", "Organization"].map { Finding.Category(.sensitive, $0) }
@@ -28,8 +28,8 @@ package struct NamesDetector: LearnedDetector {
         passage.withBytes { text in
             for window in reading.windows {
                 guard let tokens = window.tokens else { continue }
-                for span in joined(spans(in: tokens, text), text) {
-                    let finding = Finding(id, categories[span.category], at: span.range, confidence: span.confidence)
+                for span in NameRules(text: text).settled(joined(spans(in: tokens, text), text)) {
+                    let finding = Finding(id, categories[span.kind.rawValue], at: span.range, confidence: span.confidence)
                     // Windows overlap: the longer reading of the same name counts.
                     if let last = found.last, last.range.overlaps(finding.range) {
                         if finding.range.count > last.range.count { found[found.count - 1] = finding }
@@ -42,16 +42,8 @@ package struct NamesDetector: LearnedDetector {
         return found
     }
 
-    private struct Span {
-        var range: Range<Int>
-        var category: Int
-        var confidence: Double
-        /// The model says that another name begins here.
-        var begins: Bool
-    }
-
-    private func spans(in tokens: TextReading.Tokens, _ text: UnsafeRawBufferPointer) -> [Span] {
-        var spans: [Span] = []
+    private func spans(in tokens: TextReading.Tokens, _ text: UnsafeRawBufferPointer) -> [NameSpan] {
+        var spans: [NameSpan] = []
         var index = 0
         while index < tokens.ranges.count {
             // The pieces of a word stand next to each other and are letters or digits.
@@ -62,8 +54,10 @@ package struct NamesDetector: LearnedDetector {
             defer { index = end }
             let range = tokens.ranges[index].lowerBound..<tokens.ranges[end - 1].upperBound
             guard range.upperBound <= text.count, Self.isWord(text, range.lowerBound) else { continue }
-            guard let (category, probability, begins) = judge(index..<end, tokens) else { continue }
-            spans.append(Span(range: range, category: category, confidence: probability, begins: begins))
+            guard let (category, probability, begins) = judge(index..<end, tokens), let kind = NameSpan.Kind(rawValue: category) else {
+                continue
+            }
+            spans.append(NameSpan(range: range, kind: kind, confidence: probability, begins: begins))
         }
         return spans
     }
@@ -92,12 +86,12 @@ package struct NamesDetector: LearnedDetector {
     }
 
     /// Words of one name become one span.
-    private func joined(_ words: [Span], _ text: UnsafeRawBufferPointer) -> [Span] {
-        var spans: [Span] = []
+    private func joined(_ words: [NameSpan], _ text: UnsafeRawBufferPointer) -> [NameSpan] {
+        var spans: [NameSpan] = []
         for word in words {
-            guard var last = spans.last, last.category == word.category,
+            guard var last = spans.last, last.kind == word.kind,
                 let gap = Gap(text, last.range.upperBound..<word.range.lowerBound), gap == .tight || !word.begins,
-                gap != .comma || word.category == 2
+                gap != .comma || word.kind == .organization
             else {
                 spans.append(word)
                 continue

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Finds base64 and hex inside a text and decodes what turns out to be text.
+/// Finds base64, base32, hex, binary digits and Morse code inside a text and decodes what turns out to be text.
 struct EncodedRegions {
     /// All that one encoding hid in a text, a line for each region.
     struct Decoded {
@@ -21,6 +21,7 @@ struct EncodedRegions {
 
     private(set) var base64 = Decoded()
     private(set) var hex = Decoded()
+    private(set) var morse = Decoded()
     /// Where the first region was, for the note on a bound.
     private(set) var first: Range<Int>?
     private(set) var exceedsLimit = false
@@ -61,6 +62,20 @@ struct EncodedRegions {
         }
     }
 
+    /// Letters of Morse code where a survey saw dots and dashes.
+    mutating func findMorse(_ survey: Survey) {
+        var done = 0
+        for block in survey.dotted {
+            // A run that is worth it covers one of these places.
+            for probe in stride(from: block + 8, to: min(block + Survey.block, source.count), by: 16) where probe >= done && !isStopped {
+                guard Self.isMorse(source[probe]) else { continue }
+                var start = probe
+                while start > done, Self.isMorse(source[start - 1]) { start -= 1 }
+                done = max(probe + 1, decodeMorse(from: start))
+            }
+        }
+    }
+
     // MARK: Words
 
     @inline(__always)
@@ -78,7 +93,9 @@ struct EncodedRegions {
             while offset < end, !isCode(source[offset]) { offset += 1 }
             if offset >= end { break }
             let word = word(at: offset)
-            if word.count <= 4, let pairs = hexPairs(from: offset) {
+            if word.count == 8, let octets = binaryOctets(from: offset) {
+                offset = octets
+            } else if word.count <= 4, let pairs = hexPairs(from: offset) {
                 offset = pairs
             } else if looksEncoded(word) {
                 offset = chain(from: word)
@@ -187,6 +204,8 @@ struct EncodedRegions {
         for piece in pieces { letters.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[piece])) }
         if letters.count >= 2, letters[0] == 0x30, letters[1] | 0x20 == 0x78 { letters.removeFirst(2) }
         if letters.count < least { return false }
+        if decodeBinary(letters[...]), take(range, isHex: true) { return true }
+        if decodeBase32(letters[...]), take(range, isHex: false) { return true }
         if letters.count.isMultiple(of: 2), decodeHex(letters[...]), take(range, isHex: true) { return true }
         // The plain reading of a long run is decoded in any case: text may stand amid other bytes.
         if letters.count > 64 ? decodeBase64(letters[...]) : tryBase64(letters[...]), take(range, isHex: false) { return true }
@@ -235,7 +254,7 @@ struct EncodedRegions {
             isStopped = true
             return true
         }
-        if base64.bytes.count + hex.bytes.count + scratch.count > limit {
+        if base64.bytes.count + hex.bytes.count + morse.bytes.count + scratch.count > limit {
             exceedsLimit = true
             isStopped = true
             return true
@@ -332,6 +351,120 @@ struct EncodedRegions {
         }
         return keepText()
     }
+
+    /// Capitals and 2 to 7 throughout: what is no base32 seldom is, and what is decodes to text.
+    private mutating func decodeBase32(_ text: ArraySlice<UInt8>) -> Bool {
+        scratch.removeAll(keepingCapacity: true)
+        var bits: UInt32 = 0
+        var count = 0
+        for byte in text {
+            let value: UInt8
+            switch byte {
+            case 0x41...0x5A: value = byte - 0x41
+            case 0x32...0x37: value = byte - 0x32 + 26
+            default: return false
+            }
+            bits = bits << 5 | UInt32(value)
+            count += 5
+            if count >= 8 {
+                count -= 8
+                scratch.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+        }
+        return scratch.withUnsafeBytes { Plausibility.isText($0) } && keepText()
+    }
+
+    private mutating func decodeBinary(_ text: ArraySlice<UInt8>) -> Bool {
+        guard text.count.isMultiple(of: 8) else { return false }
+        scratch.removeAll(keepingCapacity: true)
+        var value: UInt8 = 0
+        for (position, byte) in text.enumerated() {
+            guard byte == 0x30 || byte == 0x31 else { return false }
+            value = value << 1 | (byte & 1)
+            if position % 8 == 7 { scratch.append(value) }
+        }
+        return keepText()
+    }
+
+    /// `01101000 01101001`: eight octets or more.
+    /// - Returns: where to go on; nil when there are none.
+    private mutating func binaryOctets(from start: Int) -> Int? {
+        letters.removeAll(keepingCapacity: true)
+        var offset = start
+        var end = start
+        while offset + 8 <= source.count, (offset..<offset + 8).allSatisfy({ source[$0] == 0x30 || source[$0] == 0x31 }),
+            offset + 8 == source.count || !isCode(source[offset + 8])
+        {
+            letters.append(contentsOf: UnsafeRawBufferPointer(rebasing: source[offset..<offset + 8]))
+            end = offset + 8
+            offset = end
+            while offset < source.count, offset - end < 3, Self.separatesPairs(source[offset]) { offset += 1 }
+            if offset == end { break }
+        }
+        if letters.count < 64 { return nil }
+        if decodeBinary(letters[...]) { take(start..<end, isHex: true) }
+        return end
+    }
+
+    // MARK: Morse
+
+    private static func isMorse(_ byte: UInt8) -> Bool {
+        byte == 0x2E || byte == 0x2D || byte == 0x20 || byte == 0x2F || byte == 0x7C || byte == 0x0A
+    }
+
+    /// - Returns: where it ends.
+    private mutating func decodeMorse(from start: Int) -> Int {
+        scratch.removeAll(keepingCapacity: true)
+        var offset = start
+        var (known, unknown) = (0, 0)
+        while offset < source.count, Self.isMorse(source[offset]) {
+            var code = 1
+            while offset < source.count, source[offset] == 0x2E || source[offset] == 0x2D {
+                code = min(code << 1 | (source[offset] == 0x2D ? 1 : 0), 1 << 12)
+                offset += 1
+            }
+            if code > 1 {
+                if let letter = Self.morseCode[code] {
+                    scratch.append(letter)
+                    known += 1
+                } else {
+                    unknown += 1
+                }
+            }
+            let gap = offset
+            var isWordEnd = false
+            while offset < source.count,
+                source[offset] == 0x20 || source[offset] == 0x2F || source[offset] == 0x7C || source[offset] == 0x0A
+            {
+                isWordEnd = isWordEnd || source[offset] != 0x20
+                offset += 1
+            }
+            if isWordEnd || offset - gap > 2, !scratch.isEmpty, scratch.last != 0x20 { scratch.append(0x20) }
+            if scratch.count > limit { break }
+        }
+        // Dotted lines say one letter over and over.
+        guard known >= 12, known >= 6 * unknown, Set(scratch).count >= 6 else { return offset }
+        if first == nil { first = start..<offset }
+        if stopsAtFirst { isStopped = true }
+        if base64.bytes.count + hex.bytes.count + morse.bytes.count + scratch.count > limit {
+            exceedsLimit = true
+            isStopped = true
+        }
+        if !isStopped { morse.append(scratch[...], from: start..<offset) }
+        return offset
+    }
+
+    /// By dots (0) and dashes (1) after a leading 1.
+    private static let morseCode: [Int: UInt8] = {
+        let codes = [
+            ".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", "..", ".---", "-.-", ".-..", "--", "-.", "---", ".--.", "--.-", ".-.",
+            "...", "-", "..-", "...-", ".--", "-..-", "-.--", "--..", "-----", ".----", "..---", "...--", "....-", ".....", "-....",
+            "--...",
+            "---..", "----.", ".-.-.-", "--..--", "..--..", "-.-.--", "-..-.", ".--.-.", "---...", ".----.", "-....-",
+        ]
+        let letters = Array("abcdefghijklmnopqrstuvwxyz0123456789.,?!/@:'-".utf8)
+        return Dictionary(uniqueKeysWithValues: zip(codes.map { $0.utf8.reduce(1) { $0 << 1 | ($1 == 0x2D ? 1 : 0) } }, letters))
+    }()
 
     /// Leaves in `scratch` what is text: all of it, or the stretches amid other bytes that are clean. An image gives nothing, one
     /// with a note inside gives the note.

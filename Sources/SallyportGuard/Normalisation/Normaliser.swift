@@ -53,7 +53,7 @@ private struct Work {
         self.configuration = configuration
         self.trie = trie
         undoesEscapes = kinds.contains(.url) || kinds.contains(.htmlEntities)
-        decodesRegions = kinds.contains(.base64) || kinds.contains(.hex)
+        decodesRegions = kinds.contains(.base64) || kinds.contains(.hex) || kinds.contains(.morse)
         budget = max(configuration.minimumByteBudget, configuration.byteBudgetFactor * passage.count)
         layers = [TextLayer(kind: .original, depth: 0, passage: passage, map: .identity)]
     }
@@ -171,16 +171,18 @@ private struct Work {
     }
 
     private mutating func decodeRegions(_ reading: Reading, _ survey: Survey, _ depth: Int) {
-        if survey.longRuns.isEmpty, survey.mixed.isEmpty, survey.spaced.isEmpty { return }
+        if survey.longRuns.isEmpty, survey.mixed.isEmpty, survey.spaced.isEmpty, survey.dotted.isEmpty { return }
         let isDeepest = depth >= configuration.maximumDepth
         let regions = reading.text.withUnsafeReadableBytes { bytes in
             var regions = EncodedRegions(bytes, least: configuration.leastEncodedLength, limit: budget, stopsAtFirst: isDeepest)
             regions.find(survey)
+            if kinds.contains(.morse) { regions.findMorse(survey) }
             return regions
         }
         if let first = regions.first, isDeepest || regions.exceedsLimit { giveUp(at: reading.map.original(first)) }
         if isDeepest { return }
-        for (decoded, kind) in [(regions.base64, TextLayer.Kind.base64), (regions.hex, .hex)] where !decoded.bytes.isEmpty {
+        let found = [(regions.base64, TextLayer.Kind.base64), (regions.hex, .hex), (regions.morse, .morse)]
+        for (decoded, kind) in found where !decoded.bytes.isEmpty {
             guard pay(decoded.bytes.count) else { continue }
             expand(reading.derive(decoded.bytes, runs: decoded.runs), kind: kind, depth: depth + 1)
         }

@@ -4,12 +4,14 @@ struct Survey {
     private(set) var hasPercent = false
     private(set) var hasAmpersand = false
     private(set) var hasBackslash = false
-    /// Blocks (their offsets) in which sixteen or more base64 characters in a row end.
+    /// Blocks (their offsets) in which sixteen or more base64 characters, or eight digits, in a row end.
     private(set) var longRuns: [Int] = []
     /// Blocks with four single characters, or four pairs, at equal distances.
     private(set) var spaced: [Int] = []
     /// Blocks with a digit right before a letter, or a leet sign between letters.
     private(set) var mixed: [Int] = []
+    /// Blocks of which a third or more is dots and dashes.
+    private(set) var dotted: [Int] = []
     /// A hyphen right before a line break.
     private(set) var hasHyphenation = false
 
@@ -41,6 +43,8 @@ struct Survey {
         var letters: UInt64 = 0
         var words: UInt64 = 0
         var digits: UInt64 = 0
+        var digits2: UInt64 = 0
+        var digits4: UInt64 = 0
         var run1: UInt64 = 0
         var run2: UInt64 = 0
         var run4: UInt64 = 0
@@ -70,6 +74,7 @@ struct Survey {
         var letters: UInt64 = 0
         var words: UInt64 = 0
         var code: UInt64 = 0
+        var marks: UInt64 = 0
         var rare = Vector.zero
         var all = Vector.zero
         for i in 0..<4 {
@@ -86,6 +91,7 @@ struct Survey {
             letters |= Self.bits(letter) << UInt64(16 * i)
             words |= Self.bits(alphanumeric .| x.atLeast(0x80)) << UInt64(16 * i)
             code |= Self.bits(isCode) << UInt64(16 * i)
+            marks |= Self.bits(dash .| x.equal(0x2E)) << UInt64(16 * i)
         }
         let high = unsafeBitCast(all, to: SIMD2<UInt64>.self)
         var digits = words & ~letters
@@ -100,7 +106,11 @@ struct Survey {
         let run2 = code & (code << 1 | carry.run1 >> 63)
         let run4 = run2 & (run2 << 2 | carry.run2 >> 62)
         let run8 = run4 & (run4 << 4 | carry.run4 >> 60)
-        if run8 & (run8 << 8 | carry.run8 >> 56) != 0 { longRuns.append(offset) }
+        let digits2 = digits & (digits << 1 | carry.digits >> 63)
+        let digits4 = digits2 & (digits2 << 2 | carry.digits2 >> 62)
+        let eightDigits = digits4 & (digits4 << 4 | carry.digits4 >> 60)
+        if run8 & (run8 << 8 | carry.run8 >> 56) | eightDigits != 0 { longRuns.append(offset) }
+        if marks.nonzeroBitCount >= Self.block / 3 { dotted.append(offset) }
 
         var mix = (digits << 1 | carry.digits >> 63) & letters
         let rareLanes = unsafeBitCast(rare, to: SIMD2<UInt64>.self)
@@ -125,7 +135,8 @@ struct Survey {
         if four != 0 { spaced.append(offset) }
 
         carry = Carry(
-            letters: letters, words: words, digits: digits, run1: code, run2: run2, run4: run4, run8: run8, single: single,
+            letters: letters, words: words, digits: digits, digits2: digits2, digits4: digits4, run1: code, run2: run2, run4: run4,
+            run8: run8, single: single,
             single2: single2, single3: single3, single4: single4, pair: pair, pair3: pair3, pair4: pair4)
     }
 

@@ -5,20 +5,27 @@ import SallyportCore
 extension GuardEngine {
     /// The readings of a text whose meaning is looked at: what a model would understand of it.
     static let meaningful: Set<TextLayer.Kind> = [
-        .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
+        .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .morse, .url, .htmlEntities, .tagCharacters, .variationSelectors,
     ]
 
     /// - Parameter withLetters: names are looked for, which need the exact letters; else the folded reading says all that the original does.
     static func meaningfulLayers(of normalised: NormalisedText, withLetters: Bool) -> [TextLayer] {
-        normalised.reading(meaningful).filter { isMeant($0, in: normalised) }
+        let likeliest = likeliestRespelling(in: normalised)
+        return normalised.reading(meaningful).filter { layer in
+            layer.kind != .rot13 && layer.kind != .reversed || layer.passage.text == likeliest?.passage.text
+        }
             + (withLetters && normalised.layers.contains { $0.kind == .folded } ? normalised.layers.prefix(1) : [])
     }
 
-    /// Every text can be read backwards or through rot13; few say more that way.
-    private static func isMeant(_ layer: TextLayer, in normalised: NormalisedText) -> Bool {
-        guard layer.kind == .rot13 || layer.kind == .reversed, let original = normalised.layers.first else { return true }
-        let words = CommonWords.count(in: layer.passage)
-        return words >= 2 && words > CommonWords.count(in: original.passage)
+    /// Every text can be read backwards or through rot13; few say more that way, and none says something both ways.
+    private static func likeliestRespelling(in normalised: NormalisedText) -> TextLayer? {
+        guard let original = normalised.layers.first else { return nil }
+        let candidates = normalised.layers.filter { $0.kind == .rot13 || $0.kind == .reversed }
+        guard !candidates.isEmpty else { return nil }
+        let counts = candidates.map { CommonWords.count(in: $0.passage) }
+        guard let most = counts.max(), most >= 2, most > CommonWords.count(in: original.passage), let index = counts.firstIndex(of: most)
+        else { return nil }
+        return candidates[index]
     }
 
     /// The texts that the encoder is given of a passage, as the gateway does.

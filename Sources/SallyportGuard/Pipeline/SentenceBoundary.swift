@@ -50,10 +50,17 @@ enum SentenceBoundary {
             while start > from, !isBlank(bytes[start - 1]) { start -= 1 }
             guard start < end else { return from }
             let word = UnsafeRawBufferPointer(rebasing: bytes[start..<end])
-            if !mayBelongTogether(word), !(goesOn?(word) ?? false) { break }
+            if !mayBelongTogether(word), !(goesOn?(word) ?? false), !isAssigned(bytes, start, from: from) { break }
             cut = start
         }
         return cut
+    }
+
+    /// An equals sign or a colon stands before the word: it may be the beginning of a secret's value.
+    private static func isAssigned(_ bytes: UnsafeRawBufferPointer, _ start: Int, from: Int) -> Bool {
+        var index = start
+        while index > from, isBlank(bytes[index - 1]) { index -= 1 }
+        return index > from && index < start && (bytes[index - 1] == 0x3D || bytes[index - 1] == 0x3A)
     }
 
     /// Words of identifiers, names and addresses, of code and of spelled-out or encoded text.

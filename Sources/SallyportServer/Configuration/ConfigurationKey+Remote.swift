@@ -26,7 +26,7 @@ extension ConfigurationKey {
             "guards.remote.*.callsPerMinute", .integer(1...1_000_000), "600", "Questions within a minute; above it the guard has failed."),
         .init("guards.remote.*.concurrentCalls", .integer(1...10_000), "64", "Questions at one time."),
         .init(
-            "guards.remote.*.cacheFor", .duration, "10m",
+            "guards.remote.*.cacheFor", .durationOrNone, "10m",
             "How long an opinion on a text is remembered, under a keyed hash; `0s`: not at all."),
     ]
 }

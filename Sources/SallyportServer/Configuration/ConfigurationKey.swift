@@ -16,6 +16,8 @@ package struct ConfigurationKey: Sendable {
         /// A decimal number, not negative.
         case amount
         case duration
+        /// A duration; zero switches off.
+        case durationOrNone
         case size(ClosedRange<Int>)
         case flag
         case choice([String])
@@ -61,7 +63,7 @@ package struct ConfigurationKey: Sendable {
         case .integer(let range): "integer \(range.lowerBound)–\(range.upperBound)"
         case .fraction: "number 0–1"
         case .amount: "number"
-        case .duration: "duration (`500ms`, `30s`, `2m`, `1h`)"
+        case .duration, .durationOrNone: "duration (`500ms`, `30s`, `2m`, `1h`)"
         case .size: "size (`512KiB`, `32MiB`)"
         case .requestPath: "path"
         case .headerName, .keyHeaderName: "text"

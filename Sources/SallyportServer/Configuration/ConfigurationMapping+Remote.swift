@@ -33,7 +33,10 @@ extension ConfigurationMapping {
         budget.timeout = duration("\(base).timeout") ?? budget.timeout
         budget.callsPerMinute = int("\(base).callsPerMinute") ?? budget.callsPerMinute
         budget.concurrentCalls = int("\(base).concurrentCalls") ?? budget.concurrentCalls
-        budget.cacheSeconds = duration("\(base).cacheFor").map { $0.components.seconds } ?? budget.cacheSeconds
+        if let time = duration("\(base).cacheFor") {
+            // Whole seconds, and less than one only where it was said so.
+            budget.cacheSeconds = time.components.seconds + (time.components.attoseconds > 0 ? 1 : 0)
+        }
         let kind: ServerPlan.RemoteGuardPlan.Kind
         switch kindName {
         case "prompt-shields", "content-safety":

@@ -34,6 +34,9 @@ enum ConfigurationValues {
         case .duration:
             guard let duration = duration(text) else { return "must be a duration such as 500ms, 30s, 2m or 1h" }
             return duration > .zero && duration <= longest ? nil : "must be from 1ms to 720h"
+        case .durationOrNone:
+            guard let duration = duration(text) else { return "must be a duration such as 500ms, 30s, 2m or 1h, or 0s" }
+            return duration <= longest ? nil : "must be from 0s to 720h"
         case .size(let range):
             guard let size = size(text) else { return "must be a size such as 512KiB or 32MiB" }
             return range.contains(size) ? nil : "must be from \(spelled(range.lowerBound)) to \(spelled(range.upperBound))"

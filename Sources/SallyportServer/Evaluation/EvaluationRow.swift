@@ -54,7 +54,8 @@ struct EvaluationRow: Sendable {
             for category in EvaluationHead.harms { labels[category] = try label(category) }
         case .groundedness:
             self.text = try text("answer", "claim_or_answer")
-            query = object["query"] as? String
+            // What was said before a turn of a dialogue is no question that the turn answers, as in `text:detectGroundedness`.
+            if (object["task"] as? String).map({ $0 == "qa" }) ?? true { query = object["query"] as? String }
             sources = try (object["sources"] as? [String]) ?? (object["source"] as? [String]) ?? [text("source")]
             labels[head.rawValue] = try label("label")
         case .taskAdherence:

@@ -38,7 +38,7 @@ struct Normalised {
 
     /// Readings that claim to have decoded something.
     var decoded: [TextLayer] {
-        result.layers.filter { [.base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors].contains($0.kind) }
+        result.layers.filter { [.base64, .hex, .morse, .url, .htmlEntities, .tagCharacters, .variationSelectors].contains($0.kind) }
     }
 }
 

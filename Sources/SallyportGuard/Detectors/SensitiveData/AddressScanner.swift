@@ -37,7 +37,8 @@ enum AddressScanner {
         for _ in 0..<3 {
             guard start > line.lowerBound, text[start - 1] == 0x20 else { break }
             let word = wordBefore(text, start - 1, line.lowerBound)
-            guard !word.isEmpty, isCapital(text[word.lowerBound]) || isStreetWord(text, word) else { break }
+            // A comma parts the street from whoever lives there.
+            guard !word.isEmpty, word.upperBound == start - 1, isCapital(text[word.lowerBound]) || isStreetWord(text, word) else { break }
             start = word.lowerBound
             if isStreetWord(text, word) { break }
         }

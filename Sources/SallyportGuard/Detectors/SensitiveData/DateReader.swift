@@ -92,7 +92,8 @@ enum DateReader {
     /// A time of day right after a date belongs to it: `T20:52:26Z`, ` 14:05`.
     private static func timeEnd(_ text: UnsafeRawBufferPointer, _ end: Int) -> Int? {
         guard end < text.count else { return end }
-        if text[end] == 0x54 || text[end] == 0x20, end + 5 < text.count, IdentifierText.isDigit(text[end + 1]), text[end + 3] == 0x3A,
+        if text[end] | 0x20 == 0x74 || text[end] == 0x20, end + 5 < text.count, IdentifierText.isDigit(text[end + 1]),
+            text[end + 3] == 0x3A,
             IdentifierText.isDigit(text[end + 4])
         {
             var index = end + 1
@@ -135,6 +136,10 @@ enum DateReader {
     }
 
     private static func isYear(_ year: Int, _ digits: Int) -> Bool { digits == 2 || (digits == 4 && year >= 1900 && year < 2100) }
+
+    static func isWeekday(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
+        range.count >= 5 && weekdays.contains(folded(text, range))
+    }
 
     static func isMonth(_ text: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
         range.count >= 3 && months.contains(folded(text, range))

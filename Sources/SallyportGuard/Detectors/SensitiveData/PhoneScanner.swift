@@ -24,9 +24,21 @@ enum PhoneScanner {
         var cursor = start
         var end = hit
         while cursor < text.count, cursor < end || cursor == start {
-            guard isBeginning(text, cursor), let number = read(text, from: cursor) else {
+            guard isBeginning(text, cursor), var number = read(text, from: cursor) else {
                 cursor += 1
                 continue
+            }
+            if text[cursor] == 0x28 {
+                if number.digits.isEmpty {
+                    // No area code but a bracket around more than the number.
+                    cursor += 1
+                    continue
+                }
+                if text[number.range.upperBound - 1] == 0x29, number.range.count > 8 {
+                    number.range = cursor + 1..<number.range.upperBound - 1
+                    number.hasParentheses = false
+                    end = max(end, number.range.upperBound + 1)
+                }
             }
             end = max(end, number.range.upperBound)
             judge(number, in: text, &index, &candidates)
@@ -47,6 +59,8 @@ enum PhoneScanner {
         let before = text[index - 1]
         if byte == 0x2B { return !IdentifierText.isAlphanumeric(before) || before == 0x3A }
         if IdentifierText.isAlphanumeric(before) || before == 0x2B || before == 0x24 || before == 0x23 { return false }
+        // The next value of a row, not the rest of a number.
+        if before == 0x2C, index > 1, IdentifierText.isLetter(text[index - 2]) { return true }
         if before == 0x2C || before == 0x2E || before == 0x2D || before == 0x2F, index > 1, IdentifierText.isAlphanumeric(text[index - 2]) {
             return false
         }
@@ -143,8 +157,13 @@ enum PhoneScanner {
             if number.hasParentheses, !hasContext { return add(0.75, "pattern") }
         }
         if looksLikeDate(groups, digits) { return }
-        guard hasContext, count <= 12, isInRow || index.mentions(context, near: number.range, within: 50) else { return }
-        let isWritten = groups.count >= 2 ? groups.allSatisfy { $0 >= 2 && $0 <= 8 } && groups.count <= 6 : count >= 9 && count <= 12
+        guard hasContext, isInRow || index.mentions(context, near: number.range, within: 50) else { return }
+        // Dialled from abroad, whatever the country.
+        if digits[0] == 0x30, digits[1] == 0x30, count >= 11, !number.hasSlashes { return add(0.75, "context") }
+        guard count <= 12 else { return }
+        let isWritten =
+            groups.count >= 2
+            ? groups.allSatisfy { $0 >= 2 && $0 <= 8 } && groups.count <= 6 || groups == [3, 1, 3] : count >= 9 && count <= 12
         if isWritten { add(digits[0] == 0x30 || isNorthAmerican ? 0.85 : 0.75, "context") }
     }
 

@@ -11,7 +11,7 @@ enum PostalAddressScanner {
         let reader = Reader(text, around: hit)
         var index = hit - 1
         while index > 0, hit - index < 4, text[index - 1] == 0x20 || text[index - 1] == 0x2C || text[index - 1] == 0x0A { index -= 1 }
-        guard let start = reader.codeStart(before: index) else { return hit }
+        guard let start = reader.codeStart(before: index), reader.mayBeCode(start..<index) else { return hit }
         guard let end = reader.townEnd(from: hit - 1) else { return hit }
         return reader.add(codeStart: start, end: end, needsHouse: reader.digits(start..<index) < 5, &candidates) ?? hit
     }
@@ -21,6 +21,7 @@ enum PostalAddressScanner {
         guard hit >= text.count || !IdentifierText.isAlphanumeric(text[hit]) else { return hit }
         let reader = Reader(text, around: hit)
         guard var start = reader.codeStart(before: hit) else { return hit }
+        if reader.isLabelled(start) { return hit }
         var end = hit
         // ZIP+4.
         if end + 4 < text.count, text[end] == 0x2D, (1...4).allSatisfy({ IdentifierText.isDigit(text[end + $0]) }) { end += 5 }
@@ -28,7 +29,7 @@ enum PostalAddressScanner {
         if start > 1, text[start - 1] == 0x20 {
             var word = start - 1
             while word > 0, IdentifierText.isAlphanumeric(text[word - 1]), start - word < 6 { word -= 1 }
-            if word < start - 1, start - 1 - word <= 4, !IdentifierText.isDigit(text[word]) { start = word }
+            if word < start - 1, start - 1 - word <= 4, reader.isCode(text[word]) { start = word }
         }
         return reader.add(codeStart: start, end: end, needsHouse: true, &candidates) ?? hit
     }
@@ -66,6 +67,34 @@ enum PostalAddressScanner {
             return start
         }
 
+        /// A letter as codes and states are written in.
+        func isCode(_ byte: UInt8) -> Bool { byte >= 0x41 && byte <= 0x5A || isCaseless && IdentifierText.isLetter(byte) }
+
+        /// The letters of `1234 AB` are capitals; `1980 in` is a year and a word.
+        func mayBeCode(_ code: Range<Int>) -> Bool {
+            // `12 March 1980`.
+            if code.lowerBound > floor, text[code.lowerBound - 1] == 0x20, DateReader.isMonth(text, word(before: code.lowerBound - 1)) {
+                return false
+            }
+            guard code.count > 2, IdentifierText.isLetter(text[code.upperBound - 1]) else { return true }
+            let letters = code.upperBound - 2..<code.upperBound
+            return letters.allSatisfy { isCode(text[$0]) }
+                && !(isCaseless && Words.small.union(Words.between).contains(Array(text[letters])))
+        }
+
+        /// `VAT 2404620`, `Order A-127625`: the line's number is no postal code.
+        func isLabelled(_ code: Int) -> Bool {
+            var index = code
+            while index > floor, text[index - 1] == 0x20 || text[index - 1] == 0x2D { index -= 1 }
+            var word = self.word(before: index)
+            // The letter of `A-127625`.
+            if word.count <= 3, word.lowerBound > floor, text[word.lowerBound - 1] == 0x20 {
+                let before = self.word(before: word.lowerBound - 1)
+                if Words.labels.contains(lower(before)) { word = before }
+            }
+            return Words.labels.contains(lower(word))
+        }
+
         // MARK: The town
 
         /// Over the words of a town's name, and a region after a slash or in parentheses.
@@ -75,7 +104,9 @@ enum PostalAddressScanner {
             var index = start
             while words < 5, index < text.count {
                 let word = self.word(from: index)
-                guard !word.isEmpty, isName(word) || words > 0 && Words.small.contains(lower(word)) else { break }
+                guard !word.isEmpty, !Words.labels.contains(lower(word)), !isCaseless || !Words.plain.contains(lower(word)),
+                    !isCaseless || !DateReader.isMonth(text, word), isName(word) || words > 0 && Words.small.contains(lower(word))
+                else { break }
                 words += 1
                 if isName(word) { end = word.upperBound }
                 guard word.upperBound < text.count, text[word.upperBound] == 0x20 else { break }
@@ -121,6 +152,8 @@ enum PostalAddressScanner {
             var cursor = codeStart
             var start: Int?
             var awaitsStreet = false
+            /// The street, found without a number.
+            var lacksNumber = false
             for position in 0..<PostalAddressScanner.maximumParts {
                 guard let part = part(before: cursor) else { return start }
                 if part.words.isEmpty {
@@ -132,7 +165,20 @@ enum PostalAddressScanner {
                     return start
                 }
                 cursor = part.start
-                if start != nil, !awaitsStreet {
+                if start != nil, lacksNumber, let number = part.words.last, part.words.count == 1 || part.isCut || isLabel(part.words[0]),
+                    isNumber(number)
+                {
+                    // `22, rue de Bertrand`.
+                    start = number.lowerBound
+                    lacksNumber = false
+                    if part.words.count == 1, !part.isCut, let street = self.part(before: partBorder(before: number.lowerBound)),
+                        let first = streetWord(of: street)
+                    {
+                        // `Passarela Vieira, 90, Vila Sumaré`.
+                        return street.words[first].lowerBound
+                    }
+                    return start
+                } else if start != nil, !awaitsStreet {
                     // The street is known: only a flat can stand before.
                     if isFlat(part) { start = part.start } else { return start }
                 } else if awaitsStreet {
@@ -144,9 +190,14 @@ enum PostalAddressScanner {
                     awaitsStreet = true
                 } else if let first = houseWord(of: part) {
                     start = part.words[first].lowerBound
+                    lacksNumber = !part.words[first...].contains(where: isNumber)
                     if first > 0 { return start }
-                } else if isFlat(part) || Words.streets.contains(lower(part.words[0])) {
+                } else if isFlat(part) {
                     start = part.start
+                } else if let first = streetWord(of: part) {
+                    start = part.words[first].lowerBound
+                    lacksNumber = true
+                    if first > 0 { return start }
                 } else if position > 3 {
                     return start
                 }
@@ -174,13 +225,27 @@ enum PostalAddressScanner {
                     !isNumber(words[first + 1]),
                     !Words.flats.contains(lower(words[first + 1]))
                 {
-                    return first
+                    // `al. 3 Maja 5`: a day in a street's name.
+                    return first > 0 && Words.leading.contains(lower(words[first - 1])) ? first - 1 : first
                 }
-                return 0
+                // `Witness Kowal of plac Partyzantów 83`.
+                return streetWord(of: part) ?? words.lastIndex { Words.before.contains(lower($0)) }.map { $0 + 1 } ?? 0
             }
             if let first = words.firstIndex(where: isNumber) { return first + 1 < words.count ? first : nil }
             return isStreet(words[0]) || words.last.map { isStreet($0) } ?? false ? 0 : nil
         }
+
+        /// Index of a word that streets are called; no name stands before one, but whose it is may.
+        private func streetWord(of part: Part) -> Int? {
+            part.words.indices.first { index in
+                let word = lower(part.words[index])
+                return Words.streets.contains(word) && index + 1 < part.words.count
+                    && (index == 0 || Words.leading.contains(word) && Words.before.contains(lower(part.words[index - 1])))
+            }
+        }
+
+        /// `address:` and the like stand before a number in the same line.
+        private func isLabel(_ word: Range<Int>) -> Bool { Words.before.contains(lower(word)) }
 
         private func isFlat(_ part: Part) -> Bool {
             guard let first = part.words.first else { return false }
@@ -205,7 +270,7 @@ enum PostalAddressScanner {
                     continue
                 }
                 let word = self.word(before: index)
-                guard !word.isEmpty, part.words.count < 8 else {
+                guard !word.isEmpty, part.words.count < 8, !isForeign(word) else {
                     part.isCut = true
                     break
                 }
@@ -229,6 +294,11 @@ enum PostalAddressScanner {
                 part.words.removeFirst()
             }
             return part
+        }
+
+        /// What no address holds: mail addresses, and, where nothing is written in capitals, the words of a sentence.
+        private func isForeign(_ word: Range<Int>) -> Bool {
+            text[word].contains(0x40) || isCaseless && Words.plain.contains(lower(word))
         }
 
         /// Before the comma or line end that stands before `index`.
@@ -316,6 +386,26 @@ enum PostalAddressScanner {
         static let small = set(
             "de la le les du des del della dei di da do dos das der den dem van von am im of the y e an auf sur sous les en el los las ter 't op bei"
         )
+        /// Other short words that follow a number.
+        static let between = set("in at to or is no if it we by as so up my he me us be")
+        /// Where somebody lives comes after these.
+        static let before = set("of to at in from is address adres adresse lives live")
+        /// Kinds of streets that no name ends in.
+        static let leading = set(
+            "rue avenue boulevard chemin impasse quai calle avenida plaza paseo via viale piazza corso vicolo rua rodovia alameda ul ulica al aleja pl plac os"
+        )
+        /// What numbers of other kinds are called.
+        static let labels = set(
+            """
+            vat tax tel phone fax mobile order invoice ref reference customer account acct iban case ticket sku isbn id no nr code error line page
+            release version build model chapter verse extension routing article item items part serial usd eur gbp chf total
+            """)
+        /// Words of sentences.
+        static let plain = set(
+            """
+            on by at is was were and or not for from with has had have the this that last next left who when moves lives called between states it he she they we
+            i you your my his her its our their a an as to up out be been do does did said says sales rose items usd eur if than then
+            """)
         static let flats = set(
             """
             suite apt apartment unit ste flat floor box studio psc hsc rr room piso piano appartamento interno etage appt bis esc esq int
