@@ -51,6 +51,7 @@ extension Exchange {
                 throw Fault.invalidToken
             }
         case .certificate:
+            guard principal.expiresAt.map({ now < $0 }) ?? true else { break }
             guard let certificate = source.certificate else { throw Fault.invalidKey }
             _ = try identity.certificates.principal(presenting: certificate, at: now)
         case .session: break

@@ -41,6 +41,7 @@ package final class PendingSignIns: Sendable {
         var places: [String: [String]] = [:]
         /// How many secrets stand in ``places``.
         var count = 0
+        var cleanedAt = Int64.min
 
         mutating func dropOldest(of place: String) {
             guard var secrets = places[place], !secrets.isEmpty else { return }
@@ -49,7 +50,10 @@ package final class PendingSignIns: Sendable {
             count -= 1
         }
 
+        /// Once a second at most: a flood must not make everybody wait for it.
         mutating func dropEnded(at now: Int64) {
+            guard now > cleanedAt else { return }
+            cleanedAt = now
             for (place, secrets) in places {
                 let left = secrets.filter { secret in
                     guard let entry = entries[secret] else { return false }
