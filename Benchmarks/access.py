@@ -9,6 +9,7 @@ Usage: access.py [--keys N] [--people N] [--assignments N]. Needs .deps/venv (ma
 
 import argparse
 import hashlib
+import os
 import pathlib
 import sqlite3
 import subprocess
@@ -98,10 +99,10 @@ def main():
     print("\n### Who is calling, and may he: microseconds\n\n| | median | p99 |\n| --- | --- | --- |", flush=True)
     done = subprocess.run(
         ["swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--skip-build", "--filter", "AccessCost"],
-        cwd=ROOT, capture_output=True, text=True, env={**__import__("os").environ, "BENCH_AUTH": "1"})  # fmt: skip
+        cwd=ROOT, capture_output=True, text=True, env={**os.environ, "BENCH_AUTH": "1"})  # fmt: skip
     for line in done.stdout.splitlines():
         if line.startswith("bench-auth |"):
-            print(line.removeprefix("bench-auth "))
+            print(line.removeprefix("bench-auth ").rstrip(" |") + " |")
     return done.returncode
 
 
