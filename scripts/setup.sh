@@ -8,8 +8,8 @@ OPENVINO_VERSION=2026.4.1
 BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libp11-kit-dev libsqlite3-dev libxml2-dev
     poppler-utils tesseract-ocr libgmime-3.0-0
     libgsf-1-114 fonts-dejavu-core zlib1g-dev pkg-config ca-certificates curl git binutils g++ libc6-dev libcurl4 tzdata)
-# A token for keys, and a peer that speaks TLS and HTTP/2.
-TEST_PACKAGES=(softhsm2 nginx-light)
+# A token for keys, a peer that speaks TLS and HTTP/2, and an OpenID provider.
+TEST_PACKAGES=(softhsm2 nginx-light glewlwyd)
 BENCH_PACKAGES=(nginx-light wrk gcc libc6-dev)
 
 as_root() {

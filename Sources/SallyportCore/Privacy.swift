@@ -147,10 +147,13 @@ package struct SubjectRequest: Sendable, Hashable, Codable {
         package var store: String
         package var removed: Int
         package var kept: Int
+        /// Rows that were put right.
+        package var corrected: Int?
         package var why: String?
-        package init(store: String, removed: Int = 0, kept: Int = 0, why: String? = nil) {
+        package init(store: String, removed: Int = 0, kept: Int = 0, corrected: Int? = nil, why: String? = nil) {
             self.store = store
             self.removed = removed
+            self.corrected = corrected
             self.kept = kept
             self.why = why
         }
@@ -203,6 +206,18 @@ package struct SubjectRequest: Sendable, Hashable, Codable {
     package var isOpen: Bool { status != .done && status != .refused }
 }
 
+/// Something that is kept of a person and is wrong: where, and what is right.
+package struct SubjectCorrection: Sendable, Hashable, Codable {
+    package var store: String
+    package var field: String
+    package var value: String
+    package init(store: String, field: String, value: String) {
+        self.store = store
+        self.field = field
+        self.value = value
+    }
+}
+
 /// What privacy needs to remember. Every method blocks.
 package protocol PrivacyStore: Sendable {
     func consents(of tenant: TenantID) throws -> [Consent]
@@ -248,6 +263,9 @@ package protocol SubjectIndex: Sendable {
     func rows(about subject: String, tenant: TenantID, limit: Int) throws -> [SubjectRow]
     /// Deletes what may be deleted, in one transaction, and says of each store what was kept and why.
     func erase(_ subject: String, tenant: TenantID, at now: Int64) throws -> [SubjectRequest.Outcome]
+    /// Puts right what may be, in one transaction: all of it or nothing.
+    /// - Throws: ``Fault`` `.invalidRequest` for a field that cannot be corrected, `.notFound` where nothing is kept of the subject.
+    func correct(_ subject: String, tenant: TenantID, _ corrections: [SubjectCorrection]) throws -> [SubjectRequest.Outcome]
     /// Stores that are not searched, with the reason.
     var unsearched: [(store: String, why: String)] { get }
 }

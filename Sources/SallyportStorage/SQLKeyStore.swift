@@ -13,14 +13,13 @@ package struct SQLKeyStore: KeyStore {
 
     package func keys(of tenant: TenantID) throws -> [KeyRecord] {
         try database.read { db in
-            try db.rows("SELECT \(Self.columns) FROM api_key WHERE tenant = $1 ORDER BY created_at, id", [.text(tenant)])
-                .map(Self.record)
+            try Self.records(db.rows("SELECT \(Self.columns) FROM api_key WHERE tenant = $1 ORDER BY created_at, id", [.text(tenant)]))
         }
     }
 
     package func allKeys() throws -> [KeyRecord] {
         try database.read { db in
-            try db.rows("SELECT \(Self.columns) FROM api_key ORDER BY tenant, created_at, id", []).map(Self.record)
+            try Self.records(db.rows("SELECT \(Self.columns) FROM api_key ORDER BY tenant, created_at, id", []))
         }
     }
 
@@ -90,12 +89,33 @@ package struct SQLKeyStore: KeyStore {
         ]
     }
 
-    private static func record(_ row: SQLRow) throws -> KeyRecord {
+    /// What many keys have in common is read once: of 100,000 keys, decoding was half of the time.
+    private struct Common {
+        var roles: [String: Set<Role>] = [:]
+        var policies: [String: Set<PolicyID>] = [:]
+        var limits: [String: LimitSet] = [:]
+
+        static func value<T: Decodable>(of row: SQLRow, _ column: Int, _ known: inout [String: T]) throws -> T {
+            let text = try row.text(column)
+            if let value = known[text] { return value }
+            let value: T = try JSONColumn.value(of: row, column)
+            if known.count < 256 { known[text] = value }
+            return value
+        }
+    }
+
+    private static func records(_ rows: [SQLRow]) throws -> [KeyRecord] {
+        var common = Common()
+        return try rows.map { try record($0, &common) }
+    }
+
+    private static func record(_ row: SQLRow, _ common: inout Common) throws -> KeyRecord {
         KeyRecord(
             id: KeyID(try row.text(1)), tenant: TenantID(try row.text(0)), project: ProjectID(try row.text(2)),
             principal: PrincipalID(try row.text(3)), name: try row.text(4), team: try row.optionalText(5),
-            roles: try JSONColumn.value(of: row, 6), deployments: try row.optionalText(7).map { _ in try JSONColumn.value(of: row, 7) },
-            grantedPolicies: try JSONColumn.value(of: row, 8), limits: try JSONColumn.value(of: row, 9),
+            roles: try Common.value(of: row, 6, &common.roles),
+            deployments: try row.optionalText(7).map { _ in try JSONColumn.value(of: row, 7) },
+            grantedPolicies: try Common.value(of: row, 8, &common.policies), limits: try Common.value(of: row, 9, &common.limits),
             operations: try row.optionalText(14).map { _ in try JSONColumn.value(of: row, 14) },
             labels: try row.optionalText(15).map { _ in try JSONColumn.value(of: row, 15) },
             addresses: try row.optionalText(16).map { _ in try JSONColumn.value(of: row, 16) }, isHoney: try row.integer(17) != 0,

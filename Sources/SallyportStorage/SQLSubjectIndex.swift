@@ -33,7 +33,8 @@ package struct SQLSubjectIndex: SubjectIndex {
             for table in SubjectTable.all {
                 for column in table.columns {
                     let rows = try db.rows(
-                        "SELECT DISTINCT \(column.name) FROM \(table.table) WHERE tenant = $1 AND \(column.name) IS NOT NULL", [.text(tenant)])
+                        "SELECT DISTINCT \(column.name) FROM \(table.table) WHERE tenant = $1 AND \(column.name) IS NOT NULL",
+                        [.text(tenant)])
                     for row in rows {
                         let text = try row.text(0)
                         switch column.form {
@@ -70,7 +71,8 @@ package struct SQLSubjectIndex: SubjectIndex {
             for table in SubjectTable.all {
                 let (condition, arguments) = Self.condition(table, subject, keys, tenant)
                 let rows = try db.rows(
-                    "SELECT \(table.shown.joined(separator: ", ")) FROM \(table.table) WHERE \(condition) LIMIT \(max(0, limit))", arguments)
+                    "SELECT \(table.shown.joined(separator: ", ")) FROM \(table.table) WHERE \(condition) LIMIT \(max(0, limit))", arguments
+                )
                 for row in rows {
                     var values: [String: String] = [:]
                     for (name, value) in zip(table.shown, row.values) {
@@ -113,6 +115,30 @@ package struct SQLSubjectIndex: SubjectIndex {
         return outcomes
     }
 
+    package func correct(_ subject: String, tenant: TenantID, _ corrections: [SubjectCorrection]) throws -> [SubjectRequest.Outcome] {
+        try database.write { db in
+            let keys = try Self.keys(of: subject, tenant, db)
+            var outcomes: [SubjectRequest.Outcome] = []
+            for correction in corrections {
+                guard let table = SubjectTable.all.first(where: { $0.table == correction.store }),
+                    SubjectTable.correctable[table.table]?.contains(correction.field) ?? false
+                else {
+                    let known = SubjectTable.correctable.flatMap { store, fields in fields.map { "\(store).\($0)" } }.sorted()
+                    throw Fault(
+                        .invalidRequest,
+                        "'\(correction.store).\(correction.field)' cannot be put right in place; these can: \(known.joined(separator: ", ")).",
+                        param: "corrections")
+                }
+                let (condition, arguments) = Self.condition(table, subject, keys, tenant, after: [.text(correction.value)])
+                let changed = try db.execute("UPDATE \(table.table) SET \(correction.field) = $1 WHERE \(condition)", arguments)
+                guard changed > 0 else { throw Fault(.notFound, "Nothing is kept of the subject in '\(table.table)'.") }
+                outcomes.append(.init(store: table.table, corrected: changed, why: "\(correction.field) was put right"))
+            }
+            for revision in [Revision.keys, .access, .conditional] { try revision.bump(db) }
+            return outcomes
+        }
+    }
+
     // MARK: Finding
 
     private static func keys(of subject: String, _ tenant: TenantID, _ db: any SQLConnection) throws -> [String] {
@@ -121,8 +147,11 @@ package struct SQLSubjectIndex: SubjectIndex {
     }
 
     /// Names of tables and columns are this program's own; everything else is bound.
-    private static func condition(_ table: SubjectTable, _ subject: String, _ keys: [String], _ tenant: TenantID) -> (String, [SQLValue]) {
-        var arguments: [SQLValue] = [.text(tenant)]
+    /// - Parameter before: arguments of what stands before the condition: they are bound in the order in which they first appear.
+    private static func condition(
+        _ table: SubjectTable, _ subject: String, _ keys: [String], _ tenant: TenantID, after before: [SQLValue] = []
+    ) -> (String, [SQLValue]) {
+        var arguments: [SQLValue] = before + [.text(tenant)]
         func bound(_ value: String) -> String {
             arguments.append(.text(value))
             return "$\(arguments.count)"
@@ -140,6 +169,6 @@ package struct SQLSubjectIndex: SubjectIndex {
             guard !names.isEmpty else { continue }
             parts.append("\(column.name) IN (\(names.map(bound).joined(separator: ", ")))")
         }
-        return ("tenant = $1 AND (\(parts.isEmpty ? "1 = 0" : parts.joined(separator: " OR ")))", arguments)
+        return ("tenant = $\(before.count + 1) AND (\(parts.isEmpty ? "1 = 0" : parts.joined(separator: " OR ")))", arguments)
     }
 }

@@ -32,6 +32,13 @@ struct SubjectTable: Sendable {
     /// The table has no column `tenant`.
     var isShared = false
 
+    /// What may be put right in place. Everything else is evidence, a setting with a command of its own, or comes from elsewhere and would come
+    /// back wrong: provisioned people are put right at the identity provider.
+    static let correctable: [String: Set<String>] = [
+        "account": ["display_name"], "api_key": ["name", "team"], "role_assignment": ["note"], "eligible_assignment": ["note"],
+        "principal_risk": ["reason"], "device_posture": ["platform"],
+    ]
+
     /// In an order in which rows can be deleted.
     static let all: [SubjectTable] = [
         SubjectTable(table: "key_use", columns: [("key_id", .key)], shown: ["key_id", "last_used_at"], erasure: .delete),
@@ -113,9 +120,11 @@ struct SubjectTable: Sendable {
         "policy": "no person", "policy_version": "no person", "custom_category": "no person", "custom_category_number": "no person",
         "custom_category_sample": "samples without a subject", "safety_operation": "no person", "text_incident": "no person",
         "text_incident_sample": "samples without a subject", "document_chunk": "texts of documents: mentions of people are not indexed",
-        "document_removal": "no person", "access_use_place": "no person", "review_campaign": "no person but reviewers, who stand in its items",
+        "document_removal": "no person", "access_use_place": "no person",
+        "review_campaign": "no person but reviewers, who stand in its items",
         "tenant_secret": "no person", "privacy_notice": "no person", "subject_key": "secrets, destroyed with the erasure",
-        "stored_exchange_removal": "ids of exchanges, no person", "provisioned_group": "no person", "provisioned_member": "ids of users, which stand for nobody once the user is erased",
+        "stored_exchange_removal": "ids of exchanges, no person", "provisioned_group": "no person",
+        "provisioned_member": "ids of users, which stand for nobody once the user is erased",
         "conditional_policy": "rules; who is named in them is there by an administrator's act", "conditional_policy_number": "no person",
         "sign_in_failure": "fingerprints and addresses, forgotten within a day", "conversation_label": "fingerprints of conversations",
         "grdb_migrations": "no person",

@@ -193,11 +193,16 @@ package final class Vault: Sealer, SubjectKeyStore {
     // MARK: Keys
 
     private func ring(_ name: Name) throws -> Ring {
-        let (known, generation) = try state.withLockedValue { state in
+        let (known, generation, hasRevision) = try state.withLockedValue { state in
             if let locked = state.locked { throw locked }
-            return (state.rings[name], state.generation)
+            return (state.rings[name], state.generation, state.revision != nil)
         }
         if let known { return known }
+        if !hasRevision {
+            // Before the first key is read: what another process changes after that is a change, whenever ``refresh()`` first looks.
+            let revision = try store.revision()
+            state.withLockedValue { if $0.revision == nil { $0.revision = revision } }
+        }
         let ring = Ring(records: try store.keys(ofSubject: name.subject, tenant: name.tenant))
         state.withLockedValue { state in
             guard state.generation == generation else { return }

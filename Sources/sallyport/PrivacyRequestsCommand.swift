@@ -144,23 +144,38 @@ extension PrivacyCommand {
             @Argument(help: "The request's id.") var id: String
             @OptionGroup var store: StoreOptions
             @Option(help: "Where the signed report is written; for access and export it holds the data.") var report: String
+            @Option(
+                help:
+                    "For a rectification, what is put right in place: STORE.FIELD=VALUE, such as 'account.display_name=Ann Lee'. May be repeated."
+            )
+            var correct: [String] = []
 
             func run() async throws {
                 let now = Int64(Date().timeIntervalSince1970)
                 let privacy = try store.privacy()
+                let corrections = try correct.map(Self.correction)
                 guard !FileManager.default.fileExists(atPath: report) else { throw ValidationError("\(report) is there already.") }
                 let outbox = AdministrationOutbox(dataDirectory: try store.directory())
                 let (request, rows) = try store.recorded("privacy.requests.fulfil", target: id) {
-                    try privacy.requests.fulfil(id, by: "os-user:\(NSUserName())", at: now) { act, pseudonym, details in
+                    try privacy.requests.fulfil(id, by: "os-user:\(NSUserName())", at: now, corrections: corrections) {
+                        act, pseudonym, details in
                         try outbox.record(act, target: pseudonym, details: details)
                     }
                 }
                 try SubjectReport.write(request, rows, privacy, store, to: report, at: now)
                 print(PrivacyOutput.line(request, at: now))
                 for outcome in request.outcomes {
-                    print("  \(outcome.store)  removed \(outcome.removed), kept \(outcome.kept)\(outcome.why.map { ": \($0)" } ?? "")")
+                    let done = outcome.corrected.map { "put right \($0)" } ?? "removed \(outcome.removed), kept \(outcome.kept)"
+                    print("  \(outcome.store)  \(done)\(outcome.why.map { ": \($0)" } ?? "")")
                 }
                 print("The report is in \(report).")
+            }
+
+            private static func correction(_ text: String) throws -> SubjectCorrection {
+                let sides = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                let names = sides[0].split(separator: ".", omittingEmptySubsequences: false)
+                guard sides.count == 2, names.count == 2 else { throw ValidationError("'\(text)' is not of the form STORE.FIELD=VALUE.") }
+                return SubjectCorrection(store: String(names[0]), field: String(names[1]), value: String(sides[1]))
             }
         }
 

@@ -18,7 +18,8 @@ def admin_call(gateway, method, target, body=b"", *, key=None, headers=(), timeo
         extra.append(("content-type", "application/json"))
     if key:
         extra.append(("api-key", key))
-    with Wire(("127.0.0.1", gateway.admin_port), timeout) as wire:
+    connect = getattr(gateway, "admin_wire", None) or (lambda: Wire(("127.0.0.1", gateway.admin_port), timeout))
+    with connect() as wire:
         raw = request(method, target, body, extra)
         if host is not None:
             raw = re.sub(rb"(?i)\r\nhost: [^\r]*", b"\r\nhost: " + host.encode(), raw, count=1)
@@ -41,7 +42,7 @@ class Browser:
 
     @property
     def origin(self):
-        return f"http://{self.host}"
+        return f"{'https' if hasattr(self.gateway, 'admin_wire') else 'http'}://{self.host}"
 
     def send(self, method, target, body=b"", headers=(), follow=True, origin=True):
         extra = [("user-agent", self.agent), *headers]

@@ -1,12 +1,13 @@
 """The administrative surface: every route, role and credential; what it does; attacks on it, each by name."""
 
 import json
+import re
 import time
 
 import pytest
 
 from certificates import Authority
-from console import admin_call
+from console import Browser, admin_call
 from gateway import Gateway
 from issuer import Issuer
 from test_access import chat, documented, matrix, wait_for
@@ -14,6 +15,7 @@ from test_network import SecureWire, client_context, start
 from wire import Wire, request
 
 ADMIN = "administrator"
+PASSWORD = "correct horse battery"
 
 
 @pytest.fixture
@@ -46,17 +48,46 @@ def world(upstream, tmp_path_factory):
                 "clientAuthorities": {"mesh": {"caFile": mesh.file}},
             }
         }  # fmt: skip
-        tree["access"] = {"assignments": [{"principal": f"service:mesh:spiffe://t/{role}", "role": role} for role in roles]}
+        tree["access"] = {
+            "assignments": [
+                {"principal": principal, "role": role}
+                for role in roles for principal in (f"service:mesh:spiffe://t/{role}", f"user:local:{role}")
+            ]
+        }  # fmt: skip
+        # What is asked here is which role may do what; that a second factor is demanded is asked elsewhere.
+        tree["console"] = {"secondFactor": "optional"}
 
     gateway = Gateway(directory / "gateway", upstream.url, change)
     keys = {role: gateway.key(role, roles=role)["secret"] for role in roles}
+    gateway.links = {}
+    for role in roles:
+        made = gateway.command("accounts", "create", role, "--config", gateway.config)
+        assert made.returncode == 0, made.stderr
+        gateway.links[role] = re.search(r"/setup\?link=\S+", made.stdout).group(0)
+    gateway.admin_wire = lambda: SecureWire(("127.0.0.1", gateway.admin_port), client_context(server))
     start(gateway, client_context(server))
     yield gateway, server, mesh, issuer, roles, keys
     gateway.stop()
     issuer.stop()
 
 
-@pytest.mark.parametrize("credential", ["key", "token", "certificate", "none"])
+def session_of(gateway, role):
+    """Header fields of a person who holds the role and has signed in: the cookie, and the token of a page."""
+    browser = Browser(gateway)
+    if link := gateway.links.pop(role, None):
+        browser.get(link)
+        browser.post("/setup", {"password": PASSWORD, "again": PASSWORD})
+    else:
+        browser.get("/signin")
+        browser.post("/signin/password", {"name": role, "password": PASSWORD})
+    token = re.search(r'name="csrf" (?:content|value)="([^"]+)"', browser.get("/account").body.decode()).group(1)
+    return [
+        ("user-agent", browser.agent), ("cookie", f"__Host-sallyport-session={browser.session()}"), ("x-sallyport-csrf", token),
+        ("origin", browser.origin),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("credential", ["key", "token", "certificate", "session", "none"])
 def test_every_console_route_and_role_answers_as_documented(world, credential):
     gateway, server, mesh, issuer, roles, keys = world
     cells, rows = documented("| console route |"), matrix("console")
@@ -70,8 +101,14 @@ def test_every_console_route_and_role_answers_as_documented(world, credential):
             headers = [("authorization", f"Bearer {issuer.token(sub=f'u-{role}', roles=[role])}")]
         elif credential == "certificate":
             certificate = mesh.issue(role, uris=[f"spiffe://t/{role}"])
+        elif credential == "session":
+            headers = session_of(gateway, role)
         wire = SecureWire(("127.0.0.1", gateway.admin_port), client_context(server, certificate), timeout=60)
-        for row in rows:
+        # What ends the session comes last, each with a session of its own.
+        ending = [row for row in rows if row["path"] in ("/signout", "/api/session/end")] if credential == "session" else []
+        for row in [row for row in rows if row not in ending] + ending:
+            if row in ending[1:]:
+                headers = session_of(gateway, role)
             expected = cells[row["method"], row["path"]].get(role, "–" if row.get("action") else "known")
             path = "/".join("x" if part.startswith("{") else part for part in row["path"].split("/"))
             # A body that no route takes: what the caller may do is settled before anything is read.

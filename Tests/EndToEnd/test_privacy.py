@@ -1,11 +1,13 @@
 """Privacy: consents and notices that policies require, residency, requests of data subjects, holds, registers, statistics."""
 
 import json
+import pathlib
 import re
 
 import pytest
 
 from gateway import policy
+from test_content_safety_image import png
 from test_access import chat, wait_for
 from test_governance import run, shown
 
@@ -119,6 +121,41 @@ def test_data_goes_only_where_the_policy_lets_it(make_gateway, mock):
     assert chat(gateway, gateway.user, "local").status == 200  # answered in the process: nothing leaves
 
 
+@pytest.mark.parametrize("region", ["eastus", "germanywestcentral", None])
+def test_images_and_second_opinions_stay_where_the_policy_keeps_data(make_gateway, mock, region):
+    """What is judged elsewhere has left as well: the image, and the text that another classifier is asked about."""
+
+    def change(tree):
+        place = {"region": region} if region else {}
+        peer = {"kind": "azure-ai", "endpoint": tree["upstreams"]["aoai"]["endpoint"], "apiKey": "k"}
+        tree["upstreams"]["eyes"] = {**peer, **place, "paths": ["/contentsafety/image:analyze"], "policy": "Seen"}
+        seen = policy("Seen", annotations=False, uninspectable="record", residency=["eu"])
+        (pathlib.Path(tree["policies"]["directory"]) / "Seen.json").write_text(json.dumps(seen))
+        tree["upstreams"]["safety"] = {**peer, **place}
+        tree["upstreams"]["home"] = {**tree["upstreams"]["aoai"], "region": "germanywestcentral"}
+        tree["guards"]["remote"] = {"shields": {"kind": "prompt-shields", "upstream": "safety"}}
+        tree["deployments"]["gpt-4o"] = {"upstream": "home", "model": "gpt-4o", "policy": "Kept"}
+
+    rules = [{"detect": "attack", "types": ["jailbreak"], "source": "Prompt", "action": "block"}]
+    gateway = make(make_gateway, "Kept", deployment="closed", change=change, residency=["eu"], rules=rules, guards={"shields": {"onFailure": "open"}})
+    mock.script("text:shieldPrompt", {"json": {"userPromptAnalysis": {"attackDetected": False}, "documentsAnalysis": []}}, repeat=True)
+    mock.script("image:analyze", {"json": {"categoriesAnalysis": []}}, repeat=True)
+    told = chat(gateway, gateway.user, "gpt-4o")
+    shown = gateway.call("POST", "/contentsafety/image:analyze?api-version=2024-09-01", {"image": {"content": png(64, 64)}}, key=gateway.operator)
+    if region == "germanywestcentral":
+        assert told.status == 200 and shown.status == 200, (told.body, shown.body)
+        assert {r.path.split("/")[-1] for r in mock.requests} == {"text:shieldPrompt", "completions", "image:analyze"}
+    else:
+        assert told.status == 403 and code(told) == "data_residency" and "shields" in told.error["message"], told.body
+        assert shown.status == 403 and code(shown) == "DataResidency", shown.body
+        # Where a call is not refused as a whole, the one question is: fail-open lets the text pass unasked, and it stays.
+        analysed = gateway.call(
+            "POST", "/contentsafety/text:shieldPrompt?api-version=2024-09-01", {"userPrompt": "hello", "documents": []}, key=gateway.operator,
+            headers=[("x-policy-id", "Kept")])  # fmt: skip
+        assert analysed.status in (200, 403, 503), analysed.body
+        assert not mock.requests
+
+
 # --- Requests of data subjects ------------------------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +192,22 @@ def test_access_is_answered_with_a_signed_report_after_the_identity_check(make_g
     report.write_text(report.read_text().replace("MFA", "PIN"))
     assert gateway.command("privacy", "requests", "check", report, "--key", key).returncode == 1
     assert gateway.command(*fulfil, "--config", gateway.config).returncode != 0  # closed already
+
+
+def test_rectification_puts_right_in_place_and_is_reported(make_gateway, tmp_path):
+    gateway = make_gateway(start=False)
+    assert gateway.command("accounts", "create", "ann", "--display-name", "Anne Leigh", "--config", gateway.config).returncode == 0
+    request = open_request(gateway, "rectification", "local:ann", "--detail", "the name is wrong")
+    run(gateway, "privacy", "requests", "verify", request["id"], "--method", "identity card seen")
+    run(gateway, "privacy", "requests", "search", request["id"])
+    report = tmp_path / "report.txt"
+    for bad in ("account.password_hash=x", "account.display_name", "nothing.at_all=x"):
+        assert gateway.command("privacy", "requests", "fulfil", request["id"], "--report", report, "--correct", bad, "--config", gateway.config).returncode != 0
+    assert not report.exists() and shown(gateway, "accounts", "list")[0]["displayName"] == "Anne Leigh"
+    done = run(gateway, "privacy", "requests", "fulfil", request["id"], "--report", report, "--correct", "account.display_name=Ann Lee")
+    assert "account  put right 1: display_name was put right" in done
+    assert shown(gateway, "accounts", "list")[0]["displayName"] == "Ann Lee"
+    assert '"corrected"' in report.read_text() and "Anne Leigh" not in report.read_text()
 
 
 def test_erasure_ends_everything_and_the_log_still_verifies(make_gateway, tmp_path):

@@ -474,7 +474,23 @@ def test_a_passkey_is_made_and_signs_in_in_a_real_browser(make_gateway, chromium
     page.wait_for_selector("#passkey-problem:not([hidden])")
     assert "not accepted" in page.inner_text("#passkey-problem")
     gateway.wait_for_record(lambda r: r["type"] == "auth.refused" and r["details"].get("reason") == "passkey: counter")
-    # A user who is not verified is refused as well.
-    devtools.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
     assert not [p for p in problems if "Content Security Policy" in p], problems
+    context.close()
+
+
+def test_people_of_an_issuer_sign_in_in_a_real_browser(federated, provider, chromium):
+    """The way over another site and back: the browser sends the session's strict cookie on the page after it."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"http://localhost:{federated.admin_port}/signin")
+    page.click("text=Sign in with Our provider")
+    page.wait_for_url(f"{provider}/**")
+    page.fill("input[name=sub]", "ann")
+    page.click("button:has-text('Authorize')")
+    page.wait_for_selector("text=Signed in as")
+    assert page.url == f"http://localhost:{federated.admin_port}/"
+    who = page.evaluate("fetch('/api/whoami').then((answer) => answer.json())")
+    assert who["principal"] == "idp:ann"
+    page.click("text=Sign out")
+    page.wait_for_url("**/signin")
     context.close()

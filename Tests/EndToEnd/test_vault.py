@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pathlib
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -17,8 +18,10 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from gateway import BINARY, free_port
+from console import Browser
+from gateway import BINARY, free_port, policy
 from test_guards import echo
+from test_signin import api, first_link, set_up
 
 CARD = "4111111111111111"
 
@@ -32,15 +35,38 @@ def call(gateway, *arguments, status=0, **options):
 def places_of(marker, *folders):
     """Files that hold a marker in the clear."""
     found = []
+    marker = marker if isinstance(marker, bytes) else marker.encode()
     for folder in folders:
         for file in pathlib.Path(folder).rglob("*"):
-            if file.is_file() and not file.is_symlink() and marker.encode() in file.read_bytes():
+            if file.is_file() and not file.is_symlink() and marker in file.read_bytes():
                 found.append(str(file))
     return found
 
 
 def quick(tree):
     tree["vault"] = {"confirmInterval": "1s"}
+
+
+KEEPING = {"storage": {"what": "both", "purpose": "quality", "legalBasis": "legitimateInterests", "retentionDays": 30}}
+
+
+def write_as_an_administrator(gateway, marker):
+    """What people write at the administrative surface. Returns what else must not be found: seeds, codes, sessions, secrets."""
+    browser = Browser(gateway)
+    seed = set_up(gateway, browser, first_link(gateway), password=f"{marker} pass phrase")
+    codes = re.findall(r"<code>([^<]+)</code>", browser.post("/account/recovery").body.decode())
+    browser.get("/account")
+    # Waits for a second person, with its content.
+    sent = api(browser, "PUT", "/api/conditional-access/policies/waiting", {"displayName": f"{marker} name", "state": "disabled", "conditions": {"users": {"includeUsers": ["All"]}}, "grantControls": {"builtInControls": ["mfa"]}})
+    assert sent.status == 202, sent.body
+    stored = subprocess.run(
+        [str(BINARY), "vault", "secrets", "put", "kept", "--config", str(gateway.config)], input=f"{marker} secret", text=True, capture_output=True,
+        env=gateway.environment)  # fmt: skip
+    assert stored.returncode == 0, stored.stderr
+    call(gateway, "reviews", "export", "--key")
+    call(gateway, "privacy", "subject", "somebody")
+    assert len(codes) == 10
+    return [seed.encode(), base64.b32decode(seed), codes[0].encode(), browser.session().encode()]
 
 
 def write_everywhere(gateway, marker):
@@ -62,7 +88,7 @@ def write_everywhere(gateway, marker):
     folder.mkdir(exist_ok=True)
     (folder / "a.md").write_text(f"# {marker} title\n\nThe lighthouse keeper wrote {marker} content into the book.\n")
     call(gateway, "data", "add", "vaulted", folder, "--allow", "everyone")
-    for deployment, text in [("gpt-4o", f"say {marker} prompt"), ("pseudonyms", f"{marker} card {CARD}")]:
+    for deployment, text in [("gpt-4o", f"say {marker} prompt"), ("kept", f"keep {marker} prompt"), ("pseudonyms", f"{marker} card {CARD}")]:
         answer = gateway.chat(deployment, {"messages": [{"role": "user", "content": text}]}, key=gateway.user)
         assert answer.status == 200, answer.body
     return made
@@ -72,23 +98,42 @@ def write_everywhere(gateway, marker):
 def test_nothing_readable_lies_on_disk(make_gateway, tmp_path, encryption):
     temporary = tmp_path / "tmp"
     temporary.mkdir()
-    gateway = make_gateway(lambda tree: tree.update(vault={"encryption": encryption}), environment={"TMPDIR": str(temporary)})
+
+    def change(tree):
+        tree["vault"] = {"encryption": encryption}
+        tree["access"] = {"fourEyes": ["policies"]}
+        tree["deployments"]["kept"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Kept"}
+        (pathlib.Path(tree["policies"]["directory"]) / "Kept.json").write_text(json.dumps(policy("Kept", uninspectable="record", **KEEPING)))
+
+    gateway = make_gateway(change, environment={"TMPDIR": str(temporary)})
     marker = "Qx7markerZ"
     write_everywhere(gateway, marker)
+    secrets = write_as_an_administrator(gateway, marker)
     time.sleep(1)  # pseudonyms are written a moment later
-    found = places_of(marker, gateway.data, temporary)
-    pseudonym = places_of(CARD, gateway.data, temporary)
+    names = [marker, CARD, *secrets]
+
+    def found(*folders):
+        return {name: places for name in names if (places := places_of(name, *folders))}
+
+    running = found(gateway.data, temporary)
     call(gateway, "backup", "--to", tmp_path / "backup")
-    saved = places_of(marker, tmp_path / "backup")
+    saved = found(tmp_path / "backup")
     gateway.stop()
-    after = places_of(marker, gateway.data, temporary)
-    logged = marker in gateway.log() or CARD in gateway.log()
-    assert not logged
+    stopped = found(gateway.data, temporary)
+    assert not [name for name in names if (name if isinstance(name, bytes) else name.encode()) in gateway.log_file.read_bytes()]
+    with sqlite3.connect(f"file:{gateway.data}/sallyport.sqlite?mode=ro", uri=True) as db:
+        keys = dict(db.execute("SELECT name, secret FROM tenant_secret"))
+        columns = {"account_factor": "secret", "console_session": "content", "pending_change": "content", "stored_exchange": "prompt"}
+        values = [row[0] for table, column in columns.items() for row in db.execute(f"SELECT {column} FROM {table}")]
+    assert set(keys) == {"reports", "pseudonyms"} and len(values) >= 13
+    sealed = [bytes(value)[:3] == b"SLP" for value in [*keys.values(), *values]]
     if encryption == "on":
-        assert not found + pseudonym + saved + after, (found, pseudonym, saved, after)
+        assert not running and not saved and not stopped, (running, saved, stopped)
+        assert all(sealed)
     else:
         # The search does find what lies there.
-        assert found and saved and pseudonym, (found, saved, pseudonym)
+        assert {marker, CARD, secrets[1]} <= set(running) and {marker, CARD} <= set(saved), (running, saved)
+        assert not any(sealed)
 
 
 def test_keys_are_private_and_the_process_leaves_no_dumps(make_gateway):

@@ -90,6 +90,34 @@ import Testing
         #expect(try access.allAssignments().map(\.id) == ["c", "d"])
     }
 
+    @Test func putsRightInPlaceWhatMayBeAllOrNothing() throws {
+        let keys = SQLKeyStore(database)
+        try keys.insert(
+            KeyRecord(id: "k1", principal: "pat", name: "Pta", team: "Bleu", secretHash: Array(repeating: 1, count: 32), createdAt: 1))
+        try keys.insert(KeyRecord(id: "k2", principal: "sam", name: "Sam", secretHash: Array(repeating: 2, count: 32), createdAt: 1))
+        let index = SQLSubjectIndex(database)
+        let before = try keys.revision()
+        let done = try index.correct(
+            "pat", tenant: .default,
+            [
+                SubjectCorrection(store: "api_key", field: "name", value: "Pat'; --"),
+                SubjectCorrection(store: "api_key", field: "team", value: "Blue"),
+            ])
+        #expect(done.map(\.corrected) == [1, 1] && done.map(\.why) == ["name was put right", "team was put right"])
+        #expect(try keys.allKeys().map(\.name) == ["Pat'; --", "Sam"])
+        #expect(try keys.allKeys().first?.team == "Blue" && keys.revision() > before)
+        for (store, field) in [
+            ("api_key", "secret_hash"), ("api_key", "roles"), ("privacy_consent", "evidence"), ("account", "display_name"),
+        ] {
+            let wrong = [
+                SubjectCorrection(store: "api_key", field: "name", value: "lost"),
+                SubjectCorrection(store: store, field: field, value: "x"),
+            ]
+            #expect(throws: Fault.self) { try index.correct("pat", tenant: .default, wrong) }
+        }
+        #expect(try keys.allKeys().map(\.name) == ["Pat'; --", "Sam"])
+    }
+
     @Test func whoLeavesLosesEverythingInOneTransaction() throws {
         let store = SQLProvisioningStore(database)
         let keys = SQLKeyStore(database)

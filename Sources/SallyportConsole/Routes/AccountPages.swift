@@ -201,7 +201,7 @@ package struct AccountPages: ConsoleRouteGroup {
         try await call.act(on: name) {}
         let seed = services.accounts.newSeed()
         // Kept for some minutes like any sign-in that has begun; the seed itself is not on the page a second time.
-        let key = services.pending.begin(at: call.now)
+        let key = services.pending.begin(from: call.address, at: call.now)
         services.pending.update(key) {
             $0.account = name
             $0.challenge = seed

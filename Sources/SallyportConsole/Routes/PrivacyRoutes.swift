@@ -313,11 +313,15 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
     private typealias Report = (text: String, digest: String)
     @Sendable private static func digest(_ report: Report) -> String? { "sha256:\(report.digest)" }
 
+    private struct Corrections: Decodable { let corrections: [SubjectCorrection] }
+
     /// The answer is the signed report; it is kept nowhere else.
     private func fulfil(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (privacy, id, caller) = (privacy(), try call.parameter("id"), try call.caller())
+        let corrections = call.body.isEmpty ? [] : try call.json(Corrections.self, allowing: ["corrections"]).corrections
         let report = try await call.act(on: id, made: Self.digest) { () throws -> Report in
-            let (request, rows) = try privacy.requests.fulfil(id, by: caller.id.rawValue, at: call.now) { act, pseudonym, details in
+            let (request, rows) = try privacy.requests.fulfil(id, by: caller.id.rawValue, at: call.now, corrections: corrections) {
+                act, pseudonym, details in
                 try call.recordWaiting(act, target: pseudonym, details: details)
             }
             return try privacy.report(on: request, rows: rows, at: call.now)

@@ -35,7 +35,7 @@ package struct SignInRoutes: ConsoleRouteGroup {
     /// The sign-in that this browser has begun, or a new one.
     private func begun(_ call: ConsoleCall) -> (secret: String, isNew: Bool) {
         if let secret = cookie(call), services.pending.pending(secret, at: call.now) != nil { return (secret, false) }
-        return (services.pending.begin(at: call.now), true)
+        return (services.pending.begin(from: call.address, at: call.now), true)
     }
 
     private func cookie(_ call: ConsoleCall) -> String? { ConsoleDoor.cookie(services.settings.signInCookie, in: call.headers) }
@@ -117,7 +117,7 @@ package struct SignInRoutes: ConsoleRouteGroup {
         }
         // A secret of its own from here on: whoever planted the first one in this browser has no part in what was proved.
         _ = services.pending.take(secret, at: call.now)
-        let fresh = services.pending.begin(at: call.now)
+        let fresh = services.pending.begin(from: call.address, at: call.now)
         services.pending.update(fresh) {
             $0.account = account.name
             $0.methods = ["pwd"]
@@ -267,7 +267,7 @@ package struct SignInRoutes: ConsoleRouteGroup {
             throw Fault(.notFound, "There is no identity provider of this name.")
         }
         // A sign-in of its own: what was begun with a password is not mixed with it.
-        let secret = services.pending.begin(at: call.now)
+        let secret = services.pending.begin(from: call.address, at: call.now)
         let sent = PendingSignIns.Pending.Provider(
             name: name, state: OpenIDSignIn.randomText(), nonce: OpenIDSignIn.randomText(), verifier: OpenIDSignIn.randomText())
         services.pending.update(secret) { $0.provider = sent }

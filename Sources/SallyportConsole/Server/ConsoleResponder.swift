@@ -209,7 +209,8 @@ struct ConsoleResponder: Sendable {
         fields.set("cache-control", "no-store")
         fields.set("x-content-type-options", "nosniff")
         fields.set("x-frame-options", "DENY")
-        fields.set("referrer-policy", "no-referrer")
+        // Not `no-referrer`: with that, browsers send `Origin: null` with the forms of our own pages.
+        fields.set("referrer-policy", "same-origin")
         fields.set("cross-origin-opener-policy", "same-origin")
         fields.set("cross-origin-resource-policy", "same-origin")
         fields.set(

@@ -82,6 +82,16 @@ extension Exchange {
         throw Fault(.invalidToken, outcome.sentence)
     }
 
+    /// Whether what was permitted still is, with the rights of now. What asks for another sign-in lets finish what has begun; a block does not.
+    func confirmRight(_ rights: AccessRights) throws {
+        guard let permission else { return }
+        let context = accessContext(deployment)
+        guard rights.decision(on: permission.action, in: context).isAllowed else { throw denied(permission.action) }
+        if let outcome = conditionalOutcome(context), !outcome.isAllowed, outcome.challenge(at: context.now) == nil {
+            throw Fault(.permissionDenied, outcome.sentence)
+        }
+    }
+
     /// What conditional access says; nil while there are no policies. What policies only report goes on record, now and then.
     private func conditionalOutcome(_ context: AccessContext) -> ConditionalOutcome? {
         let identity = runtime.parts.identity

@@ -74,7 +74,8 @@ extension Exchange {
     /// - Returns: false when that takes a while.
     func prepareSubject(of principal: Principal) -> Bool {
         let (subjects, id, tenant) = (runtime.parts.subjects, principal.id.rawValue, principal.tenant)
-        guard subjects.key(of: id, tenant: tenant) == nil else { return true }
+        subjectKey = subjects.key(of: id, tenant: tenant)
+        guard subjectKey == nil else { return true }
         isWaiting = true
         runtime.parts.pool.runIfActive(eventLoop: eventLoop) { try subjects.prepare([(id, tenant)]) }.assumeIsolated().whenComplete {
             [self] result in

@@ -101,6 +101,8 @@ extension Exchange {
         let (opinions, tenant, eventLoop) = (runtime.parts.opinions, principal.tenant, eventLoop)
         let answers = questions.map { question -> EventLoopFuture<RemoteOpinions.Entry> in
             if let name = CustomCategoryQuestion.name(of: question) { return judge(question, category: name, of: tenant) }
+            // A policy that keeps data somewhere tells nobody elsewhere: then there is no opinion.
+            guard mayAsk(question.asked) else { return eventLoop.makeSucceededFuture(.failed(isLate: false)) }
             return opinions?.ask([question], for: tenant, on: eventLoop).map { $0.first ?? .failed(isLate: false) }
                 ?? eventLoop.makeSucceededFuture(.failed(isLate: false))
         }

@@ -26,6 +26,12 @@ extension Exchange {
                     param: "data_sources")
             }
         }
+        for remote in runtime.parts.opinions?.guards ?? []
+        where policy.settings[remote.id]?.isEnabled ?? false && !mayAsk(remote.id) {
+            throw Fault(
+                .residencyViolated,
+                "The policy '\(policy.id)' keeps data where the second opinion '\(remote.id)' that it wants does not lie.")
+        }
         for requirement in privacy.consents where requirement.operations.map({ $0.contains(summary.operation) }) ?? true {
             guard
                 runtime.parts.consents.allows(
@@ -44,6 +50,14 @@ extension Exchange {
                 "'\(principal.id)' has not acknowledged the privacy notice '\(notice)' as it stands, which the policy '\(policy.id)' wants."
             )
         }
+    }
+
+    /// Whether texts may be shown to a remote guard.
+    func mayAsk(_ remote: DetectorID) -> Bool {
+        let rules = policy.privacy.residency
+        guard !rules.isEmpty else { return true }
+        guard let upstream = runtime.parts.opinions?.guards.first(where: { $0.id == remote })?.upstream else { return false }
+        return snapshot.upstreams[upstream].map { isResident($0, rules) } ?? false
     }
 
     /// What runs in this process goes nowhere; of an upstream without a region nobody knows where it is.

@@ -1,3 +1,4 @@
+import Crypto
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -34,6 +35,9 @@ final class Exchange {
     // What the request turned out to be.
     var principal: Principal?
     var rights: AccessRights?
+    /// The secret of the caller's commitments as it was when he was let in: another one later says that he was erased.
+    var subjectKey: SymmetricKey?
+    var isConfirmingSubject = false
     /// What the caller asked to do, and what allowed it or not: for the record.
     var permission: (action: String, decision: AccessDecision)?
     var target: RequestTarget?

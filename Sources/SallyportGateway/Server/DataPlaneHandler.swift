@@ -90,14 +90,14 @@ final class DataPlaneHandler: ChannelInboundHandler {
     // MARK: Deadlines
 
     private func watch(_ context: ChannelHandlerContext) {
-        ticker = context.eventLoop.assumeIsolated().scheduleTask(in: .seconds(1)) { [weak self] in
+        ticker = context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(500)) { [weak self] in
             guard let self, let context = self.context else { return }
             self.tick()
             self.watch(context)
         }
     }
 
-    /// Once a second: a head, a body or the next request that does not come ends the connection.
+    /// Twice a second: a head, a body or the next request that does not come ends the connection; who is answered must still be let in.
     private func tick() {
         guard let context else { return }
         let limits = runtime.snapshot.configuration
@@ -108,6 +108,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
             if waited > limits.bodyTimeout { exchange?.bodyTimedOut() }
         } else if exchange == nil {
             if waited > (hasServed ? limits.idleTimeout : limits.headerTimeout) || runtime.isDraining { context.close(promise: nil) }
+        } else {
+            exchange?.confirmCaller()
         }
     }
 

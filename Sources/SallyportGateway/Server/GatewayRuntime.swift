@@ -190,6 +190,8 @@ package final class SubjectKeyring: Sendable {
         let code: HMAC<SHA256>
     }
 
+    /// Beyond it all are loaded anew as they are needed.
+    private static let maximumKept = 100_000
     private let secrets = NIOLockedValueBox<[Subject: Secret]>([:])
     private let store: any SubjectKeyStore
 
@@ -201,7 +203,10 @@ package final class SubjectKeyring: Sendable {
             let subject = Subject(tenant: entry.tenant, name: entry.subject)
             if secrets.withLockedValue({ $0[subject] != nil }) { continue }
             let key = SymmetricKey(data: try store.key(forSubject: entry.subject, tenant: entry.tenant))
-            secrets.withLockedValue { $0[subject] = Secret(key: key, code: HMAC(key: key)) }
+            secrets.withLockedValue { secrets in
+                if secrets.count >= Self.maximumKept { secrets = [:] }
+                secrets[subject] = Secret(key: key, code: HMAC(key: key))
+            }
         }
     }
 

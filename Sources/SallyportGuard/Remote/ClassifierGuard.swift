@@ -21,6 +21,7 @@ package struct ClassifierGuard: RemoteGuard {
     package let categories: [Finding.Category]
     package let maximumText: Int
     private let call: SideCall
+    package var upstream: UpstreamID { call.upstream }
     private let shape: Shape
 
     package init(id: DetectorID, call: SideCall, category: Finding.Category, shape: Shape, maximumText: Int = 10_000) {

@@ -6,6 +6,7 @@ package struct ContentSafetyGuard: RemoteGuard {
     package let id: DetectorID
     package let maximumText = 10_000
     private let call: SideCall
+    package var upstream: UpstreamID { call.upstream }
     private static let names = ["Hate": "hate", "Sexual": "sexual", "Violence": "violence", "SelfHarm": "self_harm"]
 
     package var categories: [Finding.Category] { Self.names.values.sorted().map { Finding.Category(.harm, $0) } }

@@ -9,6 +9,7 @@ package struct JudgeGuard: RemoteGuard {
     package let categories: [Finding.Category]
     package let maximumText: Int
     private let call: SideCall
+    package var upstream: UpstreamID { call.upstream }
     private let model: String
     private let instructions: String
 

@@ -8,6 +8,7 @@ package struct PromptShieldGuard: RemoteGuard {
     /// The service's limit for a prompt, and for all documents of a call.
     package let maximumText = 10_000
     private let call: SideCall
+    package var upstream: UpstreamID { call.upstream }
 
     package init(id: DetectorID, call: SideCall) {
         self.id = id

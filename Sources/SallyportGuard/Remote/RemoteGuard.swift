@@ -5,6 +5,8 @@ import SallyportCore
 /// as any other finding does, by the policy's rules.
 package protocol RemoteGuard: Sendable {
     var id: DetectorID { get }
+    /// Whom it asks: texts go where this lies.
+    var upstream: UpstreamID { get }
     /// All that it can report: a policy without a rule for any of them has no use for it.
     var categories: [Finding.Category] { get }
     /// The most code points of one question; longer texts are asked about in parts.

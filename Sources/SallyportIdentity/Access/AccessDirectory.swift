@@ -64,15 +64,16 @@ package final class AccessDirectory: Sendable {
             confirmedAt.store(now, ordering: .relaxed)
             return false
         }
-        let stored = try store.allAssignments()
+        // First, and at once: reading everybody's assignments and groups takes a while when there are many, and taking back must not wait for it.
         let revocations = RevocationList(try store.allRevocations())
+        state.withLockedValue { $0.revocations = revocations }
+        let stored = try store.allAssignments()
         var memberships: [String: [String]] = [:]
         for (group, members) in try provisioning?.members(of: .default) ?? [:] {
             for member in members { memberships[member.id, default: []].append(group) }
         }
         state.withLockedValue { [memberships] state in
             state.memberships = memberships
-            state.revocations = revocations
             state.revision = revision
             state.snapshot = AccessSnapshot(
                 catalog: state.catalog, assignments: state.configured + stored, actions: actions, memberships: memberships)

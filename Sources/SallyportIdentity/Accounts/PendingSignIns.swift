@@ -30,37 +30,79 @@ package final class PendingSignIns: Sendable {
         init(createdAt: Int64) { self.createdAt = createdAt }
     }
 
+    private struct Entry {
+        var pending: Pending
+        let place: String
+    }
+
     private struct State {
-        var pending: [String: Pending] = [:]
-        /// By age; ids that are gone stay until they come up.
-        var order: [String] = []
+        var entries: [String: Entry] = [:]
+        /// Secrets by where they were begun, the oldest first; those that were taken stay until they come up.
+        var places: [String: [String]] = [:]
+        /// How many secrets stand in ``places``.
+        var count = 0
+        var cleanedAt = Int64.min
+
+        mutating func dropOldest(of place: String) {
+            guard var secrets = places[place], !secrets.isEmpty else { return }
+            entries[secrets.removeFirst()] = nil
+            places[place] = secrets.isEmpty ? nil : secrets
+            count -= 1
+        }
+
+        /// Once a second at most: a flood must not make everybody wait for it.
+        mutating func dropEnded(at now: Int64) {
+            guard now > cleanedAt else { return }
+            cleanedAt = now
+            for (place, secrets) in places {
+                let left = secrets.filter { secret in
+                    guard let entry = entries[secret] else { return false }
+                    guard now - entry.pending.createdAt >= lifetime else { return true }
+                    entries[secret] = nil
+                    return false
+                }
+                count -= secrets.count - left.count
+                places[place] = left.isEmpty ? nil : left
+            }
+        }
     }
 
     package static let lifetime: Int64 = 600
     private let capacity: Int
+    private let share: Int
     private let state = NIOLockedValueBox(State())
 
-    package init(capacity: Int = 4096) { self.capacity = capacity }
+    /// - Parameter share: how many one network may have begun at a time.
+    package init(capacity: Int = 8192, share: Int = 512) {
+        self.capacity = capacity
+        self.share = share
+    }
 
+    /// How many there are; bounded by the capacity.
+    package var count: Int { state.withLockedValue { $0.entries.count } }
+
+    /// A flood of one network ends that network's own sign-ins alone; one of many networks ends those of the network with the most.
     /// - Returns: the secret that goes into the browser's cookie.
-    package func begin(at now: Int64) -> String {
+    package func begin(from address: IPAddress?, at now: Int64) -> String {
         let secret = Base64URL.encode(AccountOperations.systemRandom(32))
+        let place = address.map { NetworkPlace($0).text } ?? "local"
         state.withLockedValue { state in
-            // The oldest makes room: a flood ends other people's sign-ins before it fills the memory.
-            while state.order.count >= capacity {
-                let oldest = state.order.removeFirst()
-                state.pending[oldest] = nil
+            if state.places[place]?.count ?? 0 >= share || state.count >= capacity { state.dropEnded(at: now) }
+            while let own = state.places[place], own.count >= share { state.dropOldest(of: place) }
+            while state.count >= capacity, let largest = state.places.max(by: { $0.value.count < $1.value.count })?.key {
+                state.dropOldest(of: largest)
             }
-            state.pending[secret] = Pending(createdAt: now)
-            state.order.append(secret)
+            state.entries[secret] = Entry(pending: Pending(createdAt: now), place: place)
+            state.places[place, default: []].append(secret)
+            state.count += 1
         }
         return secret
     }
 
     package func pending(_ secret: String, at now: Int64) -> Pending? {
         state.withLockedValue { state in
-            guard let found = state.pending[secret], now - found.createdAt < Self.lifetime else {
-                state.pending[secret] = nil
+            guard let found = state.entries[secret]?.pending, now - found.createdAt < Self.lifetime else {
+                state.entries[secret] = nil
                 return nil
             }
             return found
@@ -69,16 +111,16 @@ package final class PendingSignIns: Sendable {
 
     package func update(_ secret: String, _ change: (inout Pending) -> Void) {
         state.withLockedValue { state in
-            guard var found = state.pending[secret] else { return }
-            change(&found)
-            state.pending[secret] = found
+            guard var found = state.entries[secret] else { return }
+            change(&found.pending)
+            state.entries[secret] = found
         }
     }
 
     /// Takes it out: what was asked for once is answered once.
     package func take(_ secret: String, at now: Int64) -> Pending? {
         state.withLockedValue { state in
-            guard let found = state.pending.removeValue(forKey: secret), now - found.createdAt < Self.lifetime else { return nil }
+            guard let found = state.entries.removeValue(forKey: secret)?.pending, now - found.createdAt < Self.lifetime else { return nil }
             return found
         }
     }
@@ -102,26 +144,32 @@ package final class DeviceSignIns: Sendable {
         package let address: IPAddress?
         package let createdAt: Int64
         package var state: State = .waiting
-        fileprivate var attempts = 0
     }
 
     package static let lifetime: Int64 = 600
     /// No vowels, so no words; nothing that looks like something else.
     private static let alphabet = Array("BCDFGHJKLMNPQRSTVWXZ")
     private let capacity: Int
+    private let share: Int
     private let devices = NIOLockedValueBox<[String: Device]>([:])
 
-    package init(capacity: Int = 256) { self.capacity = capacity }
+    /// - Parameter share: how many programs of one network may wait at a time.
+    package init(capacity: Int = 2048, share: Int = 16) {
+        self.capacity = capacity
+        self.share = share
+    }
 
-    /// - Throws: ``Fault`` `.overloaded` when too many wait.
+    /// - Throws: ``Fault`` `.overloaded` when too many wait, everywhere or where this one is.
     package func begin(client: String, from address: IPAddress?, at now: Int64) throws -> (deviceCode: String, userCode: String) {
         let secret = Base64URL.encode(AccountOperations.systemRandom(32))
         var random = SystemRandomNumberGenerator()
         let letters = (0..<8).map { _ in Self.alphabet.randomElement(using: &random) ?? "B" }
         let userCode = String(letters[..<4]) + "-" + String(letters[4...])
         return try devices.withLockedValue { devices in
-            devices = devices.filter { now - $0.value.createdAt < Self.lifetime }
-            guard devices.count < capacity, !devices.values.contains(where: { $0.userCode == userCode }) else {
+            if devices.count >= share { devices = devices.filter { now - $0.value.createdAt < Self.lifetime } }
+            let place = address.map { NetworkPlace($0) }
+            let isRoom = devices.count < capacity && devices.values.count { $0.address.map { NetworkPlace($0) } == place } < share
+            guard isRoom, !devices.values.contains(where: { $0.userCode == userCode }) else {
                 throw Fault(.overloaded, "Too many programs wait to be let in.", retryAfter: .seconds(30))
             }
             devices[secret] = Device(userCode: userCode, client: client, address: address, createdAt: now)

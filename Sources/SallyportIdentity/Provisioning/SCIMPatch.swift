@@ -51,7 +51,7 @@ struct SCIMPatch: Sendable {
             for (name, value) in members.sorted(by: { $0.key < $1.key }) where name.lowercased() != "schemas" {
                 // `name.givenName` and `urn:…:User:department` as names of members: what Entra sends.
                 if let inner = value.members, extensions.contains(where: { $0.id.lowercased() == name.lowercased() }) {
-                    for (part, value) in inner.sorted(by: { $0.key < $1.key }) {
+                    for (part, value) in inner.sorted(by: { $0.key < $1.key }) where part.lowercased() != "schemas" {
                         try apply(
                             Operation(op: operation.op, path: try SCIMPath("\(name):\(part)"), value: value), to: &resource, schema,
                             extensions)

@@ -36,7 +36,8 @@ struct SCIMSchema: Sendable {
     func isCaseExact(_ name: SCIMPath.Name) -> Bool {
         switch (name.attribute.lowercased(), name.sub?.lowercased()) {
         case ("id", _), ("externalid", _), (_, "$ref"): return true
-        case ("members", _), ("groups", _): return name.sub?.lowercased() != "display"
+        case ("members", _): return true
+        case ("groups", _): return name.sub?.lowercased() != "display"
         default: break
         }
         guard let found = attribute(name.attribute) else { return false }
@@ -74,7 +75,10 @@ struct SCIMSchema: Sendable {
             text("title", "The user's post."), text("userType", "Employee, contractor …"),
             text("preferredLanguage", "As in Accept-Language."),
             text("locale", "For dates and numbers."), text("timezone", "As in the IANA database."),
-            Attribute(name: "active", kind: .boolean, description: "False: everything that the user holds has ended."),
+            // It cannot be taken away: whether somebody has left must never be guessed.
+            Attribute(
+                name: "active", kind: .boolean, isRequired: true,
+                description: "False: everything that the user holds has ended. True when a new user is sent without."),
             list("emails", "Addresses of electronic mail.", types: ["work", "home", "other"]),
             list("phoneNumbers", "Telephone numbers.", types: ["work", "home", "mobile", "fax", "pager", "other"]),
             Attribute(
@@ -116,7 +120,6 @@ struct SCIMSchema: Sendable {
                         name: "$ref", kind: .reference, isExact: true, mutability: "immutable", description: "The member.",
                         references: ["User", "Group"]),
                     Attribute(name: "type", mutability: "immutable", description: "What the member is.", canonical: ["User", "Group"]),
-                    Attribute(name: "display", mutability: "readOnly", description: "The member's name."),
                 ]),
         ])
 

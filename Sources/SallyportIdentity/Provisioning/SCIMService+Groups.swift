@@ -8,20 +8,16 @@ extension SCIMService {
     }
 
     func resource(_ group: ProvisionedGroup, _ base: String) throws -> [String: SCIMValue] {
-        resource(group, base, names: try displayNames(for: [group]))
+        resource(group, base, nested: try nestedGroups(of: [group]))
     }
 
-    /// What members are called, and which of them are groups.
-    func displayNames(for groups: [ProvisionedGroup]) throws -> [String: (name: String, isGroup: Bool)] {
+    /// Which members are groups themselves.
+    func nestedGroups(of groups: [ProvisionedGroup]) throws -> Set<String> {
         let ids = Set(groups.flatMap(\.members))
-        var names: [String: (name: String, isGroup: Bool)] = [:]
-        guard !ids.isEmpty else { return names }
-        for user in try store.users(of: tenant) where ids.contains(user.id) { names[user.id] = (user.userName, false) }
-        for group in try store.groups(of: tenant) where ids.contains(group.id) { names[group.id] = (group.displayName, true) }
-        return names
+        return ids.isEmpty ? [] : Set(try store.groups(of: tenant).map(\.id)).intersection(ids)
     }
 
-    func resource(_ group: ProvisionedGroup, _ base: String, names: [String: (name: String, isGroup: Bool)]) -> [String: SCIMValue] {
+    func resource(_ group: ProvisionedGroup, _ base: String, nested: Set<String>) -> [String: SCIMValue] {
         var members: [String: SCIMValue] = [
             "schemas": .array([.string(SCIMSchema.groupID)]), "id": .string(group.id), "displayName": .string(group.displayName),
             "meta": .object([
@@ -33,13 +29,12 @@ extension SCIMService {
         if !group.members.isEmpty {
             members["members"] = .array(
                 group.members.map { id in
-                    let known = names[id]
-                    var member: [String: SCIMValue] = [
-                        "value": .string(id), "$ref": .string("\(base)/\(known?.isGroup ?? false ? "Groups" : "Users")/\(id)"),
-                        "type": .string(known?.isGroup ?? false ? "Group" : "User"),
-                    ]
-                    if let name = known?.name { member["display"] = .string(name) }
-                    return .object(member)
+                    let isGroup = nested.contains(id)
+                    // No `display`: the schema of RFC 7643, section 8.7.1, has none, and clients compare what they sent with what they get.
+                    return .object([
+                        "value": .string(id), "$ref": .string("\(base)/\(isGroup ? "Groups" : "Users")/\(id)"),
+                        "type": .string(isGroup ? "Group" : "User"),
+                    ])
                 })
         }
         return members
@@ -85,7 +80,7 @@ extension SCIMService {
         try checkVersion(old.version, request)
         let patch = try SCIMPatch(SCIMValue.object(parsing: request.body))
         return try change(
-            old, to: try patch.applied(to: resource(old, request.base, names: [:]), schema: .group, extensions: []), request, note)
+            old, to: try patch.applied(to: resource(old, request.base, nested: []), schema: .group, extensions: []), request, note)
     }
 
     private func change(_ old: ProvisionedGroup, to members: [String: SCIMValue], _ request: SCIMRequest, _ note: Note) throws -> SCIMAnswer

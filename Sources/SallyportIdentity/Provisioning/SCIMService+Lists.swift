@@ -114,8 +114,8 @@ extension SCIMService {
         }
         if kind != .users {
             let groups = try store.groups(of: tenant)
-            let names = try query.excluded.contains(where: { $0.lowercased() == "members" }) ? [:] : displayNames(for: groups)
-            found += groups.map { resource($0, base, names: names) }.filter { query.filter?.matches($0, in: .group) ?? true }
+            let nested = try query.excluded.contains(where: { $0.lowercased() == "members" }) ? [] : nestedGroups(of: groups)
+            found += groups.map { resource($0, base, nested: nested) }.filter { query.filter?.matches($0, in: .group) ?? true }
         }
         if let sortBy = query.sortBy {
             let keyed = found.map { (key: Self.sortKey(sortBy, $0), resource: $0) }

@@ -123,17 +123,33 @@ package struct SubjectRequests: Sendable {
         return try moved(request, from: old)
     }
 
+    private static func check(_ corrections: [SubjectCorrection], of kind: SubjectRequest.Kind) throws {
+        guard kind == .rectification || corrections.isEmpty else {
+            throw Fault(.invalidRequest, "Corrections belong to a rectification.", param: "corrections")
+        }
+        guard corrections.count <= 64 else { throw Fault(.invalidRequest, "At most 64 corrections at a time.", param: "corrections") }
+        for correction in corrections
+        where !(1...256).contains(correction.value.utf8.count)
+            || !correction.value.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        {
+            throw Fault(.invalidRequest, "What is right has 1 to 256 bytes without control characters.", param: "corrections")
+        }
+    }
+
     /// Does what was asked for.
-    /// - Parameter note: puts each act on record before it is done; throws when that cannot be, and then nothing is done.
+    /// - Parameters:
+    ///   - corrections: for a rectification, what is put right in place; none: the correction stands beside what is kept.
+    ///   - note: puts each act on record before it is done; throws when that cannot be, and then nothing is done.
     /// - Returns: the request, and for access and export what is told.
     package func fulfil(
-        _ id: String, by handler: String, at now: Int64,
+        _ id: String, by handler: String, at now: Int64, corrections: [SubjectCorrection] = [],
         note: (_ act: String, _ pseudonym: String, _ details: [(name: String, value: String)]) throws -> Void
     ) throws -> (request: SubjectRequest, rows: [SubjectRow]) {
         var request = try open(id)
         guard request.status == .searched else {
             throw request.status == .received ? Self.unverified : Fault(.conflict, "Search the stores first.")
         }
+        try Self.check(corrections, of: request.kind)
         var rows: [SubjectRow] = []
         request.findings = try parts.index.findings(about: request.subject, tenant: tenant)
         switch request.kind {
@@ -173,8 +189,12 @@ package struct SubjectRequests: Sendable {
                     tenant: tenant, subject: request.subject, kind: .objection, purpose: purpose, version: "", givenAt: now,
                     evidence: "request \(id)"))
         case .rectification:
-            // What is evidence is not changed: the correction stands beside it and is told with it.
-            try note("privacy.rectify", request.pseudonym, [("request", id)])
+            // What is evidence is not changed: there the correction stands beside it and is told with it.
+            try note(
+                "privacy.rectify", request.pseudonym,
+                [("request", id)]
+                    + (corrections.isEmpty ? [] : [("fields", corrections.map { "\($0.store).\($0.field)" }.joined(separator: " "))]))
+            if !corrections.isEmpty { request.outcomes = try parts.index.correct(request.subject, tenant: tenant, corrections) }
         }
         request.status = .done
         request.closedAt = now

@@ -50,13 +50,14 @@ package final class ConsoleClient: Sendable {
     package func send(_ method: String, _ path: String, body: [UInt8]? = nil, token: String? = nil) async throws -> Answer {
         var headers: HeaderFields = ["accept": "application/json", "user-agent": "sallyport-cli"]
         if body != nil { headers.append("content-type", "application/json") }
-        if let token { headers.append("authorization", "Bearer \(token)") }
         let loop = group.next()
-        let request = UpstreamRequest(
+        var request = UpstreamRequest(
             upstream: Self.upstream, method: method, path: path, headers: headers, body: body.map { [ByteBuffer(bytes: $0)] } ?? [],
             retrySafety: .never)
+        // Among the other headers it would be taken for a caller's and stay here.
+        if let token { request.credential = ["authorization": "Bearer \(token)"] }
         let client = client
-        return try await loop.flatSubmit {
+        return try await loop.flatSubmit { [request] in
             let promise = loop.makePromise(of: Answer.self)
             let gatherer = Gatherer(limit: Self.maximumAnswer, promise)
             gatherer.call = client.send(request, on: loop, delegate: gatherer)

@@ -106,8 +106,10 @@ package final class ServerProcess: Sendable {
         let conditional = ConditionalAccessDirectory()
         try conditional.refresh(
             from: SQLConditionalAccessStore(stores.database), catalog: RoleCatalog(custom: plan.access.roles))
+        // The tenant's key may have been made just now: that is no change by others, and what changes from here on is one.
+        _ = try stores.subjects.refresh()
         let subjects = SubjectKeyring(store: stores.subjects)
-        try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
+        try prepare(subjects, for: stores.keys)
         let limits = LimitLedger()
         try limits.load(from: stores.usage, now: now)
         let compiler = try HyperscanCompiler()
@@ -193,20 +195,27 @@ package final class ServerProcess: Sendable {
             (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)"),
         ]
         _ = try await audit.append(start.encoded())
-        let server = try await DataPlaneServer.start(
-            host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group, security: keeper.security)
-        var metricsServer: MetricsServer?
-        if let address = plan.metricsListen {
-            metricsServer = try await MetricsServer.start(
-                host: address.host, port: address.port, group: group, rules: plan.metricsRules
-            ) { metrics.exposition() }
-        }
+        // Before the data plane: who finds the gateway ready finds the first administrator's link too.
         let console = try await ConsoleSurface.start(
             plan,
             .init(
                 keys: stores.keys, access: stores.access, policies: stores.policies, database: stores.database, directory: directory,
                 identity: parts.identity, audit: audit, security: keeper.security, group: group, egress: egress, logger: logger,
                 sealer: stores.subjects, documents: documents))
+        let server: DataPlaneServer
+        var metricsServer: MetricsServer?
+        do {
+            server = try await DataPlaneServer.start(
+                host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group, security: keeper.security)
+            if let address = plan.metricsListen {
+                metricsServer = try await MetricsServer.start(
+                    host: address.host, port: address.port, group: group, rules: plan.metricsRules
+                ) { metrics.exposition() }
+            }
+        } catch {
+            await console?.stop()
+            throw error
+        }
         return ServerProcess(
             port: server.port, metricsPort: metricsServer?.port, logger: logger, group: group, pool: pool, audit: audit,
             outbox: AdministrationOutbox(dataDirectory: plan.dataDirectory), runtime: runtime, server: server, metricsServer: metricsServer,
@@ -280,6 +289,13 @@ package final class ServerProcess: Sendable {
         }
     }
 
+    /// So many callers' secrets are made ready before their first request; each costs a read of the vault, or a new key.
+    private static let preparedSubjects = 500
+
+    private static func prepare(_ subjects: SubjectKeyring, for keys: SQLKeyStore) throws {
+        try subjects.prepare(try keys.allKeys().suffix(preparedSubjects).map { ($0.principal.rawValue, $0.tenant) })
+    }
+
     /// Every policy that a deployment names must exist: a typing error must not become a weaker policy.
     private static func checkPolicies(of plan: ServerPlan, among policies: [GuardPolicy]) throws {
         let known = Set(policies.map(\.id) + GuardPolicy.builtIn(learned: true).map(\.id))
@@ -317,7 +333,7 @@ package final class ServerProcess: Sendable {
         }
         await chore("keys") {
             if try directory.refresh(from: stores.keys, at: Self.wallTime().seconds) {
-                try subjects.prepare(try stores.keys.allKeys().map { ($0.principal.rawValue, $0.tenant) })
+                try Self.prepare(subjects, for: stores.keys)
             }
         }
         await chore("consents") { try (runtime.parts.consents as? ConsentDirectory)?.refresh(from: SQLPrivacyStore(stores.database)) }

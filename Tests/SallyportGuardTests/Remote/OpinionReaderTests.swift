@@ -11,6 +11,7 @@ struct OpinionReaderTests {
     private final class WordGuard: RemoteGuard {
         struct Broken: Error {}
         let id: DetectorID = "word"
+        let upstream: UpstreamID = "words"
         let categories = [Finding.Category(.attack, "jailbreak")]
         let maximumText: Int
         let asked = NIOLockedValueBox<[String]>([])

@@ -92,6 +92,11 @@ import Testing
             #"{"userName":"b"}"#,
             #"[{"op":"Add","value":{"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department":"D","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"division":"V"}}}]"#,
             is: #"{"userName":"b","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"D","division":"V"}}"#)
+        // An extension that names itself, as the Python client does.
+        try expect(
+            #"{"userName":"b"}"#,
+            #"[{"op":"add","path":"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User","value":{"schemas":["urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],"division":"V"}}]"#,
+            is: #"{"userName":"b","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"division":"V"}}"#)
         try expect(
             group, #"[{"op":"Remove","path":"members","value":[{"value":"2"}]}]"#, .group,
             is: #"{"displayName":"G","members":[{"value":"1","type":"User"}]}"#)
@@ -120,6 +125,7 @@ import Testing
         refuses("{}", #"[{"op":"replace","path":"id","value":"x"}]"#, .mutability)
         refuses("{}", #"[{"op":"replace","path":"groups","value":[]}]"#, .mutability)
         refuses(#"{"userName":"b"}"#, #"[{"op":"remove","path":"userName"}]"#, .mutability)
+        refuses(#"{"userName":"b","active":false}"#, #"[{"op":"remove","path":"active"}]"#, .mutability)
         refuses("{}", #"[{"op":"replace","path":"emails[type ne \"work\"].value","value":"x"}]"#, .noTarget)
         refuses("{}", #"[{"op":"replace","path":"active","value":"perhaps"}]"#, .invalidValue)
         refuses("{}", "[]", .invalidSyntax)

@@ -197,7 +197,7 @@ final class MemoryProvisioningStore: ProvisioningStore {
     @Test func groupsKnowTheirMembersAndMembersTheirGroups() throws {
         _ = ask("POST", "Users", [:], #"{"userName":"a","externalId":"oid-a"}"#)
         let made = ask("POST", "Groups", [:], #"{"displayName":"G","externalId":"gid","members":[{"value":"id1"}]}"#)
-        #expect(made.status == 201 && made.body["members"]?.list?.first?.members?["display"] == .string("a"))
+        #expect(made.status == 201 && made.body["members"]?.list?.first?.members?["type"] == .string("User"))
         #expect(ask("GET", "Users/id1").body["groups"]?.list?.first?.members?["value"] == .string("id2"))
         #expect(ask("POST", "Groups", [:], #"{"displayName":"H","members":[{"value":"nobody"}]}"#).status == 400)
         _ = ask("POST", "Groups", [:], #"{"displayName":"H","members":[{"value":"id2"}]}"#)

@@ -113,5 +113,8 @@ final class OneSubject: SubjectIndex {
         erased.withLockedValue { $0 = true }
         return [.init(store: "things", removed: 1)]
     }
+    func correct(_ subject: String, tenant: TenantID, _ corrections: [SubjectCorrection]) throws -> [SubjectRequest.Outcome] {
+        corrections.map { .init(store: $0.store, corrected: 1, why: $0.field) }
+    }
     var unsearched: [(store: String, why: String)] { [] }
 }

@@ -90,6 +90,23 @@ private let day: Int64 = 86_400
         #expect(!index.isErased && keys.withLockedValue { $0 }.isEmpty)
     }
 
+    @Test func aRectificationPutsRightWhatItNamesAndNothingElseIsCorrected() throws {
+        let wrong = [SubjectCorrection(store: "things", field: "a", value: "c")]
+        let id = try searched(.rectification, detail: "the name is wrong")
+        #expect(throws: Fault.self) {
+            try requests.fulfil(id, by: "o", at: 200, corrections: [SubjectCorrection(store: "things", field: "a", value: "c\nd")]) {
+                _, _, _ in
+            }
+        }
+        let (request, _) = try requests.fulfil(id, by: "o", at: 200, corrections: wrong) { act, _, details in
+            #expect(act == "privacy.rectify" && details.map(\.value) == [id, "things.a"])
+        }
+        #expect(request.outcomes == [.init(store: "things", corrected: 1, why: "a")])
+        let other = try searched(.erasure)
+        #expect(throws: Fault.self) { try requests.fulfil(other, by: "o", at: 200, corrections: wrong) { _, _, _ in } }
+        #expect(!index.isErased)
+    }
+
     @Test func objectionAndRestrictionBecomePartOfTheRegister() throws {
         _ = try requests.fulfil(try searched(.objection, detail: "quality"), by: "o", at: 200) { _, _, _ in }
         _ = try requests.fulfil(try searched(.restriction), by: "o", at: 200) { _, _, _ in }
