@@ -1,6 +1,6 @@
 # `make` lists what there is. All of it works from the repository's root.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench bench-proxy bench-learned bench-auth obfuscation lint soak fuzz clean setup setup-openvino eval train
+.PHONY: help build run test bench bench-proxy bench-learned bench-auth bench-retrieval bench-growth leaks obfuscation lint soak fuzz clean setup setup-openvino eval train
 
 FUZZ_SECONDS ?= 60
 
@@ -28,6 +28,23 @@ bench-learned: ## what detectors cost, beside other pattern scanners, and the gu
 	@scripts/build.sh
 	@.deps/venv/bin/python Benchmarks/detectors.py
 	@python3 Benchmarks/learned.py
+
+bench-retrieval: ## finding and answering on question sets, words and vectors alone and together: make bench-retrieval DATA=folder
+	@test -d "$(DATA)" || { echo "say where the questions are: make bench-retrieval DATA=folder"; exit 2; }
+	@scripts/setup.sh base openvino
+	@scripts/build.sh
+	@python3 Benchmarks/retrieval.py "$(DATA)"
+
+bench-growth: ## the document index from 1,000 to 1,000,000 chunks: make bench-growth DATA=folder
+	@test -d "$(DATA)" || { echo "say where the texts are: make bench-growth DATA=folder"; exit 2; }
+	@scripts/setup.sh base openvino
+	@scripts/build.sh
+	@python3 Benchmarks/growth.py "$(DATA)"
+
+leaks: ## what a reader could learn of documents of others: 10,000 hostile queries, 10,000 pairs of timings
+	@scripts/setup.sh base
+	@scripts/build.sh
+	@LEAK_QUERIES=10000 swift test -c release -Xswiftc -enable-testing --skip-build --filter LeakTests
 
 bench-auth: ## who is calling and may he: microseconds a request; 100,000 keys and people, 10,000 role assignments
 	@scripts/setup.sh base tests

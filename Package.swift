@@ -81,7 +81,7 @@ let package = Package(
         .executableTarget(
             name: "sallyport-worker", dependencies: ["SallyportCore", "SallyportDocuments", "CProcess"], swiftSettings: strict,
             linkerSettings: standalone + [.linkedLibrary("swiftSynchronization", .when(platforms: [.linux], configuration: .release))]),
-        .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency], swiftSettings: strict),
+        .target(name: "SallyportStorage", dependencies: ["SallyportCore", grdb, concurrency, crypto], swiftSettings: strict),
         .target(name: "COpenVINO", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
             name: "SallyportInference", dependencies: ["SallyportCore", "COpenVINO", nio, concurrency, crypto], swiftSettings: strict),
@@ -99,8 +99,8 @@ let package = Package(
         .target(
             name: "SallyportConsole",
             dependencies: [
-                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", hummingbird, httpTypes, nio,
-                posix, tls, concurrency, log, crypto,
+                "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", "SallyportRetrieval",
+                hummingbird, httpTypes, nio, posix, tls, concurrency, log, crypto,
             ], swiftSettings: strict),
         // The one place where parts are put together, and the command line.
         .target(
@@ -167,6 +167,7 @@ let package = Package(
                 "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio, http1,
             ],
             swiftSettings: strict),
-        .testTarget(name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),
     ]
 )

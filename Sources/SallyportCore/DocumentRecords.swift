@@ -129,6 +129,8 @@ package struct DocumentRecord: Sendable, Hashable {
     package var notes: [String]
     /// Seconds since 1970.
     package var addedAt: Int64
+    /// A keyed seal over the record and its text, made by the store; nil: written without one.
+    package var provenance: [UInt8]?
     /// Counted by the store.
     package var chunks: Int
     package var quarantined: Int
@@ -137,7 +139,8 @@ package struct DocumentRecord: Sendable, Hashable {
         tenant: TenantID = .default, index: IndexID, id: DocumentID, source: String, origin: String, owner: PrincipalID, access: AccessList,
         label: SensitivityLabel = .general, isLabelDeclared: Bool = false, labelOrigin: LabelOrigin? = nil, language: String = "und",
         hash: [UInt8], pipeline: String,
-        title: String, format: DocumentFormat, notes: [String] = [], addedAt: Int64, chunks: Int = 0, quarantined: Int = 0
+        title: String, format: DocumentFormat, notes: [String] = [], addedAt: Int64, provenance: [UInt8]? = nil, chunks: Int = 0,
+        quarantined: Int = 0
     ) {
         self.tenant = tenant
         self.index = index
@@ -156,6 +159,7 @@ package struct DocumentRecord: Sendable, Hashable {
         self.format = format
         self.notes = notes
         self.addedAt = addedAt
+        self.provenance = provenance
         self.chunks = chunks
         self.quarantined = quarantined
     }
@@ -278,4 +282,7 @@ package protocol DocumentStore: Sendable {
     func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool
     func changes(since revision: Int64) throws -> DocumentChanges
     func revision() throws -> Int64
+    /// Whether a document and its text are as this store wrote them.
+    /// - Parameter chunks: those that can be found.
+    func isAuthentic(_ document: DocumentRecord, chunks: [ChunkRecord]) throws -> Bool
 }

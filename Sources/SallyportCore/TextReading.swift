@@ -190,4 +190,10 @@ package protocol TextEmbedder: Sendable {
     var digest: String { get }
     /// One vector for each text, in order; called back on a thread of the embedder's own.
     func embed(_ texts: [ByteBuffer], completion: @escaping @Sendable (Result<[[Float]], TextReadingFault>) -> Void)
+    /// How long a text is for the model; nil: it does not say. May block as long as loading the model takes.
+    func tokenCount(of text: [UInt8]) -> Int?
+}
+
+extension TextEmbedder {
+    package func tokenCount(of text: [UInt8]) -> Int? { nil }
 }

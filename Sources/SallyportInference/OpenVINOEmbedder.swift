@@ -52,6 +52,8 @@ package final class OpenVINOEmbedder: TextEmbedder {
             })
     }
 
+    package func tokenCount(of text: [UInt8]) -> Int? { try? model.tokenizer.tokens(of: text).count }
+
     /// Embeds and waits. Never on an event loop or in a completion.
     package func embed(_ texts: [ByteBuffer]) throws(TextReadingFault) -> [[Float]] {
         let done = DispatchSemaphore(value: 0)

@@ -3,23 +3,35 @@ import SallyportCore
 /// Cuts a document into pieces of about the same size along its structure: never across a heading, tables row by row, hidden text apart.
 package struct Chunker: Sendable {
     /// Goes on record with every document: another version cuts again.
-    package static let version = "1"
+    package static let version = "2"
 
     package struct Configuration: Sendable {
-        /// In words (a sign of a script without spaces is half a word), about three quarters of a model's tokens.
-        package var words = 150
+        /// In the embedding model's tokens; without a model in words and a quarter (a sign of a script without spaces is half a word). With a
+        /// short rest and its headings a piece stays within one window of the model.
+        package var tokens = 180
         /// How much of a piece's end begins the next one.
-        package var overlap = 25
+        package var overlap = 30
         package init() {}
     }
 
     package let configuration: Configuration
-    package init(_ configuration: Configuration = Configuration()) { self.configuration = configuration }
+    private let counter: (@Sendable ([UInt8]) -> Int?)?
+
+    /// - Parameter counter: how many tokens a text has; nil: guessed from its words.
+    package init(_ configuration: Configuration = Configuration(), counter: (@Sendable ([UInt8]) -> Int?)? = nil) {
+        self.configuration = configuration
+        self.counter = counter
+    }
+
+    private func size(_ text: ArraySlice<UInt8>) -> Int {
+        if let counted = counter?(Array(text)) { return max(1, counted) }
+        return max(1, Chunker.words(text) * 5 / 4)
+    }
 
     /// A sentence, a row or an item: what is never cut.
     private struct Unit {
         var range: Range<Int>
-        var words: Int
+        var tokens: Int
     }
 
     /// - Returns: in order. Their ranges are bytes of the document's visible text: its blocks, a line break between them. Hidden pieces have
@@ -37,17 +49,14 @@ package struct Chunker: Sendable {
             var start = 0
             while start < section.count {
                 var end = start
-                var words = 0
-                while end < section.count, end == start || words + section[end].words <= configuration.words {
-                    words += section[end].words
+                var tokens = 0
+                while end < section.count, end == start || tokens + section[end].tokens <= configuration.tokens {
+                    tokens += section[end].tokens
                     end += 1
                 }
                 // A short rest belongs to what it follows.
-                let rest = section[end...].reduce(0) { $0 + $1.words }
-                if rest > 0, rest < configuration.words / 4 {
-                    words += rest
-                    end = section.count
-                }
+                let rest = section[end...].reduce(0) { $0 + $1.tokens }
+                if rest > 0, rest < configuration.tokens / 4 { end = section.count }
                 let range = section[start].range.lowerBound..<section[end - 1].range.upperBound
                 chunks.append(
                     ChunkRecord(
@@ -56,9 +65,9 @@ package struct Chunker: Sendable {
                 guard end < section.count else { break }
                 var next = end
                 var shared = 0
-                while next - 1 > start, shared + section[next - 1].words <= configuration.overlap {
+                while next - 1 > start, shared + section[next - 1].tokens <= configuration.overlap {
                     next -= 1
-                    shared += section[next].words
+                    shared += section[next].tokens
                 }
                 start = next
             }
@@ -91,7 +100,7 @@ package struct Chunker: Sendable {
             for range in ranges {
                 for piece in Chunker.bounded(range, in: block.text) {
                     let shifted = piece.lowerBound + start..<piece.upperBound + start
-                    section.append(Unit(range: shifted, words: Chunker.words(text[shifted])))
+                    section.append(Unit(range: shifted, tokens: size(text[shifted])))
                 }
             }
         }

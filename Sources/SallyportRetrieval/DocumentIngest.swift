@@ -100,13 +100,14 @@ package struct DocumentIngest: Sendable {
 
     package init(
         store: any DocumentStore, parser: any DocumentParser, inspector: any ChunkInspector, embedder: (any TextEmbedder)? = nil,
-        chunker: Chunker = Chunker(), clock: @escaping @Sendable () -> Int64
+        chunker: Chunker? = nil, clock: @escaping @Sendable () -> Int64
     ) {
         self.store = store
         self.parser = parser
         self.inspector = inspector
         self.embedder = embedder
-        self.chunker = chunker
+        let counter: (@Sendable ([UInt8]) -> Int?)? = embedder.map { model in { @Sendable text in model.tokenCount(of: text) } }
+        self.chunker = chunker ?? Chunker(counter: counter)
         self.clock = clock
     }
 
@@ -154,6 +155,41 @@ package struct DocumentIngest: Sendable {
         return report
     }
 
+    /// Takes one document in that did not come from a file.
+    /// - Parameters:
+    ///   - source: its name in the index: a relative path, as ``isPlain(_:)`` wants it.
+    ///   - origin: who brought it. What others brought under that name is not replaced.
+    /// - Returns: a step for the document, and one for each document in it.
+    package func add(_ content: ByteBuffer, named source: String, origin: String, _ settings: Settings) throws -> [Step] {
+        let source = settings.prefix + source
+        guard DocumentIngest.isPlain(source) else { throw Mistake(description: "'source' is not a plain relative path") }
+        let candidate = Candidate(source: source, path: source, origin: origin)
+        let results: [Result]
+        do {
+            guard let format = DocumentFormat(fileName: source) else { throw DocumentProblem.unsupportedFormat }
+            guard content.readableBytes > 0 else { throw DocumentProblem.empty }
+            guard content.readableBytes <= Self.largest else { throw DocumentProblem.tooLarge }
+            results = try take(content, format, candidate, settings)
+        } catch let problem as DocumentProblem { results = [Result(source, .refused(problem))] }
+        return results.enumerated().map { number, result in
+            Step(
+                done: number + 1, of: results.count, source: result.source, outcome: result.outcome, quarantined: result.quarantined,
+                raised: result.raised)
+        }
+    }
+
+    /// A name that a document may be brought under: a relative path without steps upwards, hidden parts, signs that do not show, or the mark
+    /// that leads into a container.
+    package static func isPlain(_ source: String) -> Bool {
+        guard (1...512).contains(source.utf8.count), !source.contains("!/"), !source.contains("\\") else { return false }
+        let parts = source.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.allSatisfy { !$0.isEmpty && !$0.hasPrefix(".") }
+            && source.unicodeScalars.allSatisfy { scalar in
+                scalar.value >= 0x20 && scalar.value != 0x7F && !scalar.properties.isDefaultIgnorableCodePoint
+                    && scalar.properties.generalCategory != .lineSeparator && scalar.properties.generalCategory != .control
+            }
+    }
+
     /// What became of one document.
     private struct Result {
         let source: String
@@ -169,11 +205,16 @@ package struct DocumentIngest: Sendable {
     /// - Returns: one for the file, and one for each document in it.
     private func take(_ candidate: Candidate, _ settings: Settings) throws -> [Result] {
         guard let format = DocumentFormat(fileName: candidate.path) else { throw DocumentProblem.unsupportedFormat }
-        let content = try DocumentIngest.content(of: candidate.path)
+        return try take(try DocumentIngest.content(of: candidate.path), format, candidate, settings)
+    }
+
+    private func take(_ content: ByteBuffer, _ format: DocumentFormat, _ candidate: Candidate, _ settings: Settings) throws -> [Result] {
         let hash = Array(SHA256.hash(data: Data(content.readableBytesView)))
-        let old = try store.document(source: candidate.source, in: settings.index, of: settings.tenant)
+        var old = try store.document(source: candidate.source, in: settings.index, of: settings.tenant)
         if let old, old.origin != candidate.origin, !settings.replacesOrigins { throw DocumentProblem.otherOrigin }
-        let oldParts = format.isContainer ? try parts(of: candidate.source, settings) : []
+        var oldParts = format.isContainer ? try parts(of: candidate.source, settings) : []
+        // What was changed behind the gateway's back is taken in anew, and what it says of itself counts for nothing.
+        if let known = old, try !([known] + oldParts).allSatisfy(isAuthentic) { (old, oldParts) = (nil, []) }
         if let old, old.hash == hash, old.pipeline == pipeline {
             return try ([old] + oldParts).map { try describe($0, candidate, settings) }
         }
@@ -202,6 +243,11 @@ package struct DocumentIngest: Sendable {
         let finished = isWhole ? pipeline : pipeline + ", incomplete"
         results.append(try put(parsed, of: format, named: candidate.source, candidate, hash, finished, old, settings))
         return results
+    }
+
+    private func isAuthentic(_ document: DocumentRecord) throws -> Bool {
+        let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
+        return try store.isAuthentic(document, chunks: chunks)
     }
 
     /// The text is what it was; who may read it, its owner or its label may have changed.

@@ -72,19 +72,24 @@ package struct DocumentRetriever: Sendable {
     ) throws -> (DocumentQuery, [RetrievedChunk]) {
         let vector = options.kind == .words ? nil : try vector(of: query.text)
         let result = search.search(
-            query, in: index, for: reader, limit: max(Self.reranked, options.top), vector: vector, kind: vector == nil ? .words : options.kind,
+            query, in: index, for: reader, limit: max(Self.reranked, options.top), vector: vector,
+            kind: vector == nil ? .words : options.kind,
             filter: options.filter)
         let best = max(result.hits.first?.score ?? 0, .leastNormalMagnitude)
         let hits = Dictionary(result.hits.map { ($0.id, $0) }) { first, _ in first }
+        // What was asked for by one of the two alone is ordered by that alone, as Azure's `simple` and `vector` are.
+        let isJoined = options.kind == .both
         let ranker = Reranker(result.query, isLearned: vector != nil)
         var ranked: [RetrievedChunk] = []
         for (id, chunk) in try store.chunks(result.hits.map(\.id), in: index, of: reader.tenant) {
             guard let hit = hits[id], let entry = search.entry(of: id.document, in: index, for: reader) else { continue }
-            let relevance = ranker.relevance(of: chunk, hit)
+            let nearness = ranker.nearness(in: chunk)
+            let relevance = ranker.relevance(of: hit, nearness: nearness)
             ranked.append(
                 RetrievedChunk(
-                    id: id, entry: entry, chunk: chunk, queries: [query.text], searchScore: hit.score, relevance: relevance,
-                    rank: hit.score / best + Reranker.weight * relevance, coverage: hit.coverage, terms: hit.terms, likeness: hit.likeness))
+                    id: id, entry: entry, chunk: chunk, queries: [query.text], searchScore: hit.score, words: hit.words,
+                    relevance: relevance, rank: isJoined ? hit.score / best + Reranker.weight * relevance : hit.score / best,
+                    coverage: hit.coverage, terms: hit.terms, likeness: hit.likeness, nearness: nearness))
         }
         ranked.sort {
             $0.rank != $1.rank
@@ -111,19 +116,19 @@ struct Reranker {
     }
 
     /// 0...1.
-    func relevance(of chunk: ChunkRecord, _ hit: DocumentSearch.Hit) -> Double {
-        let near = nearness(in: chunk)
+    func relevance(of hit: DocumentSearch.Hit, nearness near: Double) -> Double {
         guard isLearned else { return 0.8 * hit.coverage + 0.2 * near }
         let likeness = min(1, max(0, (hit.likeness - 0.1) / 0.6))
         return 0.45 * hit.coverage + 0.4 * likeness + 0.15 * near
     }
 
     /// The share of the question's neighbouring words that stand within four words of each other; of a question of one word, whether it is there.
-    private func nearness(in chunk: ChunkRecord) -> Double {
+    func nearness(in chunk: ChunkRecord) -> Double {
         guard !pairs.isEmpty else { return hitsAll(chunk) ? 1 : 0 }
         var places: [String: [Int]] = [:]
         let wanted = Set(pairs.flatMap { [$0.0, $0.1] })
-        for (place, term) in SearchTerms.of((chunk.headings + [chunk.text]).joined(separator: "\n")).enumerated() where wanted.contains(term) {
+        for (place, term) in SearchTerms.of((chunk.headings + [chunk.text]).joined(separator: "\n")).enumerated()
+        where wanted.contains(term) {
             places[term, default: []].append(place)
         }
         let close = pairs.count { pair in

@@ -78,6 +78,9 @@ package final class DocumentSearch: Sendable {
     private let store: any DocumentStore
     private let state = NIOLockedValueBox(State())
     private let refreshing = NIOLock()
+    /// Documents that are not as they were taken in, by index and source: they are not searched.
+    private let doubted = NIOLockedValueBox<[DocumentID: String]>([:])
+    package var doubtful: [String] { doubted.withLockedValue { $0.values.sorted() } }
 
     package init(_ store: any DocumentStore) { self.store = store }
 
@@ -94,8 +97,12 @@ package final class DocumentSearch: Sendable {
                 for gone in changes.removed { state.remove(gone.id, Place(tenant: gone.tenant, index: gone.index)) }
                 for document in changes.changed { state.remove(document.id, Place(tenant: document.tenant, index: document.index)) }
             }
+            doubted.withLockedValue { doubted in for gone in changes.removed { doubted[gone.id] = nil } }
             for document in changes.changed {
                 let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
+                let isAuthentic = try store.isAuthentic(document, chunks: chunks)
+                doubted.withLockedValue { $0[document.id] = isAuthentic ? nil : "\(document.index)/\(document.source)" }
+                guard isAuthentic else { continue }
                 state.withLockedValue { $0.add(document, chunks) }
             }
             state.withLockedValue { $0.revision = changes.revision }
@@ -143,7 +150,9 @@ package final class DocumentSearch: Sendable {
         }
         let weight = resolved.terms.reduce(0) { $0 + $1.rarity * $1.weight }
         let best = max(byWords.elements.first?.score ?? 0, .leastNormalMagnitude)
-        var joined = TopList<Hit>(limit) { $0.id.document != $1.id.document ? $0.id.document < $1.id.document : $0.id.position < $1.id.position }
+        var joined = TopList<Hit>(limit) {
+            $0.id.document != $1.id.document ? $0.id.document < $1.id.document : $0.id.position < $1.id.position
+        }
         var seen: Set<Candidate> = []
         for (_, candidate) in byWords.elements + byVector.elements where seen.insert(candidate).inserted {
             let (group, scan, chunk) = (groups[candidate.group], scans[candidate.group], candidate.chunk)
@@ -206,7 +215,9 @@ package final class DocumentSearch: Sendable {
         var found: [ChunkID] = []
         for group in readable(in: index, for: reader) {
             var scan = GroupScan(group, reader, filter)
-            for chunk in group.chunks.indices where group.chunks[chunk].isLive && scan.isAdmitted(chunk) { found.append(group.id(of: chunk)) }
+            for chunk in group.chunks.indices where group.chunks[chunk].isLive && scan.isAdmitted(chunk) {
+                found.append(group.id(of: chunk))
+            }
         }
         return found.sorted { $0.document != $1.document ? $0.document < $1.document : $0.position < $1.position }
     }

@@ -46,6 +46,8 @@ package struct RetrievedChunk: Sendable, Hashable {
     /// Those that found it.
     package var queries: [String]
     package let searchScore: Double
+    /// BM25 over what the reader may read.
+    package let words: Double
     /// How well it fits the question: 0...1.
     package let relevance: Double
     /// What chunks are ordered by: the search's score as a share of its best, and the relevance.
@@ -53,6 +55,8 @@ package struct RetrievedChunk: Sendable, Hashable {
     package let coverage: Double
     package let terms: Int
     package let likeness: Double
+    /// How near the question's words stand to each other: 0...1.
+    package let nearness: Double
     package var filterReason: FilterReason?
 
     /// 0...4, as Azure's semantic ranker counts.

@@ -54,17 +54,24 @@ package struct DocumentQuery: Sendable, Hashable {
     private static let longest = 8192
     private static let mostTerms = 48
 
+    private static let mostTurns = 3
+
     /// - Parameter turns: what the user said, the latest last. A latest turn that leans on what came before ("and for part-time?") is
-    ///   searched together with the words of the turn before, which count for less.
+    ///   searched together with the words of the turn before, which count for less; where that one leans too, with those before it, which count
+    ///   for less still.
     package init(turns: [String]) {
         let question = DocumentQuery.bounded(turns.last ?? "")
         text = question
         add(question, weight: 1)
-        guard let previous = turns.dropLast().last(where: { !SearchTerms.of($0, limit: 200).isEmpty }), leansOnContext(question) else {
-            return
-        }
+        guard leansOnContext(question) else { return }
         let known = terms.count
-        add(DocumentQuery.bounded(previous), weight: 0.4)
+        var weight = 0.4
+        for turn in turns.dropLast().reversed().lazy.filter({ !SearchTerms.of($0, limit: 200).isEmpty }).prefix(DocumentQuery.mostTurns) {
+            let turn = DocumentQuery.bounded(turn)
+            add(turn, weight: weight)
+            guard leansOnContext(turn) else { break }
+            weight /= 2
+        }
         if terms.count > known { text = "\(question) (\(terms[known...].map(\.text).joined(separator: " ")))" }
     }
 
@@ -86,7 +93,8 @@ package struct DocumentQuery: Sendable, Hashable {
             "it", "its", "they", "them", "their", "that", "this", "those", "these", "there", "he", "she", "him", "her", "his", "one",
             "ones",
         ]
-        return terms.count <= 4 && words.contains(where: pronouns.contains)
+        // Of the turn's own words: what was added of earlier ones says nothing about it.
+        return SearchTerms.of(question, limit: 200).count <= 4 && words.contains(where: pronouns.contains)
     }
 
     /// The end of a long text: the question usually follows what it is about.

@@ -7,17 +7,19 @@ package struct SQLDocumentStore: DocumentStore {
 
     private static let columns = """
         d.tenant, d.collection, d.id, d.source, d.origin, d.owner, d.access, d.label, d.label_declared, d.language, d.hash, d.pipeline, \
-        d.title, d.format, d.notes, d.added_at, d.label_origin, \
+        d.title, d.format, d.notes, d.added_at, d.label_origin, d.provenance, \
         (SELECT count(*) FROM document_chunk c WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id), \
         (SELECT count(*) FROM document_chunk c WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id \
         AND c.quarantine IS NOT NULL)
         """
     private static let chunkColumns = "position, start_byte, end_byte, pages, headings, content, hiding, quarantine, vector"
 
+    private static let doubtful = Fault(.conflict, "The document is not as it was taken in: take it in again.")
+
     // MARK: Writing
 
     package func put(_ document: DocumentRecord, chunks: [ChunkRecord]) throws {
-        let arguments = try arguments(document)
+        let arguments = try arguments(document) + [.blob(try DocumentProvenance.seal(document, chunks, by: database.sealer))]
         let rows = try chunks.map { chunk -> [SQLValue] in
             let row = [document.index.rawValue, document.id.rawValue, "\(chunk.position)"]
             return [
@@ -38,8 +40,8 @@ package struct SQLDocumentStore: DocumentStore {
             try db.execute(
                 """
                 INSERT INTO document (tenant, collection, id, source, origin, owner, access, label, label_declared, language, hash, pipeline,
-                    title, format, notes, added_at, label_origin, revision)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                    title, format, notes, added_at, label_origin, provenance, revision)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
                 """, arguments + [.integer(revision)])
             for row in rows {
                 try db.execute(
@@ -52,18 +54,24 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     package func update(_ document: DocumentRecord) throws {
+        let chunks = try chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
+        guard let old = try self.document(document.id, in: document.index, of: document.tenant) else {
+            throw Fault(.notFound, "There is no such document.")
+        }
+        guard try isAuthentic(old, chunks: chunks) else { throw Self.doubtful }
+        let provenance = try DocumentProvenance.seal(document, chunks, by: database.sealer)
         try database.write { db in
             let revision = try Self.next(db)
             let changed = try db.execute(
                 """
                 UPDATE document SET origin = $1, owner = $2, access = $3, label = $4, label_declared = $5, label_origin = $6,
-                    revision = $7
-                WHERE tenant = $8 AND collection = $9 AND id = $10
+                    provenance = $7, revision = $8
+                WHERE tenant = $9 AND collection = $10 AND id = $11
                 """,
                 [
                     .text(document.origin), .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
-                    .integer(document.isLabelDeclared ? 1 : 0), .text(document.labelOrigin.description), .integer(revision),
-                    .text(document.tenant), .text(document.index), .text(document.id),
+                    .integer(document.isLabelDeclared ? 1 : 0), .text(document.labelOrigin.description),
+                    .blob(provenance), .integer(revision), .text(document.tenant), .text(document.index), .text(document.id),
                 ])
             guard changed == 1 else { throw Fault(.notFound, "There is no such document.") }
         }
@@ -76,7 +84,13 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     package func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool {
-        try database.write { db in
+        guard let document = try document(id.document, in: index, of: tenant) else { return false }
+        var chunks = try chunks(of: id.document, in: index, of: tenant, searchableOnly: false)
+        // What was changed behind the gateway's back is not sealed again.
+        guard try isAuthentic(document, chunks: chunks) else { throw Self.doubtful }
+        for position in chunks.indices where chunks[position].position == id.position { chunks[position].quarantine = nil }
+        let provenance = try DocumentProvenance.seal(document, chunks, by: database.sealer)
+        return try database.write { db in
             let changed = try db.execute(
                 """
                 UPDATE document_chunk SET quarantine = NULL, released_by = $1, released_at = $2
@@ -86,8 +100,8 @@ package struct SQLDocumentStore: DocumentStore {
             guard changed == 1 else { return false }
             let revision = try Self.next(db)
             try db.execute(
-                "UPDATE document SET revision = $1 WHERE tenant = $2 AND collection = $3 AND id = $4",
-                [.integer(revision), .text(tenant), .text(index), .text(id.document)])
+                "UPDATE document SET revision = $1, provenance = $2 WHERE tenant = $3 AND collection = $4 AND id = $5",
+                [.integer(revision), .blob(provenance), .text(tenant), .text(index), .text(id.document)])
             return true
         }
     }
@@ -118,6 +132,20 @@ package struct SQLDocumentStore: DocumentStore {
                 [.text(tenant), .text(index), .text(source)]
             ).first.map(record)
         }
+    }
+
+    private func document(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> DocumentRecord? {
+        try database.read { db in
+            try db.rows(
+                "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 AND d.id = $3",
+                [.text(tenant), .text(index), .text(id)]
+            ).first.map(record)
+        }
+    }
+
+    package func isAuthentic(_ document: DocumentRecord, chunks: [ChunkRecord]) throws -> Bool {
+        guard let provenance = document.provenance else { return false }
+        return try DocumentProvenance.seal(document, chunks, by: database.sealer) == provenance
     }
 
     package func documents(in index: IndexID, of tenant: TenantID) throws -> [DocumentRecord] {
@@ -218,7 +246,8 @@ package struct SQLDocumentStore: DocumentStore {
             pipeline: try row.text(11),
             title: try database.opened(row, 12, .documentTitle, of: TenantID(row.text(0)), row: [row.text(1), row.text(2)]), format: format,
             notes: try JSONColumn.value(of: row, 14), addedAt: try row.integer(15),
-            chunks: Int(try row.integer(17)), quarantined: Int(try row.integer(18)))
+            provenance: row.values[17] == .null ? nil : try row.blob(17), chunks: Int(try row.integer(18)),
+            quarantined: Int(try row.integer(19)))
     }
 
     private func chunk(_ row: SQLRow, of id: DocumentID, _ index: IndexID, _ tenant: TenantID) throws -> ChunkRecord {

@@ -1,7 +1,8 @@
 import Foundation
 import SallyportCore
 
-/// Reports on uploaded files, in SQL, sealed under the owner's key.
+/// Reports on uploaded files, in SQL, sealed under the owner's key. An upstream may give a deleted file's id again: the owner's newest
+/// report counts, and nobody replaces another's.
 package struct SQLTrainingFileReportStore: TrainingFileReportStore {
     private let database: any SQLDatabase
     package init(_ database: any SQLDatabase) { self.database = database }
@@ -15,7 +16,8 @@ package struct SQLTrainingFileReportStore: TrainingFileReportStore {
             try db.execute(
                 """
                 INSERT INTO file_report (tenant, id, owner, project, report, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-                ON CONFLICT (tenant, id) DO NOTHING
+                ON CONFLICT (tenant, id) DO UPDATE SET report = excluded.report, project = excluded.project, created_at = excluded.created_at
+                WHERE file_report.owner = excluded.owner
                 """, [.text(tenant), .text(id), .text(owner), .text(project), sealed, .integer(now)])
         }
     }

@@ -7,7 +7,7 @@ enum Schema {
 
     static let migrations: [Migration] = [
         first, access, categories, documents, governance, privacy, provisioning, labels, accounts, conditional, pseudonyms,
-        storedExchanges,
+        storedExchanges, provenance,
     ]
 
     private static let first = Migration(

@@ -17,6 +17,7 @@ extension DataCommand {
         @Option(help: "Groups of that principal, separated by commas.") var groups: String?
         @Option(help: "A file with a question on each line.") var questions: String?
         @Option(help: "What is compared: words, vectors, or both.") var kind = "both"
+        @Flag(help: "With each question all that was found, and what its place in the order comes from.") var explain = false
 
         func run() async throws {
             let asked: [String]
@@ -53,7 +54,8 @@ extension DataCommand {
                     let line = Line(
                         answer: answer.sentences.joined(separator: " "), sentences: answer.sentences, isFound: answer.isFound,
                         confidence: (answer.confidence * 1000).rounded() / 1000,
-                        citations: answer.citations.map { .init(source: $0.source, content: $0.content) }, sources: sources)
+                        citations: answer.citations.map { .init(source: $0.source, content: $0.content) }, sources: sources,
+                        found: explain ? (found.kept + found.dropped).map(Line.Found.init) : nil)
                     print(String(decoding: try encoder.encode(line), as: UTF8.self))
                 }
             }
@@ -67,6 +69,27 @@ extension DataCommand {
             let confidence: Double
             let citations: [Citation]
             let sources: [String]
+            /// Best first.
+            let found: [Found]?
+
+            struct Found: Encodable {
+                let source, chunk: String
+                let rank, words, likeness, coverage, nearness, relevance: Double
+                let terms: Int
+
+                init(_ found: RetrievedChunk) {
+                    func rounded(_ value: Double) -> Double { (value * 10_000).rounded() / 10_000 }
+                    source = found.entry.source
+                    chunk = found.id.description
+                    rank = rounded(found.rank)
+                    words = rounded(found.words)
+                    likeness = rounded(found.likeness)
+                    coverage = rounded(found.coverage)
+                    nearness = rounded(found.nearness)
+                    relevance = rounded(found.relevance)
+                    terms = found.terms
+                }
+            }
         }
     }
 

@@ -8,8 +8,8 @@ import SallyportStorage
 
 struct DataCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "data", abstract: "Documents that answers come from: add, list, label, remove, search, review.",
-        subcommands: [Add.self, List.self, Label.self, Remove.self, Search.self, Ask.self, Quarantine.self])
+        commandName: "data", abstract: "Documents that answers come from: add, list, label, remove, search, review, verify.",
+        subcommands: [Add.self, List.self, Label.self, Remove.self, Search.self, Ask.self, Quarantine.self, Verify.self])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(

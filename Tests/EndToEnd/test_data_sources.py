@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pathlib
 
 import pytest
 from openai import BadRequestError, OpenAI
@@ -312,6 +313,35 @@ def test_azure_search_with_vectors_and_failures(grounded, mock):
     with pytest.raises(BadRequestError, match="Invalid AzureCognitiveSearch configuration") as error:
         ask(grounded.bob, "Dog?", extra=azure(grounded))
     assert "secret detail" not in str(error.value.body)
+
+
+EXAMPLES = sorted((pathlib.Path(__file__).parent / "fixtures/examples/azure-openai-inference").rglob("*azure_search*.json"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_official_examples_are_answered_in_azures_shape(grounded, mock, path):
+    """As they stand, but for the names that an example cannot know: of the service, its index and the embedding deployment."""
+    document = json.loads(path.read_text())
+    body, wanted = document["parameters"]["body"], document["responses"]["200"]["body"]
+    parameters = body["data_sources"][0]["parameters"]
+    parameters.update(endpoint=grounded.endpoint, index_name="examples")
+    if "embedding_dependency" in parameters:
+        parameters["embedding_dependency"]["deployment_name"] = "embed"
+    expected = wanted["choices"][0]["message"]
+    citation = expected["context"]["citations"][0]
+    script(mock, completion(json.dumps([expected["context"]["intent"]])), completion(expected["content"]))
+    found = {"id": "k", "content": citation["content"], "title": citation["title"], "filepath": citation["filepath"], "url": citation["url"]}
+    mock.script("/docs/search", {"json": {"value": [{"@search.score": 0.9, **found}]}})
+    answer = grounded.chat("off", body, key=grounded.bob_key)
+    assert answer.status == 200, answer.body
+    choice = answer.json()["choices"][0]
+    assert (choice["index"], choice["finish_reason"], choice["message"]["role"]) == (0, "stop", "assistant")
+    assert choice["message"]["content"] == expected["content"]
+    context = choice["message"]["context"]
+    got = context["citations"][0]
+    assert {name: got[name] for name in found if name != "id"} == {name: found[name] for name in found if name != "id"}
+    assert set(citation) <= set(got) and context["intent"]
+    assert next(r for r in mock.requests if "/indexes/examples/" in r.path).json()["filter"].startswith("user_ids/any(g: search.in(g, 'bob'")
 
 
 # The search API's own clients.

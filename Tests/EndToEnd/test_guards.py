@@ -597,7 +597,7 @@ UNINSPECTABLE = {
     "inline image": ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}]}),
     "inline audio": ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}]}]}),
     "file of a chat": ("chat/completions", {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}}]}]}),
-    "data sources": ("chat/completions", {"messages": [{"role": "user", "content": "hi"}], "data_sources": [{"type": "azure_search", "parameters": {"endpoint": "https://s.example", "index_name": "i", "authentication": {"type": "system_assigned_managed_identity"}}}]}),
+    "data sources": ("chat/completions", {"messages": [{"role": "user", "content": "hi"}], "data_sources": [{"type": "pinecone", "parameters": {"environment": "e", "index_name": "i"}}]}),
     "token arrays": ("embeddings", {"input": [[440, 9691, 18]]}),
     "tokens": ("embeddings", {"input": [440, 9691, 18]}),
     "prompt tokens": ("completions", {"prompt": [440, 9691, 18]}),
@@ -619,6 +619,16 @@ def test_what_cannot_be_read_is_refused_by_default_and_passes_when_the_policy_sa
         assert passed.status == 200, passed.body
         assert len(mock.requests) == 1
         mock.clear()
+
+
+def test_a_search_service_that_the_configuration_does_not_name_is_refused_whatever_the_policy_says(line, mock):
+    parameters = {"endpoint": "https://s.example", "index_name": "i", "authentication": {"type": "system_assigned_managed_identity"}}
+    body = {"messages": [{"role": "user", "content": "hi"}], "data_sources": [{"type": "azure_search", "parameters": parameters}]}
+    for deployment in ("marked", "markedrefusing"):
+        for target in targets("chat/completions", deployment):
+            refused = line.ask("POST", target, {**body, "model": deployment})
+            assert refused.status == 400 and refused.error["param"] == "data_sources[0].parameters.endpoint", refused.body
+    assert mock.requests == []
 
 
 # Policies

@@ -221,3 +221,25 @@ def test_acts_on_documents_are_on_record(library, files):
         return done.stdout if all(f"data.{act}" in done.stdout for act in ("add", "search", "remove")) else None
 
     assert wait_for(shown), library.command("audit", "show", "--config", library.config).stdout[-2000:]
+
+
+def test_what_is_changed_in_the_database_is_not_found_and_is_named(library, files):
+    (files / "salaries.md").write_text("# Salaries\n\nThe harbour master earns 4100 crowns a month.\n")
+    (files / "cranes.md").write_text("# Cranes\n\nThe north crane lifts forty tonnes.\n")
+    data(library, "add", "library", files / "salaries.md", "--allow", "user:ann")
+    data(library, "add", "library", files / "cranes.md", "--allow", "everyone")
+    client = sdk(library, library.user)
+    assert wait_for(lambda: "forty tonnes" in (ask(client, "What does the north crane lift?").choices[0].message.content or ""))
+    assert "2 of 2" in data(library, "verify", "library")
+    # Whoever can write the database but has no key opens a document to everyone.
+    with sqlite3.connect(library.data / "sallyport.sqlite", timeout=20) as database:
+        database.execute("UPDATE revision SET number = number + 1 WHERE store = 'documents'")
+        number = database.execute("SELECT number FROM revision WHERE store = 'documents'").fetchone()[0]
+        database.execute("UPDATE document SET access = 'everyone', revision = ? WHERE source = 'salaries.md'", (number,))
+    assert wait_for(lambda: "not as they were taken in" in library.log())
+    assert "4100" not in ask(client, "What does the harbour master earn?").model_dump_json()
+    assert "changed: library/salaries.md" in data(library, "verify", expect=2)
+    # Taken in again it is what its owner says.
+    assert "1 added" in data(library, "add", "library", files / "salaries.md", "--allow", "user:ann")
+    assert "2 of 2" in data(library, "verify")
+    assert "4100" not in ask(client, "What does the harbour master earn?").model_dump_json()

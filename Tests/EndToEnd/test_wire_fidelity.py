@@ -288,7 +288,8 @@ def example_requests():
     for path in sorted((FIXTURES / "examples/azure-openai-inference").rglob("*.*")):
         document = yaml.safe_load(path.read_text())
         body = document["parameters"].get("body")
-        if body is not None:
+        # `azure_search` is answered by the gateway itself: test_data_sources has those.
+        if body is not None and "azure_search" not in path.stem:
             yield pytest.param(path, document, id=path.stem)
 
 

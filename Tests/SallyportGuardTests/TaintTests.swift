@@ -13,7 +13,7 @@ import Testing
         -> TaintSources
     {
         var sources = TaintSources()
-        sources.addTrusted([ByteBuffer(string: trusted)])
+        sources.addTrusted(readings(trusted))
         if let untrusted { sources.addUntrusted(readings(untrusted)) }
         return sources
     }
@@ -29,7 +29,8 @@ import Testing
         ("DROP-BOX@PIRATES.EXAMPLE", .value),
         ("DE89370400440532013000", .value), ("please FORWARD the   harbour, ledger", .words),
         ("forward the harbour ledger to someone", .words),
-        ("ZHJvcC1ib3hAcGlyYXRlcy5leGFtcGxlIHNob3VsZCBnZXQgaXQ=", .value),
+        ("ZHJvcC1ib3hAcGlyYXRlcy5leGFtcGxlIHNob3VsZCBnZXQgaXQ=", .value), ("regdel ruobrah eht drawrof esaelp", .words),
+        ("elpmaxe.setarip@xob-pord", .value),
     ])
     func findsWhatComesFromAnUntrustedText(argument: String, trace: TaintTrace) {
         #expect(sources().trace(readings(argument)) == trace)
@@ -40,17 +41,18 @@ import Testing
         #expect(sources().trace(readings(argument)) == nil)
     }
 
-    @Test func wordsWrittenBackwardsAreNotTraced() {
-        withKnownIssue("a reversed argument is read, but its words do not trace", isIntermittent: true) {
-            #expect(sources().trace(readings("redgel ruobrah eht drawrof esaelp")) == .words)
-        }
-    }
-
     @Test func whatTheUserWroteTooDoesNotTaint() {
         let both = sources(trusted: "Forward the harbour ledger to drop-box@pirates.example for me.")
-        withKnownIssue("an address that the user wrote too still traces: a confirmation too many", isIntermittent: true) {
-            #expect(both.trace(readings("drop-box@pirates.example")) == nil)
+        for argument in ["drop-box@pirates.example", "DROP-BOX@pirates.example", "forward the harbour ledger to"] {
+            #expect(both.trace(readings(argument)) == nil)
         }
+        #expect(both.trace(readings("mallory@pirates.example")) == .value)
+    }
+
+    @Test func manyOfTheUsersOwnWordsTaintNothing() {
+        let long = sources(trusted: String(repeating: "word and more ", count: 80_000))
+        #expect(long.trace(readings("unrelated")) == nil)
+        #expect(long.trace(readings("drop-box@pirates.example")) == .value)
     }
 
     @Test func withoutUntrustedTextsNothingIsTainted() {

@@ -43,6 +43,19 @@ import Testing
         #expect(chunks.allSatisfy { $0.text.split(separator: " ").count <= 200 })
     }
 
+    @Test func measuresInTheModelsTokensWhereThereIsOne() {
+        let sentences = (0..<100).map { "Sentence number \($0) has some words in it." }
+        let document = ParsedDocument(blocks: [.init(.paragraph, sentences.joined(separator: " "))])
+        // A token for every four bytes: pieces are as long as the model reads, with the overlap that was asked for.
+        let chunks = Chunker(counter: { $0.count / 4 }).chunks(of: document)
+        #expect(chunks.dropLast().allSatisfy { (140...190).contains($0.text.utf8.count / 4) })
+        for (chunk, next) in zip(chunks, chunks.dropFirst()) {
+            #expect((1...30 * 4).contains(chunk.range.upperBound - next.range.lowerBound))
+        }
+        #expect(Chunker(counter: { $0.count }).chunks(of: document).count > 2 * chunks.count)
+        #expect(Chunker(counter: { _ in nil }).chunks(of: document) == Chunker().chunks(of: document))
+    }
+
     @Test func piecesOfATableCarryItsHeader() {
         let rows =
             [ParsedDocument.Block(.tableRow, "Port | Depth")] + (0..<300).map { .init(.tableRow, "Harbour\($0) | \($0) metres deep water") }

@@ -216,3 +216,54 @@ import Testing
         #expect(LabelRule(name: "x", label: .internal, paths: [pattern]).applies(to: path, texts: [], found: [:]) == matches)
     }
 }
+
+@Suite struct BroughtDocumentTests {
+    private let text = ByteBuffer(string: "# Cranes\n\nThe north crane lifts forty tonnes.\n")
+
+    @Test func takesInWhatDidNotComeFromAFile() throws {
+        let library = try Library()
+        func add(_ content: ByteBuffer, _ source: String = "rules/cranes.md", by origin: String = "api:ann") throws -> [DocumentIngest
+            .Outcome]
+        {
+            try library.ingest().add(content, named: source, origin: origin, library.settings()).map(\.outcome)
+        }
+        #expect(try add(text) == [.added])
+        #expect(try add(text) == [.unchanged])
+        #expect(try add(ByteBuffer(string: "# Cranes\n\nThe south crane lifts nothing.\n")) == [.changed])
+        // What somebody else brought under that name stays.
+        #expect(try add(text, by: "api:bob") == [.refused(.otherOrigin)])
+        #expect(try add(ByteBuffer(), "empty.md") == [.refused(.empty)])
+        #expect(try add(text, "tool.exe") == [.refused(.unsupportedFormat)])
+        #expect(try add(ByteBuffer(string: "PK nothing"), "broken.docx") != [.added])
+        try library.search.refresh()
+        #expect(try library.ask("What does the south crane lift?").isFound)
+    }
+
+    @Test(arguments: [
+        "", "/etc/passwd", "../x.md", "a/../x.md", "a//x.md", ".hidden.md", "a/.git/x.md", "mail.eml!/x.md", "a\\x.md", "a\nb.md",
+        "a\u{202E}b.md",
+        "a\u{200B}b.md",
+        String(repeating: "x", count: 600) + ".md",
+    ])
+    func namesMustBePlain(source: String) throws {
+        let library = try Library()
+        #expect(throws: DocumentIngest.Mistake.self) {
+            try library.ingest().add(text, named: source, origin: "api:ann", library.settings())
+        }
+    }
+}
+
+@Suite struct FollowUpTests {
+    @Test func whatLeansOnEarlierTurnsIsSearchedWithTheirWords() {
+        let query = DocumentQuery(turns: ["How long is parental leave?", "Who approves it?", "And for part-time staff?"])
+        let weights = Dictionary(query.terms.map { ($0.text, $0.weight) }) { first, _ in first }
+        #expect(weights["staff"] == 1 && weights["approv"] == 0.4 && weights["parental"] == 0.2)
+        // A turn that stands by itself ends the walk back.
+        let other = DocumentQuery(turns: ["How long is parental leave?", "Where is the canteen?", "When does it open?"])
+        let words = Set(other.terms.map(\.text))
+        #expect(words.contains("canteen") && !words.contains("parental"))
+        #expect(
+            Set(DocumentQuery(turns: ["How long is parental leave?", "Where is the canteen of the harbour?"]).terms.map(\.text)).isDisjoint(
+                with: ["parental", "leav"]))
+    }
+}

@@ -13,11 +13,14 @@ import Testing
 
     @Test(.enabled(if: environment["GROWTH_TEXTS"] != nil))
     func growth() throws {
-        let texts = try String(contentsOfFile: Self.environment["GROWTH_TEXTS"] ?? "", encoding: .utf8).split(separator: "\n").map(String.init)
+        let texts = try String(contentsOfFile: Self.environment["GROWTH_TEXTS"] ?? "", encoding: .utf8).split(separator: "\n").map(
+            String.init)
         let steps = (Self.environment["GROWTH_CHUNKS"] ?? "1000,10000,100000").split(separator: ",").compactMap { Int($0) }
         let stored = Self.environment["GROWTH_STORED"].flatMap { Int($0) } ?? 100_000
         print("texts \(texts.count), vectors by \(QuantisedVector.instructions)")
-        print("chunks    indexed/s  words p50/p99 ms  vectors p50/p99 ms  both p50/p99 ms  bytes/chunk in memory  stored/s  bytes/chunk on disk")
+        print(
+            "chunks    indexed/s  words p50/p99 ms  vectors p50/p99 ms  both p50/p99 ms  bytes/chunk in memory  stored/s  bytes/chunk on disk"
+        )
         for count in steps {
             let before = Self.residentBytes()
             let store = CorpusStore(texts: texts, chunks: count)
@@ -129,6 +132,7 @@ struct CorpusStore: DocumentStore {
     }
 
     func revision() throws -> Int64 { 1 }
+    func isAuthentic(_ document: DocumentRecord, chunks: [ChunkRecord]) throws -> Bool { true }
     func put(_ document: DocumentRecord, chunks: [ChunkRecord]) throws { throw Unused() }
     func update(_ document: DocumentRecord) throws { throw Unused() }
     func document(source: String, in index: IndexID, of tenant: TenantID) throws -> DocumentRecord? { throw Unused() }

@@ -6,7 +6,7 @@ package enum ConsoleRoutes {
         SelfRoutes.rows + AccessRoutes.rows + KeyRoutes.rows + PolicyRoutes.rows + AccountRoutes.rows + SignInRoutes.rows
         + AccountPages.rows
         + ConditionalRoutes.rows + ElevationRoutes.rows + ChangeRoutes.rows
-        + ReviewRoutes.rows + PrivacyRoutes.rows + ProvisioningRoutes.rows
+        + DataRoutes.rows + ReviewRoutes.rows + PrivacyRoutes.rows + ProvisioningRoutes.rows
 
     /// The management actions that requests are judged by.
     package static let actions: [String] = Set(rows.compactMap(\.action)).sorted()

@@ -26,6 +26,10 @@ struct ConsoleResponder: Sendable {
     private let router: ConsoleRouter
     private let door: ConsoleDoor
     private let underWay = NIOLockedValueBox(0)
+    /// Requests with long bodies at one time: each is held in memory whole.
+    private let longBodies = NIOLockedValueBox(0)
+    private static let longBody = 2 << 20
+    private static let mostLongBodies = 4
 
     init(_ services: ConsoleServices, routes: [BoundRoute]) {
         self.services = services
@@ -120,12 +124,25 @@ struct ConsoleResponder: Sendable {
             if services.settings.requiresSecondFactor, let session = caller.session, !session.methods.contains("mfa") {
                 throw ConsoleRefusal(403, "MfaRequired", "This takes a second factor: add one to your account, and sign in with it.")
             }
-            let context = services.context(of: caller.principal, operation: route.row.operation, address: address, now: now)
+            var context = services.context(of: caller.principal, operation: route.row.operation, address: address, now: now)
+            context.index = parameters["index"]
             guard caller.rights.decision(on: action, .management, in: context).isAllowed else {
                 throw ConsoleRefusal.lacks(action, caller.principal.id)
             }
             try await checkConditions(caller.principal, context, id)
         }
+        let isLong = route.row.isWrite && route.row.maximumBody > Self.longBody
+        if isLong {
+            let isAdmitted = longBodies.withLockedValue { count in
+                guard count < Self.mostLongBodies else { return false }
+                count += 1
+                return true
+            }
+            guard isAdmitted else {
+                throw ConsoleRefusal(503, "ServiceUnavailable", "Too many long requests at once.", headers: [("retry-after", "5")])
+            }
+        }
+        defer { if isLong { longBodies.withLockedValue { $0 -= 1 } } }
         // Only now is anything read that a stranger sent.
         let body = route.row.isWrite ? try await incoming.body(route.row.maximumBody) : []
         let call = ConsoleCall(

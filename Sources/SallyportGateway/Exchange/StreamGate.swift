@@ -79,7 +79,7 @@ struct StreamGate {
         parser = SSEParser(maximumEventBytes: configuration.maximumEventBytes)
         isSilent =
             inspector.context.policy.isSilent(for: .completion) && inspector.context.extraDetectors.isEmpty && configuration.restore == nil
-            && configuration.tools == nil
+            && configuration.tools == nil && !configuration.keepsText
     }
 
     /// Text waits for its sentence to end.

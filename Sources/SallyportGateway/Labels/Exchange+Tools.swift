@@ -44,7 +44,8 @@ extension Exchange {
             case .user, .system:
                 let (outside, inside) = taggedDocuments(in: slot.passage.text)
                 for text in inside { sources.addUntrusted(ToolCallGuard.readings(of: text, by: normaliser)) }
-                sources.addTrusted(outside)
+                // In the same readings: what the user wrote is as free reversed or encoded as it stands.
+                for text in outside { sources.addTrusted(ToolCallGuard.readings(of: text, by: normaliser)) }
             default: break
             }
         }

@@ -47,14 +47,18 @@ package struct TrainingFileScanner {
                 report.note(.invalidRow, row: number, "no members that a row of this purpose has")
                 continue
             }
-            if format == nil { format = own }
-            if own != format { report.note(.invalidRow, row: number, "another form than the first row") }
-            if own == .batch {
-                if !isTraining { continue }
+            if own == .batch, isTraining {
                 report.note(.invalidRow, row: number, "a call of a batch in a training file")
                 continue
             }
-            if let wrong = mistake(in: row, own) { report.note(.invalidRow, row: number, wrong) }
+            if format == nil { format = own }
+            // One row is one item: what is said first is said alone.
+            if own != format {
+                report.note(.invalidRow, row: number, "another form than the first row")
+            } else if let wrong = mistake(in: row, own) {
+                report.note(.invalidRow, row: number, wrong)
+            }
+            if own == .batch { continue }
             noteMetadata(of: row, in: &report)
             let (prompt, output) = texts(of: row, own)
             let (promptWords, outputWords) = (words(prompt), words(output))

@@ -49,6 +49,7 @@ package struct TaintSources: Sendable {
     private var trusted = Marks()
     /// So many words were taken in.
     package private(set) var words = 0
+    private var trustedWords = 0
     private var isBeyond = false
     /// An untrusted text is in the conversation.
     package private(set) var isTouched = false
@@ -61,8 +62,10 @@ package struct TaintSources: Sendable {
         for text in readings { note(untrusted.add(text, atMost: TaintSources.mostWords - words)) }
     }
 
+    /// - Parameter readings: as of untrusted ones, so that neither side has a reading that the other lacks.
     package mutating func addTrusted(_ readings: [ByteBuffer]) {
-        for text in readings { note(trusted.add(text, atMost: TaintSources.mostWords - words)) }
+        // Too many of them are left out: then more is tainted, never less.
+        for text in readings { trustedWords += trusted.add(text, atMost: TaintSources.mostWords - trustedWords) }
     }
 
     private mutating func note(_ count: Int) {
@@ -108,6 +111,7 @@ package struct TaintSources: Sendable {
         untrusted.formUnion(other.untrusted)
         trusted.formUnion(other.trusted)
         words += other.words
+        trustedWords += other.trustedWords
         isBeyond = isBeyond || other.isBeyond || words > TaintSources.mostWords
         isTouched = isTouched || other.isTouched
     }

@@ -142,6 +142,14 @@ package enum BuiltInRoles {
                 "Sallyport/policies/*", "Sallyport/conditionalAccess/*", "Sallyport/changes/*", "Sallyport/configuration/read",
             ]),
         RoleDefinition(
+            id: "5a11e000-0000-4000-8000-000000000011", role: "index-contributor", name: "Sallyport Index Contributor",
+            description: "Bring documents into indexes, list and remove them; release nothing, read no content.", isBuiltIn: true,
+            actions: ["Sallyport/indexes/read", "Sallyport/indexes/documents/*", "Sallyport/indexes/quarantine/read"]),
+        RoleDefinition(
+            id: "5a11e000-0000-4000-8000-000000000012", role: "document-reviewer", name: "Sallyport Document Reviewer",
+            description: "Look at what waits in quarantine, and release what others brought; bring nothing.", isBuiltIn: true,
+            actions: ["Sallyport/indexes/read", "Sallyport/indexes/quarantine/*", "Sallyport/content/quarantine/read"]),
+        RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000020", role: "scim-provisioner", name: "Sallyport Provisioner",
             description: "Bring people and groups by SCIM, for an identity provider; nothing else.", isBuiltIn: true,
             actions: ["Sallyport/scim/*"]),

@@ -28,6 +28,7 @@ final class ConsoleSurface: Sendable {
         let egress: EgressClient
         let logger: Logger
         let sealer: any Sealer
+        let documents: DocumentParts
     }
 
     private let plan: NIOLockedValueBox<ServerPlan>
@@ -110,7 +111,7 @@ final class ConsoleSurface: Sendable {
             + KeyRoutes(store: parts.keys, access: access, operations: AccessAdministration.operations).bound
             + PolicyRoutes(store: parts.policies, changes: desk).bound
             + ConditionalRoutes(conditional, access: access, keys: parts.keys, changes: desk).bound
-            + ElevationRoutes(operations: elevations, access: access).bound + ChangeRoutes(desk).bound
+            + dataRoutes(parts, plan).bound + ElevationRoutes(operations: elevations, access: access).bound + ChangeRoutes(desk).bound
             + governanceRoutes(parts, plan, publicURL: signIn.settings.publicURL)
     }
 

@@ -33,6 +33,7 @@ final class LazyEmbedder: TextEmbedder {
 
     var dimensions: Int { current?.dimensions ?? 0 }
     var digest: String { current?.digest ?? "" }
+    func tokenCount(of text: [UInt8]) -> Int? { current?.tokenCount(of: text) }
 
     func embed(_ texts: [ByteBuffer], completion: @escaping @Sendable (Result<[[Float]], TextReadingFault>) -> Void) {
         if let ready = loaded.withLockedValue({ $0 }) { return ready.embed(texts, completion: completion) }

@@ -8,6 +8,14 @@ import SallyportRetrieval
 
 /// The folders of the embedded upstreams, taken in at the start and when the configuration changes.
 extension ServerProcess {
+    /// What is in the database and was not put there by this gateway is not searched, and its operator is told.
+    func noteDoubtful(_ documents: DocumentParts, isChanged: Bool) {
+        guard isChanged, !documents.search.doubtful.isEmpty else { return }
+        logger.warning(
+            "documents are not as they were taken in and are not searched: sallyport data verify",
+            metadata: ["documents.count": "\(documents.search.doubtful.count)"])
+    }
+
     static func takeIn(
         _ folders: [UpstreamID: String], _ documents: DocumentParts, labels: ServerPlan.Labels, audit: AuditLog, pool: NIOThreadPool,
         eventLoop: any EventLoop,

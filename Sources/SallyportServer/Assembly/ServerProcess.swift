@@ -19,7 +19,7 @@ import SallyportVault
 package final class ServerProcess: Sendable {
     package let port: Int
     package let metricsPort: Int?
-    private let logger: Logger
+    let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
     private let audit: AuditLog
@@ -201,7 +201,7 @@ package final class ServerProcess: Sendable {
             .init(
                 keys: stores.keys, access: stores.access, policies: stores.policies, database: stores.database, directory: directory,
                 identity: parts.identity, audit: audit, security: keeper.security, group: group, egress: egress, logger: logger,
-                sealer: stores.subjects))
+                sealer: stores.subjects, documents: documents))
         let server: DataPlaneServer
         var metricsServer: MetricsServer?
         do {
@@ -360,7 +360,8 @@ package final class ServerProcess: Sendable {
         }
         await chore("materials") { try materials.refresh(tenants: [.default]) }
         await chore("documents") { [documents] in
-            _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            let isChanged = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            noteDoubtful(documents, isChanged: isChanged)
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await console?.tick(at: Self.wallTime().seconds)
