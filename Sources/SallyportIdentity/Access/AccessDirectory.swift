@@ -74,6 +74,8 @@ package final class AccessDirectory: Sendable {
         }
         state.withLockedValue { [memberships] state in
             state.memberships = memberships
+            // Again, with the revision that it belongs to: somebody who reads at the same time may have put an older list here meanwhile.
+            state.revocations = revocations
             state.revision = revision
             state.snapshot = AccessSnapshot(
                 catalog: state.catalog, assignments: state.configured + stored, actions: actions, memberships: memberships)
