@@ -46,11 +46,12 @@ import Testing
     @Test func measuresInTheModelsTokensWhereThereIsOne() {
         let sentences = (0..<100).map { "Sentence number \($0) has some words in it." }
         let document = ParsedDocument(blocks: [.init(.paragraph, sentences.joined(separator: " "))])
-        // A token for every four bytes: pieces are as long as the model reads, with the overlap that was asked for.
+        // A token for every four bytes: pieces are as long as the model reads, with the overlap that was asked for. Tokens are counted sentence by
+        // sentence and rounded down, without the spaces between: by bytes a piece is up to a tenth longer.
         let chunks = Chunker(counter: { $0.count / 4 }).chunks(of: document)
-        #expect(chunks.dropLast().allSatisfy { (140...190).contains($0.text.utf8.count / 4) })
+        #expect(chunks.dropLast().allSatisfy { (140...200).contains($0.text.utf8.count / 4) })
         for (chunk, next) in zip(chunks, chunks.dropFirst()) {
-            #expect((1...30 * 4).contains(chunk.range.upperBound - next.range.lowerBound))
+            #expect((1...33 * 4).contains(chunk.range.upperBound - next.range.lowerBound))
         }
         #expect(Chunker(counter: { $0.count }).chunks(of: document).count > 2 * chunks.count)
         #expect(Chunker(counter: { _ in nil }).chunks(of: document) == Chunker().chunks(of: document))
