@@ -8,7 +8,9 @@ struct AnswerKind: Sendable {
         var kind = Kind.any
         for (position, word) in words.enumerated() {
             let next = position + 1 < words.count ? words[position + 1] : ""
-            if word == "how", ["many", "much", "long", "old", "far", "tall", "high", "big", "large", "fast"].contains(next) { kind = .number }
+            if word == "how", ["many", "much", "long", "old", "far", "tall", "high", "big", "large", "fast"].contains(next) {
+                kind = .number
+            }
             if word == "what" || word == "which" {
                 if next == "year" { kind = .year }
                 if ["percentage", "percent", "number"].contains(next) { kind = .number }

@@ -20,7 +20,8 @@ extension FilterExpression {
             if variables.contains(path) { return }
             guard fields.contains(path) || collections.contains(path) else { throw unknown(path) }
             guard fields.contains(path) else {
-                throw Mistake(description: "Invalid expression: the collection '\(path)' is compared through any or all.\r\nParameter name: $filter")
+                throw Mistake(
+                    description: "Invalid expression: the collection '\(path)' is compared through any or all.\r\nParameter name: $filter")
             }
         case .call(let name, let arguments):
             guard name == "search.in", (2...3).contains(arguments.count), case .path = arguments[0],
@@ -43,7 +44,8 @@ extension FilterExpression {
     private static func unknown(_ path: String) -> Mistake {
         Mistake(
             description:
-                "Invalid expression: Could not find a property named '\(path.prefix(64))' on type 'search.document'.\r\nParameter name: $filter")
+                "Invalid expression: Could not find a property named '\(path.prefix(64))' on type 'search.document'.\r\nParameter name: $filter"
+        )
     }
 
     /// - Parameter value: nil for a field that is not there.
@@ -55,7 +57,8 @@ extension FilterExpression {
         case .text: return false
         case .path: return operand(node, value) == .flag(true)
         case .call(let name, let arguments):
-            guard name == "search.in", arguments.count >= 2, case .text(let wanted) = operand(arguments[0], value), case .text(let list) = arguments[1]
+            guard name == "search.in", arguments.count >= 2, case .text(let wanted) = operand(arguments[0], value),
+                case .text(let list) = arguments[1]
             else { return false }
             var delimiters = Set(" ,")
             if arguments.count > 2, case .text(let given) = arguments[2] { delimiters = Set(given) }

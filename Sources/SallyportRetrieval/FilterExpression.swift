@@ -128,7 +128,9 @@ package struct FilterExpression: Sendable, Hashable {
         }
 
         private mutating func advance() throws(Mistake) {
-            while place < bytes.count, bytes[place] == 0x20 || bytes[place] == 0x09 || bytes[place] == 0x0A || bytes[place] == 0x0D { place += 1 }
+            while place < bytes.count, bytes[place] == 0x20 || bytes[place] == 0x09 || bytes[place] == 0x0A || bytes[place] == 0x0D {
+                place += 1
+            }
             start = place
             guard place < bytes.count else {
                 token = .end
@@ -147,7 +149,9 @@ package struct FilterExpression: Sendable, Hashable {
                     token = .number(number())
                 } else if isLetter(byte) {
                     let from = place
-                    while place < bytes.count, isLetter(bytes[place]) || isDigit(bytes[place]) || bytes[place] == UInt8(ascii: ".") { place += 1 }
+                    while place < bytes.count, isLetter(bytes[place]) || isDigit(bytes[place]) || bytes[place] == UInt8(ascii: ".") {
+                        place += 1
+                    }
                     token = .word(String(decoding: bytes[from..<place], as: UTF8.self))
                 } else {
                     throw mistake()
@@ -184,7 +188,8 @@ package struct FilterExpression: Sendable, Hashable {
             while place < bytes.count {
                 let byte = bytes[place]
                 let isPart =
-                    isDigit(byte) || isLetter(byte) || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: ":")].contains(byte)
+                    isDigit(byte) || isLetter(byte)
+                    || [UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "+"), UInt8(ascii: ":")].contains(byte)
                 guard isPart else { break }
                 place += 1
             }
@@ -269,7 +274,9 @@ package struct FilterExpression: Sendable, Hashable {
             if token == .open {
                 let known = ["search.in", "search.ismatch", "search.ismatchscoring", "geo.distance", "geo.intersects", "geography"]
                 guard known.contains(first) else {
-                    throw Mistake(description: "Invalid expression: An unknown function with name '\(first.prefix(64))' was found.\r\nParameter name: $filter")
+                    throw Mistake(
+                        description:
+                            "Invalid expression: An unknown function with name '\(first.prefix(64))' was found.\r\nParameter name: $filter")
                 }
                 return .call(first, try arguments())
             }

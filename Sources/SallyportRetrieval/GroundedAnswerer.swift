@@ -206,7 +206,8 @@ package struct GroundedAnswerer: Sendable {
         from other: RetrievedChunk, to quotes: [Quote], _ query: DocumentQuery, _ wanted: AnswerKind
     ) throws -> Quote? {
         guard !quotes.contains(where: { $0.found.id.document == other.id.document }) else { return nil }
-        let known = quotes.reduce(into: Set<String>()) { words, quote in for sentence in quote.sentences { words.formUnion(sentence.terms) } }
+        let known = quotes.reduce(into: Set<String>()) { words, quote in for sentence in quote.sentences { words.formUnion(sentence.terms) }
+        }
         let weight = max(query.terms.reduce(0) { $0 + $1.rarity * $1.weight }, .leastNormalMagnitude)
         let missing = query.terms.filter { $0.frequency > 0 && !known.contains($0.text) }
         guard missing.reduce(0, { $0 + $1.rarity * $1.weight }) / weight >= configuration.neededGain else { return nil }
@@ -244,7 +245,9 @@ package struct GroundedAnswerer: Sendable {
     private func joined(_ answers: [GroundedAnswer]) -> GroundedAnswer {
         var whole = GroundedAnswer(sentences: [], intents: answers.flatMap(\.intents), isFound: true)
         whole.confidence = answers.filter(\.isFound).map(\.confidence).min() ?? 0
-        for found in answers.flatMap(\.retrieved) where !whole.retrieved.contains(where: { $0.id == found.id }) { whole.retrieved.append(found) }
+        for found in answers.flatMap(\.retrieved) where !whole.retrieved.contains(where: { $0.id == found.id }) {
+            whole.retrieved.append(found)
+        }
         for answer in answers where answer.isFound {
             var numbers: [Int] = []
             for citation in answer.citations {

@@ -54,9 +54,12 @@ extension DocumentRetriever {
         }
         var ordered = ids
         if !query.order.isEmpty {
-            let entries = Dictionary(ids.map { ($0.id.document, search.entry(of: $0.id.document, in: index, for: reader)) }) { first, _ in first }
+            let entries = Dictionary(ids.map { ($0.id.document, search.entry(of: $0.id.document, in: index, for: reader)) }) { first, _ in
+                first
+            }
             func value(_ hit: (id: ChunkID, score: Double), _ field: String) -> FieldValue {
-                field == "search.score()" ? .number(hit.score) : entries[hit.id.document].flatMap { $0 }.flatMap { $0.value(of: field, for: reader) } ?? .null
+                field == "search.score()"
+                    ? .number(hit.score) : entries[hit.id.document].flatMap { $0 }.flatMap { $0.value(of: field, for: reader) } ?? .null
             }
             ordered = ids.enumerated().sorted { a, b in
                 for (field, descends) in query.order {

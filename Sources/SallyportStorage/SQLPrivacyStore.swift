@@ -79,7 +79,8 @@ package struct SQLPrivacyStore: PrivacyStore {
                 "SELECT name, version, content, published_at FROM privacy_notice WHERE tenant = $1 ORDER BY name, version", [.text(tenant)]
             ).map {
                 PrivacyNotice(
-                    tenant: tenant, name: try $0.text(0), version: Int(try $0.integer(1)), text: try $0.text(2), publishedAt: try $0.integer(3))
+                    tenant: tenant, name: try $0.text(0), version: Int(try $0.integer(1)), text: try $0.text(2),
+                    publishedAt: try $0.integer(3))
             }
         }
     }

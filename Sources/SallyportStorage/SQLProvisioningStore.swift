@@ -116,7 +116,8 @@ package struct SQLProvisioningStore: ProvisioningStore {
             return try rows.map { row in
                 let id = try row.text(0)
                 let members = try db.rows(
-                    "SELECT member FROM provisioned_member WHERE tenant = $1 AND group_id = $2 ORDER BY position", [.text(tenant), .text(id)]
+                    "SELECT member FROM provisioned_member WHERE tenant = $1 AND group_id = $2 ORDER BY position",
+                    [.text(tenant), .text(id)]
                 ).map { try $0.text(0) }
                 return ProvisionedGroup(
                     tenant: tenant, id: id, displayName: try row.text(1), externalID: try row.optionalText(2), reference: try row.text(3),

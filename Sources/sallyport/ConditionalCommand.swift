@@ -290,7 +290,8 @@ extension StoreOptions {
         let (database, vault) = try opened()
         let eyes = FourEyes(areas: [area], store: SQLChangeStore(database), sealing: vault)
         do {
-            try eyes.awaitApproval(of: act, target: target, by: PrincipalID("os-user:\(NSUserName())"), at: Int64(Date().timeIntervalSince1970))
+            try eyes.awaitApproval(
+                of: act, target: target, by: PrincipalID("os-user:\(NSUserName())"), at: Int64(Date().timeIntervalSince1970))
         } catch let fault as Fault { throw ValidationError(fault.message) }
     }
 

@@ -17,7 +17,8 @@ import Testing
     }
 
     private func outcome(
-        _ policies: [ConditionalPolicy], person: Principal? = nil, context: AccessContext? = nil, surface: ConditionalContext.Surface = .data,
+        _ policies: [ConditionalPolicy], person: Principal? = nil, context: AccessContext? = nil,
+        surface: ConditionalContext.Surface = .data,
         devices: [DevicePosture] = [], risks: [PrincipalRisk] = [], roles: Set<Role> = []
     ) -> ConditionalOutcome {
         ConditionalAccessDirectory.Snapshot(policies: policies, devices: devices, risks: risks).outcome(
@@ -75,7 +76,8 @@ import Testing
         other.validUntil = now
         #expect(!outcome([policy(all, compliant)], person: person(device: "d1"), devices: [other]).isAllowed, "an old report")
         let unknown = policy("\(all),\"devices\":{\"states\":[\"unknown\"]}")
-        #expect(!outcome([unknown], person: person()).isAllowed && outcome([unknown], person: person(device: "d1"), devices: [good]).isAllowed)
+        #expect(
+            !outcome([unknown], person: person()).isAllowed && outcome([unknown], person: person(device: "d1"), devices: [good]).isAllowed)
         let risky = policy("\(all),\"risk\":[\"high\"]")
         let risk = PrincipalRisk(principal: "idp:ann", level: .high, setAt: now - 10, expiresAt: now + 10)
         #expect(outcome([risky]).isAllowed && !outcome([risky], risks: [risk]).isAllowed)
@@ -85,16 +87,21 @@ import Testing
     }
 
     @Test func demandsWhatIsMissingAndSaysSo() throws {
-        let both = policy(all, #""grantControls":{"operator":"AND","builtInControls":["mfa","compliantDevice"]},"sessionControls":{"signInFrequency":"1h"}"#)
+        let both = policy(
+            all,
+            #""grantControls":{"operator":"AND","builtInControls":["mfa","compliantDevice"]},"sessionControls":{"signInFrequency":"1h"}"#)
         let bare = outcome([both])
         #expect(bare.findings.map(\.demand) == [.mfa, .compliantDevice, .recentSignIn])
         let claims = try #require(bare.claims(at: now))
-        #expect(claims.contains(#""amr":{"essential":true,"values":["mfa"]}"#) && claims.contains("deviceid") && claims.contains("auth_time"))
+        #expect(
+            claims.contains(#""amr":{"essential":true,"values":["mfa"]}"#) && claims.contains("deviceid") && claims.contains("auth_time"))
         #expect(bare.challenge(at: now)?.contains("insufficient_claims") == true)
         let either = policy(all, #""grantControls":{"operator":"OR","builtInControls":["mfa","compliantDevice"]}"#)
         #expect(outcome([either], person: person(methods: ["mfa"])).isAllowed)
         let fresh = policy(all, #""sessionControls":{"signInFrequency":"1h"}"#)
-        #expect(outcome([fresh], person: person(signedIn: now - 3600)).isAllowed && !outcome([fresh], person: person(signedIn: now - 3601)).isAllowed)
+        #expect(
+            outcome([fresh], person: person(signedIn: now - 3600)).isAllowed
+                && !outcome([fresh], person: person(signedIn: now - 3601)).isAllowed)
         #expect(outcome([policy(all)]).challenge(at: now) == nil, "nothing helps against a block")
     }
 

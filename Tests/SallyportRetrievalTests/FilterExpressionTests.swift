@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct FilterExpressionTests {
     private static let values: [String: FieldValue] = [
-        "title": .text("O'Brien's rules"), "rating": .number(4.5), "open": .flag(true), "gone": .null, "groups": .list(["crew", "night shift"]),
+        "title": .text("O'Brien's rules"), "rating": .number(4.5), "open": .flag(true), "gone": .null,
+        "groups": .list(["crew", "night shift"]),
         "none": .list([]),
     ]
 
@@ -25,10 +26,14 @@ import Testing
     }
 
     @Test(arguments: [
-        "", "a eq 1) or (true", "(a eq 1", "a eq", "eq 1", "a eq 'x", "a and", "not", "a/any(g g eq 1)", "a eq 1; b", "a eq 1 -- x", "drop(a)",
-        "a/any(g: 'x')", "'x'", "5", "search.in(a, 'b'", "a/b/", "a..b eq 1", "a eq \"x\"", "a\u{0} eq 1", "geo.distance(a, b)", ")(", "or true",
+        "", "a eq 1) or (true", "(a eq 1", "a eq", "eq 1", "a eq 'x", "a and", "not", "a/any(g g eq 1)", "a eq 1; b", "a eq 1 -- x",
+        "drop(a)",
+        "a/any(g: 'x')", "'x'", "5", "search.in(a, 'b'", "a/b/", "a..b eq 1", "a eq \"x\"", "a\u{0} eq 1", "geo.distance(a, b)", ")(",
+        "or true",
     ])
-    func refusesWhatIsNoFilterByItself(_ filter: String) { #expect(throws: FilterExpression.Mistake.self) { try FilterExpression(parsing: filter) } }
+    func refusesWhatIsNoFilterByItself(_ filter: String) {
+        #expect(throws: FilterExpression.Mistake.self) { try FilterExpression(parsing: filter) }
+    }
 
     @Test func joinedFiltersKeepTheirBrackets() throws {
         let theirs = try FilterExpression(parsing: "a eq 1 or true")
@@ -50,12 +55,16 @@ import Testing
         #expect(throws: FilterExpression.Mistake.self) {
             try FilterExpression(parsing: "true" + String(repeating: " or true", count: 5000))
         }
-        #expect(throws: FilterExpression.Mistake.self) { try FilterExpression(parsing: "a eq '" + String(repeating: "x", count: 70_000) + "'") }
+        #expect(throws: FilterExpression.Mistake.self) {
+            try FilterExpression(parsing: "a eq '" + String(repeating: "x", count: 70_000) + "'")
+        }
     }
 
     @Test func unknownFieldsAndFunctionsAreNamed() throws {
         let (fields, collections): (Set<String>, Set<String>) = (["title"], ["groups"])
-        for filter in ["titel eq 'x'", "group/any(g: g eq 'x')", "groups eq 'x'", "title/any()", "groups/any(g: title eq 'x')", "search.ismatch('x')"] {
+        for filter in [
+            "titel eq 'x'", "group/any(g: g eq 'x')", "groups eq 'x'", "title/any()", "groups/any(g: title eq 'x')", "search.ismatch('x')",
+        ] {
             #expect(throws: FilterExpression.Mistake.self) { try FilterExpression(parsing: filter).check(fields, collections: collections) }
         }
         try FilterExpression(parsing: "title eq 'x' and groups/any(g: search.in(g, 'a'))").check(fields, collections: collections)
@@ -65,7 +74,8 @@ import Testing
         var generator = SeededGenerator(state: 3)
         let pieces = ["(", ")", "'", " ", "and", "or", "not", "a", "/", "any", ":", ",", "eq", "1", "search.in", "é", "\u{0}", "-", "."]
         for _ in 0..<20_000 {
-            let text = (0..<Int.random(in: 0...14, using: &generator)).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined(separator: " ")
+            let text = (0..<Int.random(in: 0...14, using: &generator)).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined(
+                separator: " ")
             guard let parsed = try? FilterExpression(parsing: text) else { continue }
             #expect((try? FilterExpression(parsing: parsed.text)) != nil, "\(text) → \(parsed.text)")
         }

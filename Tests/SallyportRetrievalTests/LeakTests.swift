@@ -63,7 +63,8 @@ import Testing
                     query, in: library.index, for: Self.ann, limit: 20, vector: vector, kind: kinds[number % 3], filter: filter)
             }
             let (expected, found) = (look(alone), look(shared))
-            guard found.hits == expected.hits, found.matched == expected.matched, found.readable == expected.readable, found.query == expected.query
+            guard found.hits == expected.hits, found.matched == expected.matched, found.readable == expected.readable,
+                found.query == expected.query
             else {
                 Issue.record("query \(number) tells the worlds apart: \(query.text)")
                 return
@@ -86,7 +87,8 @@ import Testing
                 page.filter = filter
                 page.skip = number % 7
                 let (x, y) = (
-                    try alone.retriever.page(page, in: alone.index, for: Self.ann), try shared.retriever.page(page, in: shared.index, for: Self.ann)
+                    try alone.retriever.page(page, in: alone.index, for: Self.ann),
+                    try shared.retriever.page(page, in: shared.index, for: Self.ann)
                 )
                 #expect(x.total == y.total && x.hits.map(\.id) == y.hits.map(\.id) && x.hits.map(\.score) == y.hits.map(\.score))
                 let other = ChunkID(DocumentID("id-default-doc\(5 + 8 * (number % 20)).md"), 0)

@@ -35,7 +35,8 @@ final class CollectedCall: UpstreamResponseDelegate {
     func upstreamDidReceiveBody(_ chunk: ByteBuffer) {
         guard done != nil else { return }
         guard body.readableBytes + chunk.readableBytes <= limit else {
-            return finish(.failure(UpstreamFailure(.protocolViolation, "a longer answer than may be held", bytesSent: true, headReceived: true)))
+            return finish(
+                .failure(UpstreamFailure(.protocolViolation, "a longer answer than may be held", bytesSent: true, headReceived: true)))
         }
         body.writeImmutableBuffer(chunk)
     }

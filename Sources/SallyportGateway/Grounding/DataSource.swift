@@ -96,7 +96,9 @@ struct DataSource {
         }
 
         private func text(_ name: StaticString, of object: Int? = nil) throws -> String? {
-            guard let value = object.map({ document.member(name, of: $0) }) ?? member(name), document.nodes[value].kind != .null else { return nil }
+            guard let value = object.map({ document.member(name, of: $0) }) ?? member(name), document.nodes[value].kind != .null else {
+                return nil
+            }
             guard document.nodes[value].kind == .string, let text = document.string(value), text.utf8.count <= 65_536 else {
                 throw DataSource.wrong(place(name), "must be a string")
             }

@@ -103,7 +103,8 @@ extension Exchange {
         }
     }
 
-    private static func searchBody(_ intent: String, _ vector: ByteBuffer?, _ filter: FilterExpression, _ source: DataSource) -> ByteBuffer {
+    private static func searchBody(_ intent: String, _ vector: ByteBuffer?, _ filter: FilterExpression, _ source: DataSource) -> ByteBuffer
+    {
         var json = JSONWriter(capacity: 1024)
         json.beginObject()
         if source.queryType != "vector" {
@@ -214,12 +215,15 @@ extension Exchange {
     // MARK: Vectors of queries
 
     /// Asks one of our own deployments: the caller must be allowed to use it.
-    private func embedQueries(_ queries: [String], at name: String, dimensions: Int?, then proceed: @escaping ([ByteBuffer]) throws -> Void) throws {
+    private func embedQueries(_ queries: [String], at name: String, dimensions: Int?, then proceed: @escaping ([ByteBuffer]) throws -> Void)
+        throws
+    {
         guard let deployment = snapshot.deployments[DeploymentID(name)], let target = deployment.targets.first,
             let upstream = snapshot.upstreams[target.upstream], upstream.kind == .azureOpenAI || upstream.kind == .openAI
         else { throw Fault.deploymentNotFound }
         guard may(DataActions.of(.embeddings, act: nil), as: Operation.Name.embeddings.rawValue, at: deployment) else {
-            throw Fault.lacks(DataActions.of(.embeddings, act: nil), for: "POST /openai/deployments/\(name)/embeddings", principal: principal?.id)
+            throw Fault.lacks(
+                DataActions.of(.embeddings, act: nil), for: "POST /openai/deployments/\(name)/embeddings", principal: principal?.id)
         }
         var json = JSONWriter(capacity: 512)
         json.beginObject()
@@ -249,7 +253,10 @@ extension Exchange {
                 continuing {
                     guard case .success(let answer) = result, answer.status == 200, let document = try? JSONDocument(parsing: answer.body),
                         let data = document.member("data", of: 0), document.nodes[data].kind == .array
-                    else { throw Fault(.upstreamUnavailable, "The deployment '\(name)' made no vectors of the queries.", retryAfter: .seconds(5)) }
+                    else {
+                        throw Fault(
+                            .upstreamUnavailable, "The deployment '\(name)' made no vectors of the queries.", retryAfter: .seconds(5))
+                    }
                     var vectors: [ByteBuffer] = []
                     document.forEachElement(of: data) { _, value in
                         if let vector = document.member("embedding", of: value), document.nodes[vector].kind == .array {

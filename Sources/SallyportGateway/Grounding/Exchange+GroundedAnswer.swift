@@ -133,7 +133,9 @@ extension Exchange {
         guard check != .off, let grounding, let analysis = groundednessAnalysis, !grounding.context.citations.isEmpty,
             !text.isEmpty, !text.hasPrefix("The requested information is not found")
         else { return then(nil) }
-        let sources = grounding.context.citations.map { ByteBuffer(string: [$0.title, $0.content].compactMap { $0 }.joined(separator: "\n")) }
+        let sources = grounding.context.citations.map {
+            ByteBuffer(string: [$0.title, $0.content].compactMap { $0 }.joined(separator: "\n"))
+        }
         let question = grounding.question
         // The marks are no words of the answer: blanks take their place, so that every offset stays.
         let bytes = ByteBuffer(string: CitationMarks.blanked(text))
@@ -220,7 +222,10 @@ extension Exchange {
             guard phase != .ended else { return }
             guard let report, policy.annotates else { return proceed() }
             if !report.details.isEmpty { noteUngrounded(report) }
-            var bytes = ByteBuffer(string: "data: {\"id\":\"\",\"object\":\"\",\"created\":0,\"model\":\"\",\"choices\":[{\"index\":0,\"finish_reason\":null,\"delta\":{},\"content_filter_results\":")
+            var bytes = ByteBuffer(
+                string:
+                    "data: {\"id\":\"\",\"object\":\"\",\"created\":0,\"model\":\"\",\"choices\":[{\"index\":0,\"finish_reason\":null,\"delta\":{},\"content_filter_results\":"
+            )
             bytes.writeImmutableBuffer(report.details.isEmpty ? Self.grounded : Self.ungrounded(report, in: text, .annotate))
             bytes.writeStaticString("}]}\n\n")
             summary.responseBytes += bytes.readableBytes
@@ -348,7 +353,8 @@ enum CitationMarks {
         guard !wrong.isEmpty else { return text }
         var bytes = Array(text.utf8)
         for mark in wrong.reversed() {
-            let lower = mark.range.lowerBound > 0 && bytes[mark.range.lowerBound - 1] == 0x20 ? mark.range.lowerBound - 1 : mark.range.lowerBound
+            let lower =
+                mark.range.lowerBound > 0 && bytes[mark.range.lowerBound - 1] == 0x20 ? mark.range.lowerBound - 1 : mark.range.lowerBound
             bytes.removeSubrange(lower..<mark.range.upperBound)
         }
         return String(decoding: bytes, as: UTF8.self)

@@ -81,7 +81,8 @@ extension Exchange {
         }
         guard let grounding, let document, let principal else { return try send(operation, form: form, ids: ids) }
         if policy.grounding.groundedness ?? .off != .off, groundednessAnalysis == nil {
-            throw Fault(.guardUnavailable, "The policy '\(policy.id)' demands a check of the answer for which this installation has no model.")
+            throw Fault(
+                .guardUnavailable, "The policy '\(policy.id)' demands a check of the answer for which this installation has no model.")
         }
         let isEmbedded = targets.allSatisfy { snapshot.upstreams[$0.upstream]?.kind == .embedded }
         // The embedded upstream looks for itself.
@@ -108,7 +109,8 @@ extension Exchange {
     // MARK: 1. What to look for
 
     private func askForIntents(
-        _ document: JSONDocument, _ operation: Operation, form: RequestTarget.Form, ids: [String], then proceed: @escaping ([String]) throws -> Void
+        _ document: JSONDocument, _ operation: Operation, form: RequestTarget.Form, ids: [String],
+        then proceed: @escaping ([String]) throws -> Void
     ) {
         let most = grounding?.source.options.mostQueries ?? DataSource.standardQueries
         let turns = EmbeddedAnswer.turns(in: document, .chatCompletions)
@@ -127,7 +129,8 @@ extension Exchange {
         var headers = HeaderRules.forUpstream(head.headers, trace: trace)
         headers.remove("accept")
         let request = UpstreamRequest(
-            upstream: upstream.id, method: "POST", path: target(operation, form: form, ids: ids, for: chosen, at: upstream), headers: headers,
+            upstream: upstream.id, method: "POST", path: target(operation, form: form, ids: ids, for: chosen, at: upstream),
+            headers: headers,
             body: [Self.intentRequest(document, most: most, model: chosen.model)], retrySafety: .beforeFirstByte)
         if summary.upstreamStartedAt == 0 { summary.upstreamStartedAt = Exchange.nanoseconds() }
         call = client.send(
@@ -234,7 +237,8 @@ extension Exchange {
                 }
                 try proceed(
                     Found(
-                        kept: retrieval.kept.map(GroundingContext.Source.init), dropped: retrieval.dropped.map(GroundingContext.Source.init),
+                        kept: retrieval.kept.map(GroundingContext.Source.init),
+                        dropped: retrieval.dropped.map(GroundingContext.Source.init),
                         label: retrieval.kept.map(\.entry.label).max()))
             }
         }
@@ -315,7 +319,8 @@ extension Exchange {
     // MARK: 4. The answer
 
     private func answer(
-        from passages: [SpotlitPrompt.Passage], _ kept: [GroundingContext.Source], _ operation: Operation, form: RequestTarget.Form, ids: [String]
+        from passages: [SpotlitPrompt.Passage], _ kept: [GroundingContext.Source], _ operation: Operation, form: RequestTarget.Form,
+        ids: [String]
     ) throws {
         guard let grounding, let document else { throw Fault(.internal, "No data source.") }
         self.grounding?.context.citations = kept

@@ -27,12 +27,16 @@ extension Exchange {
         notes.append((name: "index", value: call.index))
         switch call.act {
         case .count:
-            analyse { try library.page(Self.everything, in: index, for: reader).total } then: { [self] count in
+            analyse {
+                try library.page(Self.everything, in: index, for: reader).total
+            } then: { [self] count in
                 answerAnalysis(ByteBuffer(string: "\(count)"))
             }
         case .lookup(let key):
             let selected = try Self.selected(path?.queryValue("$select"))
-            analyse { try ChunkID(key).flatMap { id in try library.chunk(id, in: index, for: reader).map { (id, $0.entry, $0.chunk) } } } then: {
+            analyse {
+                try ChunkID(key).flatMap { id in try library.chunk(id, in: index, for: reader).map { (id, $0.entry, $0.chunk) } }
+            } then: {
                 [self] found in
                 guard let (id, entry, chunk) = found else { throw Fault.resourceNotFound }
                 var json = JSONWriter(capacity: 1024)
@@ -46,7 +50,9 @@ extension Exchange {
             guard request.query.kind == .words || library.hasVectors else {
                 throw Fault(.invalidRequest, "This installation has no embedding model: 'vectorQueries' is not served.")
             }
-            analyse { try library.page(request.query, in: index, for: reader) } then: { [self] page in
+            analyse {
+                try library.page(request.query, in: index, for: reader)
+            } then: { [self] page in
                 notes.append((name: "results", value: "\(page.hits.count)"))
                 answerAnalysis(Self.answer(page, request))
             }
@@ -122,7 +128,8 @@ extension Exchange {
         func number(_ name: String, _ range: ClosedRange<Int>) throws -> Int? {
             guard let text = values[name] else { return nil }
             guard let number = Int(text), range.contains(number) else {
-                throw Fault(.invalidRequest, "Value must be between \(range.lowerBound) and \(range.upperBound).\r\nParameter name: $\(name)")
+                throw Fault(
+                    .invalidRequest, "Value must be between \(range.lowerBound) and \(range.upperBound).\r\nParameter name: $\(name)")
             }
             return number
         }
@@ -131,7 +138,9 @@ extension Exchange {
         request.wantsCount = values["count"] == "true"
         request.query.needsAll = values["searchMode"] == "all"
         if let type = values["queryType"] {
-            guard ["simple", "full", "semantic"].contains(type) else { throw Fault(.invalidRequest, "The query type '\(type.prefix(32))' is not known.") }
+            guard ["simple", "full", "semantic"].contains(type) else {
+                throw Fault(.invalidRequest, "The query type '\(type.prefix(32))' is not known.")
+            }
             if type == "semantic", request.query.text != nil { request.query.kind = .both }
         }
         if let filter = values["filter"], !filter.isEmpty {
@@ -163,7 +172,8 @@ extension Exchange {
         for name in names where !searchFields.contains(name) {
             throw Fault(
                 .invalidRequest,
-                "Invalid expression: Could not find a property named '\(name.prefix(64))' on type 'search.document'.\r\nParameter name: $select")
+                "Invalid expression: Could not find a property named '\(name.prefix(64))' on type 'search.document'.\r\nParameter name: $select"
+            )
         }
         return names
     }
@@ -212,7 +222,9 @@ extension Exchange {
 
     /// A vector store that is one of our own indexes: nil when it is not, or nothing in it may be read.
     func ownVectorStore(_ operation: Operation, _ ids: [String]) -> IndexID? {
-        guard operation.name == .vectorStoresSearch, let name = ids.first, let principal, let library = runtime.parts.library else { return nil }
+        guard operation.name == .vectorStoresSearch, let name = ids.first, let principal, let library = runtime.parts.library else {
+            return nil
+        }
         return library.isReadable(IndexID(name), by: library.reader(for: principal)) ? IndexID(name) : nil
     }
 
@@ -224,7 +236,9 @@ extension Exchange {
             if let text = document.string(query) { texts = [text] }
             document.forEachElement(of: query) { _, value in if let text = document.string(value) { texts.append(text) } }
         }
-        guard !texts.isEmpty, texts.count <= 10 else { throw Fault(.invalidRequest, "'query' must be a text or a list of up to 10.", param: "query") }
+        guard !texts.isEmpty, texts.count <= 10 else {
+            throw Fault(.invalidRequest, "'query' must be a text or a list of up to 10.", param: "query")
+        }
         var options = RetrievalOptions()
         options.strictness = 1
         options.top = 10
@@ -243,7 +257,9 @@ extension Exchange {
         let reader = library.reader(for: principal)
         let (asked, wanted) = (texts, options)
         notes.append((name: "index", value: index.rawValue))
-        analyse { try library.retrieve(asked, in: index, for: reader, wanted) } then: { [self] retrieval in
+        analyse {
+            try library.retrieve(asked, in: index, for: reader, wanted)
+        } then: { [self] retrieval in
             var json = JSONWriter(capacity: 4096)
             json.beginObject()
             json.key("object")
@@ -264,7 +280,9 @@ extension Exchange {
                 json.double(found.relevance)
                 json.key("attributes")
                 json.beginObject()
-                for (name, value) in [("title", found.entry.title), ("label", found.entry.label.description), ("language", found.entry.language)]
+                for (name, value) in [
+                    ("title", found.entry.title), ("label", found.entry.label.description), ("language", found.entry.language),
+                ]
                     as [(StaticString, String)]
                 {
                     json.key(name)
@@ -297,7 +315,8 @@ extension Exchange {
 enum AttributeFilter {
     static func expression(_ node: Int, of document: JSONDocument) throws -> FilterExpression {
         let filter: FilterExpression
-        do { filter = try FilterExpression(parsing: try text(node, of: document, depth: 0)) } catch let mistake as FilterExpression.Mistake {
+        do { filter = try FilterExpression(parsing: try text(node, of: document, depth: 0)) } catch let mistake as FilterExpression.Mistake
+        {
             throw Fault(.invalidRequest, mistake.description, param: "filters")
         }
         do { try filter.check(DocumentEntry.fields, collections: DocumentEntry.collections) } catch {
@@ -334,7 +353,8 @@ enum AttributeFilter {
 
     private static func literal(_ node: Int, of document: JSONDocument) throws -> String {
         switch document.nodes[node].kind {
-        case .string: "'" + (document.string(node) ?? "").split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+        case .string:
+            "'" + (document.string(node) ?? "").split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
         case .number: "\(document.double(node) ?? 0)"
         case .true: "true"
         case .false: "false"

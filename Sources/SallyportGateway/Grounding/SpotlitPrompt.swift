@@ -38,7 +38,8 @@ struct SpotlitPrompt {
             """
         switch spotlight {
         case .delimit: break
-        case .datamark: text += "In the documents every blank is written as the sign \(Self.mark). Read it as a blank; do not write it yourself. "
+        case .datamark:
+            text += "In the documents every blank is written as the sign \(Self.mark). Read it as a blank; do not write it yourself. "
         case .encode: text += "The documents are written in base64 (UTF-8). Decode them to read them; answer in plain text. "
         }
         text += """
@@ -72,7 +73,8 @@ struct SpotlitPrompt {
     private func shown(_ text: String) -> String {
         switch spotlight {
         case .delimit: text
-        case .datamark: String(text.split(whereSeparator: { $0 == " " || $0 == "\n" || $0 == "\t" || $0 == "\r\n" }).joined(separator: Self.mark))
+        case .datamark:
+            String(text.split(whereSeparator: { $0 == " " || $0 == "\n" || $0 == "\t" || $0 == "\r\n" }).joined(separator: Self.mark))
         case .encode: Base64.encode(Array(text.utf8))
         }
     }
@@ -93,7 +95,8 @@ struct SpotlitPrompt {
     /// - Returns: nil when no message of the user's can take the documents.
     func edits(of document: JSONDocument, wantsWholeAnswer: Bool) -> JSONEdits? {
         var edits = JSONEdits()
-        guard let messages = document.member("messages", of: 0), Self.put(documents, beforeLastQuestionIn: messages, of: document, &edits) else {
+        guard let messages = document.member("messages", of: 0), Self.put(documents, beforeLastQuestionIn: messages, of: document, &edits)
+        else {
             return nil
         }
         Self.strip(document, wantsWholeAnswer ? ["data_sources", "stream_options"] : ["data_sources"], &edits)
@@ -136,10 +139,13 @@ struct SpotlitPrompt {
         }
     }
 
-    private static func put(_ text: String, beforeLastQuestionIn messages: Int, of document: JSONDocument, _ edits: inout JSONEdits) -> Bool {
+    private static func put(_ text: String, beforeLastQuestionIn messages: Int, of document: JSONDocument, _ edits: inout JSONEdits) -> Bool
+    {
         var last: Int?
         document.forEachElement(of: messages) { _, message in
-            if let role = document.member("role", of: message), document.equals(role, "user") { last = document.member("content", of: message) }
+            if let role = document.member("role", of: message), document.equals(role, "user") {
+                last = document.member("content", of: message)
+            }
         }
         guard let content = last else { return false }
         switch document.nodes[content].kind {

@@ -73,7 +73,9 @@ package struct FourEyes: Sendable {
     /// For acts that are done elsewhere: goes on when a second person has let it happen within the last hour, else asks for that.
     /// - Throws: ``Fault`` `.conflict` when the act waits.
     package func awaitApproval(of act: String, target: String, by principal: PrincipalID, at now: Int64) throws {
-        if let last = try store.lastApplied(act, target: target, tenant: tenant), now - (last.decidedAt ?? 0) < Self.approvalLasts { return }
+        if let last = try store.lastApplied(act, target: target, tenant: tenant), now - (last.decidedAt ?? 0) < Self.approvalLasts {
+            return
+        }
         let waiting = try list().first {
             $0.act == act && $0.target == target && $0.state == .pending && now - $0.requestedAt < Self.patience
         }

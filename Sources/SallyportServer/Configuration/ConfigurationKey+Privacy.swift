@@ -1,7 +1,9 @@
 extension ConfigurationKey {
     /// Who answers for the data, where it may go, and what it is used for.
     static let privacy: [ConfigurationKey] = [
-        .init("privacy.controller.name", .text, "", "Who answers for the processing (GDPR art. 30(1)(a)); stands in the registers and reports."),
+        .init(
+            "privacy.controller.name", .text, "",
+            "Who answers for the processing (GDPR art. 30(1)(a)); stands in the registers and reports."),
         .init("privacy.controller.contact", .text, "", "How to reach the controller."),
         .init("privacy.controller.officer", .text, "", "How to reach the data protection officer."),
         .init(

@@ -10,7 +10,8 @@ extension ConfigurationMapping {
         privacy.officer = text("privacy.controller.officer")
         privacy.minimumGroup = int("privacy.minimumGroup") ?? privacy.minimumGroup
         for entry in tree.names["privacy.regions"] ?? [] {
-            privacy.regions[entry.name.lowercased()] = Set((tree.values["privacy.regions.\(entry.name)"]?.texts ?? []).map { $0.lowercased() })
+            privacy.regions[entry.name.lowercased()] = Set(
+                (tree.values["privacy.regions.\(entry.name)"]?.texts ?? []).map { $0.lowercased() })
         }
         for entry in tree.names["privacy.activities"] ?? [] {
             let base = "privacy.activities.\(entry.name)"
