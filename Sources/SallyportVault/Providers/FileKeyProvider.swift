@@ -75,9 +75,9 @@ package final class FileKeyProvider: KeyProvider {
         var raw = fresh.copy()
         defer { clear(&raw) }
         let line = try Array((encode(raw, version) + "\n").utf8)
-        // Whole or not there at all, whoever is killed meanwhile.
-        let temporary = "\(directory)/.kek-\(version).\(getpid()).new"
-        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        // Whole or not there at all, whoever is killed meanwhile; of its own, since one process may have several of these.
+        let temporary = "\(directory)/.kek-\(version).\(UUID().uuidString).new"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw SealError.unavailable("\(temporary) cannot be written") }
         let isWritten = line.withUnsafeBytes { write(file, $0.baseAddress, $0.count) } == line.count && fsync(file) == 0
         close(file)
