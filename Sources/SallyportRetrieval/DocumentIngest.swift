@@ -45,6 +45,17 @@ package struct DocumentIngest: Sendable {
         case described
         case removed
         case refused(DocumentProblem)
+
+        package var name: String {
+            switch self {
+            case .added: "added"
+            case .changed: "changed"
+            case .unchanged: "unchanged"
+            case .described: "described"
+            case .removed: "removed"
+            case .refused: "refused"
+            }
+        }
     }
 
     package struct Step: Sendable {
@@ -66,16 +77,7 @@ package struct DocumentIngest: Sendable {
         package var raised = 0
 
         mutating func note(_ step: Step) {
-            let name =
-                switch step.outcome {
-                case .added: "added"
-                case .changed: "changed"
-                case .unchanged: "unchanged"
-                case .described: "described"
-                case .removed: "removed"
-                case .refused: "refused"
-                }
-            counts[name, default: 0] += 1
+            counts[step.outcome.name, default: 0] += 1
             if case .refused(let problem) = step.outcome { refused.append((step.source, problem)) }
             quarantined += step.quarantined
             if step.raised != nil { raised += 1 }

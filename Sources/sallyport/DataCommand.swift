@@ -85,37 +85,12 @@ struct DataCommand: AsyncParsableCommand {
                 return print(json ? try DataCommand.json(names) : names.joined(separator: "\n"))
             }
             let found = try documents.documents(in: IndexID(index), of: .default)
-            if json { return print(try DataCommand.json(found.map(Shown.init))) }
+            if json { return print(try DataCommand.json(found.map { DocumentShown($0, isLabelDeclared: $0.isLabelDeclared) })) }
             for document in found {
                 let access = document.access.grantees.map(\.description).sorted().joined(separator: ",")
                 let label = document.labelOrigin == .declared ? "\(document.label)" : "\(document.label) (\(document.labelOrigin))"
                 let waiting = document.quarantined > 0 ? "  \(document.quarantined) in quarantine" : ""
                 print("\(document.source)  \(document.chunks) pieces  \(label)  \(document.language)  read by \(access)\(waiting)")
-            }
-        }
-
-        private struct Shown: Encodable {
-            let id, source, title, owner, label, labelOrigin, language, format, sha256: String
-            let access: [String]
-            let chunks, quarantined: Int
-            let isLabelDeclared: Bool
-            let notes: [String]
-
-            init(_ document: DocumentRecord) {
-                id = document.id.rawValue
-                source = document.source
-                title = document.title
-                owner = document.owner.rawValue
-                label = document.label.description
-                labelOrigin = document.labelOrigin.description
-                language = document.language
-                format = document.format.rawValue
-                sha256 = document.hash.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-                access = document.access.grantees.map(\.description).sorted()
-                chunks = document.chunks
-                quarantined = document.quarantined
-                isLabelDeclared = document.isLabelDeclared
-                notes = document.notes
             }
         }
     }

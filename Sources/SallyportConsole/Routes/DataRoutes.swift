@@ -25,6 +25,7 @@ package struct DataRoutes: ConsoleRouteGroup {
     private static let largest = 64 << 20
     /// An answer is waited for so long; later the operation's own address has it.
     private static let patience = Duration.seconds(8)
+    private static let noPiece = Fault(.notFound, "There is no such piece in quarantine.")
 
     package static let routes: [ConsoleRoute<Self>] = [
         .init("Indexes_List", "GET", "/api/indexes", .action("Sallyport/indexes/read"), indexes),
@@ -63,7 +64,10 @@ package struct DataRoutes: ConsoleRouteGroup {
 
     private func documents(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (store, tenant, index) = (store, try call.caller().tenant, try index(call))
-        return try .list(try await call.blocking { try store.documents(in: index, of: tenant) }.map(DocumentShown.init))
+        return try .list(
+            try await call.blocking { try store.documents(in: index, of: tenant) }.map {
+                DocumentShown($0, addedAt: Moments.date($0.addedAt))
+            })
     }
 
     private func source(_ call: ConsoleCall) throws -> String {
@@ -144,7 +148,7 @@ package struct DataRoutes: ConsoleRouteGroup {
         switch operation.status {
         case .running: "running"
         case .failed: "failed"
-        case .done(let steps): steps.map { OperationShown.Document($0).outcome }.joined(separator: ",")
+        case .done(let steps): steps.map(\.outcome.name).joined(separator: ",")
         }
     }
 
@@ -191,7 +195,7 @@ package struct DataRoutes: ConsoleRouteGroup {
     }
 
     private func piece(_ call: ConsoleCall) throws -> ChunkID {
-        guard let id = ChunkID(try call.parameter("piece")) else { throw Fault(.notFound, "There is no such piece in quarantine.") }
+        guard let id = ChunkID(try call.parameter("piece")) else { throw DataRoutes.noPiece }
         return id
     }
 
@@ -207,7 +211,7 @@ package struct DataRoutes: ConsoleRouteGroup {
                 )
             }
         }
-        guard let (waiting, chunk) = found, let chunk else { throw Fault(.notFound, "There is no such piece in quarantine.") }
+        guard let (waiting, chunk) = found, let chunk else { throw DataRoutes.noPiece }
         return try .json(PieceShown(waiting, in: index, text: chunk.text))
     }
 
@@ -221,42 +225,17 @@ package struct DataRoutes: ConsoleRouteGroup {
             throw Fault(.invalidRequest, "'reason' says why it may be found, in up to 500 bytes.", param: "reason")
         }
         let waiting = try await call.blocking { try store.quarantined(in: index, of: caller.tenant).first { $0.id == id } }
-        guard let waiting else { throw Fault(.notFound, "There is no such piece in quarantine.") }
+        guard let waiting else { throw DataRoutes.noPiece }
         // Two pairs of eyes: who brought it does not let it through.
         guard waiting.owner != caller.id else {
             throw ConsoleRefusal(403, "OwnDocument", "Pieces of one's own documents are released by somebody else.")
         }
         try await call.act(on: "\(index)/\(id)", details: [(name: "reason", value: wanted.reason)]) {
             guard try store.release(id, in: index, of: caller.tenant, by: caller.id, at: call.now) else {
-                throw Fault(.notFound, "There is no such piece in quarantine.")
+                throw DataRoutes.noPiece
             }
         }
         return .empty
-    }
-}
-
-/// A document without its text.
-private struct DocumentShown: Encodable {
-    let id, source, title, owner, label, labelOrigin, language, format, sha256, addedAt: String
-    let access: [String]
-    let chunks, quarantined: Int
-    let notes: [String]
-
-    init(_ document: DocumentRecord) {
-        id = document.id.rawValue
-        source = document.source
-        title = document.title
-        owner = document.owner.rawValue
-        label = document.label.description
-        labelOrigin = document.labelOrigin.description
-        language = document.language
-        format = document.format.rawValue
-        sha256 = document.hash.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
-        addedAt = Moments.date(document.addedAt)
-        access = document.access.grantees.map(\.description).sorted()
-        chunks = document.chunks
-        quarantined = document.quarantined
-        notes = document.notes
     }
 }
 
@@ -272,18 +251,8 @@ private struct OperationShown: Encodable {
             source = step.source
             quarantined = step.quarantined
             raisedLabel = step.raised?.description
-            var problem: String?
-            switch step.outcome {
-            case .added: outcome = "added"
-            case .changed: outcome = "changed"
-            case .unchanged: outcome = "unchanged"
-            case .described: outcome = "described"
-            case .removed: outcome = "removed"
-            case .refused(let found):
-                outcome = "refused"
-                problem = "\(found)"
-            }
-            self.problem = problem
+            outcome = step.outcome.name
+            if case .refused(let found) = step.outcome { problem = "\(found)" } else { problem = nil }
         }
     }
     let id, status: String

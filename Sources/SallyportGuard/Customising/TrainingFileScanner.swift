@@ -21,8 +21,7 @@ package struct TrainingFileScanner {
     ///   - findings: what the guards decided, by row (counted from 1).
     package static func scan(_ file: ByteBuffer, purpose: String, findings: [Int: [DecidedFinding]]) -> TrainingFileReport {
         var report = TrainingFileReport(format: .document)
-        report.hash = file.withUnsafeReadableBytes { SHA256.hash(data: $0) }.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }
-            .joined()
+        report.hash = Hex.encode(file.withUnsafeReadableBytes { SHA256.hash(data: $0) })
         add(findings, to: &report)
         let isTraining = purpose == "fine-tune" || purpose == "fine-tune-results" || purpose == "evals"
         guard isTraining || purpose == "batch" else { return report }

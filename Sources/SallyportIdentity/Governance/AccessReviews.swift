@@ -169,10 +169,7 @@ package struct AccessReviews: Sendable {
             guard let cause else { continue }
             if let why { spared.append((item, why)) } else { removals.append((item, cause)) }
         }
-        let digest = SHA256.hash(data: Array((id + "\n" + silent.sorted().joined()).utf8)).map { byte in
-            let text = String(byte, radix: 16)
-            return byte < 16 ? "0" + text : text
-        }.joined()
+        let digest = Hex.encode(SHA256.hash(data: Array((id + "\n" + silent.sorted().joined()).utf8)))
         return Preview(removals: removals, spared: spared, digest: digest)
     }
 

@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import SallyportCore
 
 /// A file in memory by mapping: what was hashed is what is used, and pages can be given back to the system.
 package final class MappedFile: @unchecked Sendable {
@@ -27,21 +28,10 @@ package final class MappedFile: @unchecked Sendable {
     deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
 
     /// SHA-256, hexadecimal.
-    var digest: String { SHA256.hash(data: bytes).hexadecimal }
+    var digest: String { Hex.encode(SHA256.hash(data: bytes)) }
 
     /// Lets the system take the pages back; what is read again comes from the file.
     func release() {
         madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED)
-    }
-}
-
-extension Digest {
-    var hexadecimal: String {
-        var text = ""
-        for byte in self {
-            let pair = String(byte, radix: 16)
-            text += pair.count == 1 ? "0" + pair : pair
-        }
-        return text
     }
 }

@@ -1,4 +1,5 @@
 import Crypto
+import SallyportCore
 
 /// A node of the audit tree: a SHA-256 value.
 package struct MerkleHash: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import Crypto
+import SallyportCore
 
 /// A text with signatures under it (C2SP signed-note).
 package struct SignedNote: Sendable, Hashable {

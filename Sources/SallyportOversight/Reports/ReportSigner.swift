@@ -1,4 +1,5 @@
 import Crypto
+import SallyportCore
 
 /// Signs reports that leave the house (reviews, answers to data subjects), so that whoever gets one can tell that it was not changed.
 ///

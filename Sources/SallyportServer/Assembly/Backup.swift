@@ -168,7 +168,7 @@ package enum Backup {
             bytes += piece.count
         }
         return Manifest.File(
-            path: name, bytes: bytes, sha256: Data(hash.finalize()).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined())
+            path: name, bytes: bytes, sha256: Hex.encode(hash.finalize()))
     }
 
     private static func code(_ manifest: Manifest, _ vault: Vault) throws -> String {

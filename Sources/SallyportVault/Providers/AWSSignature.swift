@@ -28,16 +28,16 @@ struct AWSSignature {
             separator: "/")
         let canonical = [
             method, canonicalPath.isEmpty ? "/" : canonicalPath, canonicalQuery, fields.map { "\($0.name):\($0.value)\n" }.joined(), names,
-            Self.hex(SHA256.hash(data: body)),
+            Hex.encode(SHA256.hash(data: body)),
         ].joined(separator: "\n")
         let day = String(moment.prefix(8))
         let scope = "\(day)/\(region)/\(service)/aws4_request"
-        let text = ["AWS4-HMAC-SHA256", moment, scope, Self.hex(SHA256.hash(data: Array(canonical.utf8)))].joined(separator: "\n")
+        let text = ["AWS4-HMAC-SHA256", moment, scope, Hex.encode(SHA256.hash(data: Array(canonical.utf8)))].joined(separator: "\n")
         var key = SymmetricKey(data: Array("AWS4\(secretAccessKey.reveal())".utf8))
         for part in [day, region, service, "aws4_request"] {
             key = SymmetricKey(data: HMAC<SHA256>.authenticationCode(for: Array(part.utf8), using: key))
         }
-        let signature = Self.hex(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key))
+        let signature = Hex.encode(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: key))
         return signed.dropFirst(headers.count) + [
             (
                 name: "authorization",
@@ -48,11 +48,6 @@ struct AWSSignature {
 
     private static func trimmed(_ value: String) -> String {
         value.split(separator: " ", omittingEmptySubsequences: true).joined(separator: " ")
-    }
-
-    private static func hex(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
     /// Everything but RFC 3986's unreserved characters.
