@@ -25,12 +25,12 @@ struct DocumentAttackDetector: LearnedDetector {
     }
 
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
-        reading.windows.compactMap { window in
+        lazy var cues = ToolDescriptionCues.count(in: passage)
+        return reading.windows.compactMap { window in
             let probability = head.probability(in: window.scores, windows: reading.windowCount)
             guard var rate = head.rate(of: probability) else { return nil }
             if passage.origin == .toolDefinition, rate > 0.001 {
                 // A tool's description instructs by its nature: only what is certain is told, and what its words speak for too.
-                let cues = ToolDescriptionCues.count(in: passage)
                 guard cues >= (rate > 0.01 ? 2 : 1) else { return nil }
                 rate = 0.01
             }

@@ -249,18 +249,18 @@ struct EncodedRegions {
     /// - Returns: true, so that it ends a chain of attempts.
     @discardableResult
     private mutating func take(_ range: Range<Int>, isHex: Bool) -> Bool {
-        if first == nil { first = range }
-        if stopsAtFirst {
-            isStopped = true
-            return true
-        }
-        if base64.bytes.count + hex.bytes.count + morse.bytes.count + scratch.count > limit {
-            exceedsLimit = true
-            isStopped = true
-            return true
-        }
+        guard mayKeep(range) else { return true }
         if isHex { hex.append(scratch[...], from: range) } else { base64.append(scratch[...], from: range) }
         return true
+    }
+
+    /// Notes a region; false when the search ends here: at the first, or at the limit.
+    private mutating func mayKeep(_ range: Range<Int>) -> Bool {
+        if first == nil { first = range }
+        let isFull = !stopsAtFirst && base64.bytes.count + hex.bytes.count + morse.bytes.count + scratch.count > limit
+        if isFull { exceedsLimit = true }
+        if stopsAtFirst || isFull { isStopped = true }
+        return !stopsAtFirst && !isFull
     }
 
     /// 0...63, or 0xFF.
@@ -444,13 +444,7 @@ struct EncodedRegions {
         }
         // Dotted lines say one letter over and over.
         guard known >= 12, known >= 6 * unknown, Set(scratch).count >= 6 else { return offset }
-        if first == nil { first = start..<offset }
-        if stopsAtFirst { isStopped = true }
-        if base64.bytes.count + hex.bytes.count + morse.bytes.count + scratch.count > limit {
-            exceedsLimit = true
-            isStopped = true
-        }
-        if !isStopped { morse.append(scratch[...], from: start..<offset) }
+        if mayKeep(start..<offset) { morse.append(scratch[...], from: start..<offset) }
         return offset
     }
 
