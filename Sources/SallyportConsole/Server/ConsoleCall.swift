@@ -159,9 +159,7 @@ package struct ConsoleCall: Sendable {
     /// Whether the caller holds a management action here.
     package func may(_ action: String) -> Bool {
         guard let principal, let rights else { return false }
-        var context = services.context(of: principal, self)
-        context.index = parameters["index"]
-        return rights.decision(on: action, .management, in: context).isAllowed
+        return rights.decision(on: action, .management, in: services.context(of: principal, self)).isAllowed
     }
 
     /// - Throws: ``ConsoleRefusal`` as Resource Manager writes it.

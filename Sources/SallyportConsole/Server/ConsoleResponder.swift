@@ -124,8 +124,8 @@ struct ConsoleResponder: Sendable {
             if services.settings.requiresSecondFactor, let session = caller.session, !session.methods.contains("mfa") {
                 throw ConsoleRefusal(403, "MfaRequired", "This takes a second factor: add one to your account, and sign in with it.")
             }
-            var context = services.context(of: caller.principal, operation: route.row.operation, address: address, now: now)
-            context.index = parameters["index"]
+            let context = services.context(
+                of: caller.principal, operation: route.row.operation, parameters: parameters, address: address, now: now)
             guard caller.rights.decision(on: action, .management, in: context).isAllowed else {
                 throw ConsoleRefusal.lacks(action, caller.principal.id)
             }

@@ -59,11 +59,16 @@ package struct ConsoleServices: Sendable {
     func record(_ record: AuditRecord) async throws { _ = try await audit.append(record.encoded()) }
 
     func context(of principal: Principal, _ call: ConsoleCall) -> AccessContext {
-        context(of: principal, operation: call.row.operation, address: call.address, now: call.now)
+        context(of: principal, operation: call.row.operation, parameters: call.parameters, address: call.address, now: call.now)
     }
 
-    func context(of principal: Principal, operation: String, address: IPAddress?, now: Int64) -> AccessContext {
-        AccessContext(project: principal.project, operation: operation, client: principal.client, address: address, now: now)
+    /// - Parameter parameters: of the path: an index that it names is what rights at one index are for.
+    func context(of principal: Principal, operation: String, parameters: [String: String], address: IPAddress?, now: Int64)
+        -> AccessContext
+    {
+        var context = AccessContext(project: principal.project, operation: operation, client: principal.client, address: address, now: now)
+        context.index = parameters["index"]
+        return context
     }
 }
 

@@ -40,7 +40,7 @@ extension Exchange {
             guard let presented = try HeaderRules.presented(in: head.headers) else { throw Fault.invalidKey }
             do { _ = try runtime.parts.authenticator.principal(presenting: presented, at: now) } catch let fault as Fault {
                 // One that ran out was good when it was used; it is taken back that ends what is under way.
-                guard principal.expiresAt.map({ $0 <= now && fault.message.contains("expired") }) ?? false else { throw fault }
+                guard principal.expiresAt.map({ $0 <= now && fault.message == KeyDirectory.expired.message }) ?? false else { throw fault }
             }
         case .token:
             guard let presented = try HeaderRules.presented(in: head.headers) else { throw Fault.invalidToken }

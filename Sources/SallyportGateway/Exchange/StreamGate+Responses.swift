@@ -24,9 +24,13 @@ extension StreamGate {
         guard inspector.context.evidence != nil, type == "response.output_item.added", let item = document.member("item", of: 0),
             BodyInspector.ToolCall.isCall(item, of: document), let name = document.member("name", of: item).flatMap(document.string)
         else { return }
-        let index = document.member("output_index", of: 0).flatMap(document.integer) ?? 0
-        let arguments = ChannelKey(index: index, part: 0, field: ChannelKey.arguments, origin: .completionToolCall)
-        calledNames[arguments] = ByteBuffer(string: name)
+        calledNames[argumentsChannel(document)] = ByteBuffer(string: name)
+    }
+
+    /// Of the item that an event belongs to.
+    private func argumentsChannel(_ document: JSONDocument) -> ChannelKey {
+        let item = document.member("output_index", of: 0).flatMap(document.integer) ?? 0
+        return ChannelKey(index: item, part: 0, field: ChannelKey.arguments, origin: .completionToolCall)
     }
 
     /// Calls that stand whole in an event and were not judged when their pieces came.
@@ -43,13 +47,10 @@ extension StreamGate {
             document.forEachElement(of: output) { _, item in add(item) }
         }
         if type.hasSuffix("_arguments.done") || type.hasSuffix("tool_call_input.done"),
-            let whole = (document.member("arguments", of: 0) ?? document.member("input", of: 0)).flatMap(document.string)
+            let whole = (document.member("arguments", of: 0) ?? document.member("input", of: 0)).flatMap(document.string),
+            let name = calledNames[argumentsChannel(document)]
         {
-            let index = document.member("output_index", of: 0).flatMap(document.integer) ?? 0
-            let channel = ChannelKey(index: index, part: 0, field: ChannelKey.arguments, origin: .completionToolCall)
-            if let name = calledNames[channel] {
-                calls.append(.init(choice: nil, name: String(buffer: name), arguments: Passage(whole, origin: .completionToolCall)))
-            }
+            calls.append(.init(choice: nil, name: String(buffer: name), arguments: Passage(whole, origin: .completionToolCall)))
         }
         return calls.filter { !judgedCalls.contains(JudgedCall(name: $0.name, arguments: $0.arguments.text)) }
     }

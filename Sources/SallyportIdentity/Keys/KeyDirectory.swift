@@ -158,7 +158,7 @@ package final class KeyDirectory: Authenticator {
         Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active \
         subscription and use a correct regional API endpoint for your resource.
         """)
-    private static let expired = Fault(.unauthenticated, "Access denied: this API key has expired. Ask for a new key.")
+    package static let expired = Fault(.unauthenticated, "Access denied: this API key has expired. Ask for a new key.")
     private static let stale = Fault(
         .storeUnavailable, "The gateway cannot confirm its keys at the moment. Try again shortly.", retryAfter: .seconds(1))
 }
