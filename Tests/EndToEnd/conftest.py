@@ -1,4 +1,3 @@
-import pathlib
 import time
 
 import pytest
@@ -11,16 +10,6 @@ from mock_upstream import MockUpstream
 def pytest_configure(config):
     if not BINARY.exists():
         pytest.exit(f"{BINARY} does not exist: 'make build' makes it, SALLYPORT_BIN names another", returncode=2)
-
-
-def pytest_collection_modifyitems(items):
-    """Tests that are known to fail are run and counted as such; each has its line, with what is known, in known_failures.txt."""
-    lines = (pathlib.Path(__file__).parent / "known_failures.txt").read_text().splitlines()
-    known = dict(line.split(" | ", 1) for line in lines if line and not line.startswith("#"))
-    for item in items:
-        reason = known.get(f"{item.path.name}::{item.name}") or known.get(f"{item.path.name}::{item.originalname}")
-        if reason:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
 
 
 @pytest.hookimpl(wrapper=True)
