@@ -66,6 +66,15 @@ package struct DocumentRetriever: Sendable {
         return retrieval
     }
 
+    /// What is there of these; what is damaged is not searched any more.
+    func chunks(_ ids: [ChunkID], in index: IndexID, of reader: DocumentReader) throws -> [(id: ChunkID, chunk: ChunkRecord)] {
+        let found = try store.chunks(ids, in: index, of: reader.tenant)
+        if found.count < ids.count {
+            try search.recheck(Set(ids.map(\.document)).subtracting(found.map(\.id.document)), in: index, for: reader)
+        }
+        return found
+    }
+
     /// One query's hits, best first.
     func ranked(
         _ query: DocumentQuery, in index: IndexID, for reader: DocumentReader, _ options: RetrievalOptions
@@ -81,7 +90,7 @@ package struct DocumentRetriever: Sendable {
         let isJoined = options.kind == .both
         let ranker = Reranker(result.query, isLearned: vector != nil)
         var ranked: [RetrievedChunk] = []
-        for (id, chunk) in try store.chunks(result.hits.map(\.id), in: index, of: reader.tenant) {
+        for (id, chunk) in try chunks(result.hits.map(\.id), in: index, of: reader) {
             guard let hit = hits[id], let entry = search.entry(of: id.document, in: index, for: reader) else { continue }
             let nearness = ranker.nearness(in: chunk)
             let relevance = ranker.relevance(of: hit, nearness: nearness)

@@ -99,14 +99,31 @@ package final class DocumentSearch: Sendable {
             }
             doubted.withLockedValue { doubted in for gone in changes.removed { doubted[gone.id] = nil } }
             for document in changes.changed {
-                let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
-                let isAuthentic = try store.isAuthentic(document, chunks: chunks)
-                doubted.withLockedValue { $0[document.id] = isAuthentic ? nil : "\(document.index)/\(document.source)" }
-                guard isAuthentic else { continue }
-                state.withLockedValue { $0.add(document, chunks) }
+                let chunks = try authentic(document)
+                doubted.withLockedValue { $0[document.id] = chunks == nil ? "\(document.index)/\(document.source)" : nil }
+                if let chunks { state.withLockedValue { $0.add(document, chunks) } }
             }
             state.withLockedValue { $0.revision = changes.revision }
             return true
+        }
+    }
+
+    /// - Returns: what can be found of a document; nil where it is damaged, or not as it was taken in.
+    private func authentic(_ document: DocumentRecord) throws -> [ChunkRecord]? {
+        do {
+            let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
+            return try store.isAuthentic(document, chunks: chunks) ? chunks : nil
+        } catch is DamagedDocument { return nil }
+    }
+
+    /// Looks again at documents whose chunks were found but not read: one that was damaged since is not searched any more.
+    func recheck(_ ids: Set<DocumentID>, in index: IndexID, for reader: DocumentReader) throws {
+        for id in ids {
+            guard let entry = entry(of: id, in: index, for: reader) else { continue }
+            do { _ = try store.chunks(of: id, in: index, of: reader.tenant, searchableOnly: true) } catch is DamagedDocument {
+                state.withLockedValue { $0.remove(id, Place(tenant: reader.tenant, index: index)) }
+                doubted.withLockedValue { $0[id] = "\(index)/\(entry.source)" }
+            }
         }
     }
 

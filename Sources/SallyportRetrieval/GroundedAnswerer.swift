@@ -233,7 +233,12 @@ package struct GroundedAnswerer: Sendable {
         let wanted = Set(query.terms.map(\.text))
         guard let entry = search.titled(wanted, in: index, for: reader) else { return nil }
         var answer = GroundedAnswer(sentences: [], intents: [query.text], isFound: true, confidence: 1)
-        for chunk in try store.chunks(of: entry.id, in: index, of: reader.tenant, searchableOnly: true).prefix(4) {
+        let chunks: [ChunkRecord]
+        do { chunks = try store.chunks(of: entry.id, in: index, of: reader.tenant, searchableOnly: true) } catch is DamagedDocument {
+            try search.recheck([entry.id], in: index, for: reader)
+            return nil
+        }
+        for chunk in chunks.prefix(4) {
             guard let first = SentenceSplitter.ranges(of: chunk.text).first else { continue }
             answer.citations.append(citation(ChunkID(entry.id, chunk.position), chunk, entry, [first]))
             answer.sentences.append(
