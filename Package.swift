@@ -144,7 +144,7 @@ let package = Package(
             name: "SallyportVaultTests", dependencies: ["SallyportCore", "SallyportVault", "SallyportStorage", crypto, concurrency],
             swiftSettings: strict),
         .testTarget(
-            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb],
+            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb, concurrency],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportOversightTests",
