@@ -14,8 +14,21 @@ package struct GroundedAnswer: Sendable, Hashable {
         package let pages: [Int]
         package let label: SensitivityLabel
     }
-    /// To be joined by spaces. `[doc1]` names the first citation.
+    /// The few words of a quoted sentence that answer the question by themselves.
+    package struct Short: Sendable, Hashable {
+        package let text: String
+        /// Which of ``sentences`` they stand in.
+        package var sentence: Int
+        /// UTF-8 bytes of the document's extracted text.
+        package let span: Range<Int>
+        /// How sure: 0...1.
+        package let probability: Double
+    }
+
+    /// Quoted word for word. `[doc1]` names the first citation.
     package var sentences: [String]
+    /// At most one for each part of the question.
+    package var shorts: [Short] = []
     package var citations: [Citation] = []
     /// What was searched for, one for each part of the question.
     package var intents: [String] = []
@@ -25,6 +38,13 @@ package struct GroundedAnswer: Sendable, Hashable {
     package var confidence = 0.0
     /// All that was found for the question (for several, for each), best first.
     package var retrieved: [RetrievedChunk] = []
+
+    /// What is said, to be joined by spaces: the short answer, where there is one, before the sentence that it stands in.
+    package var said: [String] {
+        var said = sentences
+        for short in shorts where said.indices.contains(short.sentence) { said[short.sentence] = "\(short.text) — \(said[short.sentence])" }
+        return said
+    }
 
     /// That the documents do not say.
     package static func refusal(_ intents: [String]) -> GroundedAnswer {
@@ -51,6 +71,10 @@ package struct GroundedAnswerer: Sendable {
         package var sentences = 3
         /// What a sentence of another document must bring of the question that the first did not have.
         package var neededGain = 0.2
+        /// How sure a short answer must be to be given.
+        package var neededSureness = 0.2
+        /// A short answer that is more than this of its sentence says nothing that the sentence does not.
+        package var largestShort = 0.6
         package init() {}
     }
 
@@ -139,7 +163,8 @@ package struct GroundedAnswerer: Sendable {
             guard isEnough else { continue }
             let sentences = try sentences(of: candidate, resolved, wanted)
             guard !wanted.isKnown || sentences.contains(where: \.hasKind) else { continue }
-            let quoted = chosen(sentences, wanted)
+            let short = short(to: question, resolved, sentences)
+            let quoted = short.map { [sentences[$0.sentence]] } ?? chosen(sentences, wanted)
             guard let best = quoted.max(by: { $0.score < $1.score }) else { continue }
             if embedder != nil, best.likeness < configuration.neededLikeness, best.share < 0.8 { continue }
             var quotes = [Quote(found: candidate, sentences: quoted)]
@@ -148,6 +173,14 @@ package struct GroundedAnswerer: Sendable {
             }
             var answer = GroundedAnswer(sentences: [], intents: [query.text], isFound: true, confidence: confidence(of: candidate, best))
             answer.retrieved = Array(ranked)
+            if let short {
+                let place = quoted[0].range.lowerBound + candidate.chunk.range.lowerBound
+                answer.shorts = [
+                    GroundedAnswer.Short(
+                        text: short.text, sentence: 0, span: place + short.range.lowerBound..<place + short.range.upperBound,
+                        probability: short.probability)
+                ]
+            }
             for quote in quotes {
                 answer.sentences += quote.sentences.map(\.text)
                 answer.citations.append(citation(quote.found.id, quote.found.chunk, quote.found.entry, quote.sentences.map(\.range)))
@@ -156,6 +189,25 @@ package struct GroundedAnswerer: Sendable {
             return answer
         }
         return none
+    }
+
+    /// The words of one of the sentences that answer the question, where it asks for such and it is sure enough.
+    private func short(
+        to question: String, _ query: DocumentQuery, _ sentences: [Sentence]
+    ) -> (sentence: Int, range: Range<Int>, text: String, probability: Double)? {
+        // What a turn before said is no part of what this one asks for.
+        let rarity = Dictionary(query.terms.map { ($0.text, $0.rarity) }) { first, _ in first }
+        let spans = AnswerSpans(String(question.suffix(1000)), rarity: rarity)
+        guard spans.isAnswerable else { return nil }
+        let ordered = sentences.indices.sorted { (sentences[$1].score, $0) < (sentences[$0].score, $1) }.prefix(AnswerSpans.sentences)
+        let read = ordered.map {
+            AnswerSpans.Sentence(text: sentences[$0].text, share: sentences[$0].share, likeness: sentences[$0].likeness)
+        }
+        guard let found = spans.best(in: read).first, found.probability >= configuration.neededSureness else { return nil }
+        let sentence = sentences[ordered[found.sentence]]
+        let bytes = Array(sentence.text.utf8)
+        guard Double(found.range.count) <= configuration.largestShort * Double(bytes.count) else { return nil }
+        return (ordered[found.sentence], found.range, String(decoding: bytes[found.range], as: UTF8.self), found.probability)
     }
 
     /// How sure: how much of the question the chunk has, and how alike its best sentence is.
@@ -263,13 +315,18 @@ package struct GroundedAnswerer: Sendable {
                     numbers.append(whole.citations.count)
                 }
             }
-            for sentence in answer.sentences {
+            for (place, sentence) in answer.sentences.enumerated() {
                 var sentence = sentence
                 for (old, new) in numbers.enumerated() where sentence.hasSuffix(" [doc\(old + 1)]") {
                     sentence = sentence.dropLast(" [doc\(old + 1)]".count) + " [doc\(new)]"
                     break
                 }
-                if !whole.sentences.contains(sentence) { whole.sentences.append(sentence) }
+                guard !whole.sentences.contains(sentence) else { continue }
+                if var short = answer.shorts.first(where: { $0.sentence == place }) {
+                    short.sentence = whole.sentences.count
+                    whole.shorts.append(short)
+                }
+                whole.sentences.append(sentence)
             }
         }
         if answers.contains(where: { !$0.isFound }) {
