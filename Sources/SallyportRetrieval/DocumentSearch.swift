@@ -337,9 +337,7 @@ private struct GroupScan {
         return admitted[document] == 1
     }
 
-    /// English, or nobody could tell.
     func isFamiliar(_ chunk: Int) -> Bool {
-        let language = group.documents[Int(group.chunks[chunk].document)]?.language ?? "und"
-        return language == "en" || language == "und"
+        group.documents[Int(group.chunks[chunk].document)]?.isFamiliar ?? true
     }
 }
