@@ -1,10 +1,9 @@
-import Foundation
-
-/// The few words within sentences that answer a question: a name, a date, a number, a thing. Verbatim: a span is a range of a sentence.
+/// The few words of a sentence that answer a question: a name for "who", a time for "when", a number for "how many". Verbatim: a span is a range
+/// of a sentence.
 ///
-/// Every stretch of up to ``longest`` words is scored by a linear model over what can be seen of it: its words' classes and those beside it, how
-/// near the question's words stand, what the question asks for. The weights were learned from questions with known answers
-/// (`training/answers.py`); a feature is a place in a table, found by hashing.
+/// By rules: the question says what kind of thing it wants, and of the things of that kind in the sentences the one counts that stands nearest to
+/// the question's words, in the way that answers stand ("by" before a maker, the noun counted after a number). English only; where two things
+/// stand alike, and of questions that want something else, nothing is given.
 struct AnswerSpans: Sendable {
     /// A sentence that may hold the answer.
     struct Sentence: Sendable {
@@ -18,58 +17,225 @@ struct AnswerSpans: Sendable {
         let sentence: Int
         /// UTF-8 bytes of the sentence.
         let range: Range<Int>
-        /// How likely it is the answer among all stretches: 0...1.
-        let probability: Double
+        /// By how much it is better than the next: 0...1.
+        let sureness: Double
     }
 
-    static let longest = 10
     /// Sentences that are looked at.
-    static let sentences = 4
-    private static let tokens = 80
+    static let sentences = 3
+    private static let words = 80
 
     private let question: AskedFor
-    private let weights: AnswerWeights
 
     /// - Parameter rarity: of each of the question's terms.
-    init(_ question: String, rarity: [String: Double], weights: AnswerWeights = .learned) {
-        self.question = AskedFor(question, rarity: rarity)
-        self.weights = weights
+    init(_ question: String, rarity: [String: Double]) { self.question = AskedFor(question, rarity: rarity) }
+
+    /// False: the question asks for nothing that a few words of a text are by themselves.
+    var isAnswerable: Bool { question.kind.isThing }
+
+    /// The likeliest; nil where there is none.
+    func best(in sentences: [Sentence]) -> Span? {
+        guard isAnswerable else { return nil }
+        var found: [(span: Range<Int>, sentence: Int, text: String, score: Double)] = []
+        for (number, sentence) in sentences.prefix(Self.sentences).enumerated() {
+            let scene = AnswerScene(Array(AnswerWord.all(in: sentence.text).prefix(Self.words)), question)
+            let bytes = Array(sentence.text.utf8)
+            for (stretch, score) in scene.candidates() {
+                let range = scene.range(of: stretch)
+                found.append(
+                    (
+                        range, number, Words.folded(String(decoding: bytes[range], as: UTF8.self)).joined(separator: " "),
+                        score + 0.5 * sentence.share + 0.3 * max(0, sentence.likeness)
+                    ))
+            }
+        }
+        guard let best = found.max(by: { $0.score < $1.score }) else { return nil }
+        // The same words elsewhere speak for it, not against.
+        let next = found.filter { $0.text != best.text && !($0.sentence == best.sentence && $0.span.overlaps(best.span)) }.map(\.score)
+            .max()
+        let sureness = min(1, max(0, best.score - (next ?? best.score - 0.4)))
+        return Span(sentence: best.sentence, range: best.span, sureness: sureness)
+    }
+}
+
+/// A sentence's words beside a question's.
+struct AnswerScene {
+    private let words: [AnswerWord]
+    private let question: AskedFor
+    private let isAsked: [Bool]
+    private let total: Double
+
+    init(_ words: [AnswerWord], _ question: AskedFor) {
+        self.words = words
+        self.question = question
+        let terms = Set(question.terms)
+        isAsked = words.map { terms.contains($0.stem) }
+        total = max(0.001, question.terms.reduce(0) { $0 + (question.rarity[$1] ?? 1) })
     }
 
-    /// False: a question that no words of a text answer by themselves ("Is it true that …").
-    var isAnswerable: Bool { question.kind != .polar }
+    func range(of stretch: Range<Int>) -> Range<Int> {
+        words[stretch.lowerBound].range.lowerBound..<words[stretch.upperBound - 1].range.upperBound
+    }
 
-    /// The likeliest, best first; none overlaps a better one.
-    func best(in sentences: [Sentence], count: Int = 1) -> [Span] {
-        var spans: [(span: Span, score: Float)] = []
-        candidates(in: sentences) { sentence, range, features in
-            let score = features.reduce(Float(0)) { $0 + weights[$1] }
-            spans.append((Span(sentence: sentence, range: range, probability: 0), score))
+    private func kind(_ place: Int) -> AnswerWord.Kind { words.indices.contains(place) ? words[place].kind : .edge }
+    private func stem(_ place: Int) -> String { words.indices.contains(place) ? words[place].stem : "" }
+
+    /// Stretches of the kind asked for, each with how well it stands.
+    func candidates() -> [(Range<Int>, Double)] {
+        stretches().compactMap { stretch, cue in
+            let content = stretch.filter { words[$0].functionWord == 0 && !words[$0].isMark }
+            let known = content.count { isAsked[$0] }
+            // What the question says itself is no answer to it.
+            guard known < content.count else { return nil }
+            return (stretch, nearness(to: stretch) + cue - 0.4 * Double(known) / Double(content.count))
         }
-        guard let top = spans.map(\.score).max() else { return [] }
-        let total = spans.reduce(Double(0)) { $0 + exp(Double($1.score - top)) }
-        var found: [Span] = []
-        for (span, score) in spans.sorted(by: { $0.score > $1.score }) {
-            if found.count == count { break }
-            guard !found.contains(where: { $0.sentence == span.sentence && $0.range.overlaps(span.range) }) else { continue }
-            found.append(Span(sentence: span.sentence, range: span.range, probability: exp(Double(score - top)) / total))
+    }
+
+    /// Of the question's weight, what stands beside the stretch; the farther, the less.
+    private func nearness(to stretch: Range<Int>) -> Double {
+        var best: [String: Double] = [:]
+        for place in words.indices where isAsked[place] && !stretch.contains(place) {
+            let gap = place < stretch.lowerBound ? stretch.lowerBound - place : place - stretch.upperBound + 1
+            let value = (question.rarity[words[place].stem] ?? 1) / (1 + Double(gap - 1) / 4)
+            best[words[place].stem] = max(best[words[place].stem] ?? 0, value)
+        }
+        return best.values.reduce(0, +) / total
+    }
+
+    private func stretches() -> [(Range<Int>, cue: Double)] {
+        switch question.kind {
+        case .who, .whatPerson:
+            return names().map { ($0, (stem($0.lowerBound - 1) == "by" ? 0.25 : 0) + ((2...3).contains($0.count) ? 0.15 : 0) + head($0)) }
+        case .place, .whatPlace:
+            return names().map { name in
+                (name, (["in", "at", "near", "to", "from", "into", "of"].contains(stem(name.lowerBound - 1)) ? 0.25 : 0) + head(name))
+            }
+        case .whatGroup, .whatWork, .whatName:
+            return (names() + (question.kind == .whatGroup ? [] : quoted())).map { ($0, head($0)) }
+        case .what, .which: return names().map { ($0, head($0)) }.filter { $0.1 > 0 }
+        case .when: return times().map { ($0, kind($0.lowerBound - 1) == .preposition ? 0.2 : 0) }
+        case .whatTime: return question.head == "year" ? single(.year) : times().map { ($0, head($0)) }
+        case .many, .whatNumber:
+            return numbers().map { number in
+                let counts = (0..<3).contains { stem(number.upperBound + $0) == question.head }
+                return (number, counts ? 0.5 : kind(number.upperBound - 1) == .percent && question.wantsShare ? 0.4 : 0)
+            }
+        case .much, .measure:
+            return numbers().compactMap { number in
+                if kind(number.upperBound) == .timeUnit { return (number.lowerBound..<number.upperBound + 1, 0.3) }
+                let isMoney = kind(number.lowerBound) == .currency || kind(number.upperBound - 1) == .percent
+                return isMoney ? (number, 0.2) : nil
+            }
+        default: return []
+        }
+    }
+
+    private func single(_ wanted: AnswerWord.Kind) -> [(Range<Int>, cue: Double)] {
+        words.indices.filter { words[$0].kind == wanted }.map { ($0..<$0 + 1, kind($0 - 1) == .preposition ? 0.2 : 0) }
+    }
+
+    /// The noun asked for, in the stretch's end or beside it.
+    private func head(_ stretch: Range<Int>) -> Double {
+        guard let head = question.head else { return 0 }
+        if stem(stretch.upperBound - 1) == head || stem(stretch.upperBound) == head { return 0.3 }
+        return stem(stretch.lowerBound - 1) == head || stem(stretch.lowerBound - 2) == head ? 0.3 : 0
+    }
+
+    private static let particles: Set<String> = [
+        "de", "van", "von", "der", "den", "bin", "ibn", "al", "la", "le", "du", "da", "di", "del", "el",
+    ]
+
+    /// What is written with capitals, with the small words within it: "Ada Keller", "Duke of York", "World War II", "J. R. Moss".
+    private func names() -> [Range<Int>] {
+        func isCapital(_ place: Int) -> Bool { [.capital, .acronym, .firstCapital].contains(kind(place)) }
+        var found: [Range<Int>] = []
+        var place = 0
+        while place < words.count {
+            guard isCapital(place) else {
+                place += 1
+                continue
+            }
+            let start = place
+            place += 1
+            while place < words.count {
+                if isCapital(place) || kind(place) == .number && place > start && isCapital(place - 1) {
+                    place += 1
+                } else if kind(place) == .stop, words[place - 1].stem.utf8.count == 1, isCapital(place + 1) {
+                    place += 2
+                } else if Self.particles.contains(stem(place)) || stem(place) == "of", isCapital(place + 1) {
+                    place += 2
+                } else if stem(place) == "of", stem(place + 1) == "the" || stem(place + 1) == "th", isCapital(place + 2) {
+                    place += 3
+                } else {
+                    break
+                }
+            }
+            // A first word has its capital from the sentence: alone it is a name only where something is said of it.
+            if place - start > 1 || kind(start) != .firstCapital || kind(place) == .be || kind(place) == .possessive {
+                found.append(start..<place)
+            }
         }
         return found
     }
 
-    /// Every stretch that could be an answer, with its features.
-    func candidates(in sentences: [Sentence], _ body: (_ sentence: Int, _ range: Range<Int>, _ features: [Int]) -> Void) {
-        for (number, sentence) in sentences.prefix(Self.sentences).enumerated() {
-            let words = Array(AnswerWord.all(in: sentence.text).prefix(Self.tokens))
-            let scene = AnswerScene(words, question, sentence, number)
-            for start in words.indices where words[start].mayBegin {
-                for end in start + 1...min(words.count, start + Self.longest) {
-                    if end - 1 > start, words[end - 1].breaks { break }
-                    guard words[end - 1].mayEnd else { continue }
-                    body(number, words[start].range.lowerBound..<words[end - 1].range.upperBound, scene.features(of: start..<end))
-                }
+    /// What stands in quotation marks, without them.
+    private func quoted() -> [Range<Int>] {
+        let marks = words.indices.filter { words[$0].kind == .quote }
+        return zip(marks, marks.dropFirst()).filter { $1 - $0 > 1 && $1 - $0 < 10 }.map { $0 + 1..<$1 }
+    }
+
+    /// "14 May 1931", "May 1931", "1931", "the 16th century", "11:45", "Monday".
+    private func times() -> [Range<Int>] {
+        var found: [Range<Int>] = []
+        var place = 0
+        func isTime(_ place: Int) -> Bool { [.month, .year].contains(kind(place)) }
+        while place < words.count {
+            var end = place
+            if isTime(place) || kind(place) == .number && kind(place + 1) == .month {
+                end = place + 1
+                while isTime(end) || kind(end) == .number && kind(end - 1) == .month
+                    || [.comma, .dash].contains(kind(end)) && isTime(end + 1) && end > place
+                { end += 1 }
+            } else if kind(place) == .number || kind(place) == .numberWord, kind(place + 1) == .timeUnit {
+                end = place + 2
+            } else if kind(place) == .number, kind(place + 1) == .colon, kind(place + 2) == .number {
+                end = place + 3
+            } else if kind(place) == .timeUnit, stem(place).hasSuffix("dai") {
+                end = place + 1
+            }
+            if end > place {
+                found.append(place..<end)
+                place = end
+            } else {
+                place += 1
             }
         }
+        return found
+    }
+
+    /// "27", "$4.5 million", "30 to 50 thousand", "five", "12%".
+    private func numbers() -> [Range<Int>] {
+        var found: [Range<Int>] = []
+        var place = 0
+        func isNumber(_ place: Int) -> Bool { [.number, .numberWord].contains(kind(place)) }
+        while place < words.count {
+            let start = place
+            if kind(place) == .currency, isNumber(place + 1) || kind(place + 1) == .year { place += 1 }
+            guard isNumber(place) || place > start || kind(place) == .year && kind(place - 1) != .preposition else {
+                place = start + 1
+                continue
+            }
+            place += 1
+            while isNumber(place)
+                || [.dash, .preposition, .conjunction].contains(kind(place)) && isNumber(place + 1)
+                    && ["to", "-", "–", "and"].contains(stem(place))
+            {
+                place += 1
+            }
+            if kind(place) == .percent || stem(place) == Words.stem("percent") { place += 1 }
+            found.append(start..<place)
+        }
+        return found
     }
 }
 
@@ -78,6 +244,14 @@ struct AskedFor: Sendable {
     enum Kind: Int, Sendable {
         case other, who, when, place, many, much, measure, how, why, polar, choice
         case whatPerson, whatTime, whatPlace, whatNumber, whatGroup, whatWork, whatName, whatKind, what, which
+
+        /// Something that a few words are: a name, a time, a number.
+        var isThing: Bool {
+            switch self {
+            case .other, .how, .why, .polar, .choice, .whatKind: false
+            default: true
+            }
+        }
     }
 
     let kind: Kind
@@ -85,19 +259,15 @@ struct AskedFor: Sendable {
     let head: String?
     let terms: [String]
     let rarity: [String: Double]
-    let words: Set<String>
-    /// Its last content word, and the first after the question word.
-    let last: String?
-    let first: String?
+    /// Asks for a share of a whole.
+    var wantsShare: Bool { head == "percent" || head == Words.stem("percentage") }
 
     init(_ question: String, rarity: [String: Double]) {
         let words = Words.folded(question, limit: 200)
         var kind = Kind.other
         var head: String?
-        var asks = 0
         search: for (position, word) in words.enumerated() {
             let next = position + 1 < words.count ? words[position + 1] : ""
-            asks = position
             switch word {
             case "who", "whom", "whose": kind = .who
             case "when": kind = .when
@@ -125,11 +295,7 @@ struct AskedFor: Sendable {
         self.kind = kind
         self.head = head
         self.rarity = rarity
-        self.words = Set(words.map(Words.stem))
-        let all = SearchTerms.of(question, limit: 200)
-        terms = all
-        last = all.last
-        first = SearchTerms.of(words.dropFirst(asks + 1).joined(separator: " "), limit: 200).first { $0 != head }
+        terms = SearchTerms.of(question, limit: 200)
     }
 
     private static let polar: Set<String> = [
@@ -141,7 +307,7 @@ struct AskedFor: Sendable {
         var found: String?
         for (number, word) in words.prefix(7).enumerated() {
             if word == "of", let kind = found, ["type", "kind", "sort", "form", "number", "percentage", "percent", "part"].contains(kind) {
-                if ["number", "percentage", "percent"].contains(kind) { return kind }
+                if ["number", "percentage", "percent"].contains(kind) { return Words.stem(kind) }
                 found = nil
                 continue
             }

@@ -21,8 +21,6 @@ package struct GroundedAnswer: Sendable, Hashable {
         package var sentence: Int
         /// UTF-8 bytes of the document's extracted text.
         package let span: Range<Int>
-        /// How sure: 0...1.
-        package let probability: Double
     }
 
     /// Quoted word for word. `[doc1]` names the first citation.
@@ -61,9 +59,9 @@ package struct GroundedAnswerer: Sendable {
     package static let refusal = "The requested information is not found in the retrieved data. Please try another query or topic."
 
     package struct Configuration: Sendable {
-        /// Where a model can tell: how likely a chunk must be to hold the answer (``Answerability``). Chosen on half of the questions of the
+        /// Where a model can tell: how sure it must be that a chunk holds the answer (``Answerability``). Chosen on half of the questions of the
         /// retrieval benchmark: nine in ten that have an answer get one.
-        package var neededProbability = 0.65
+        package var neededConfidence = 0.5
         /// Without a model, or for languages that it hardly knows: how much of the question a chunk must have, by the weight of its words.
         package var neededShare = 0.5
         /// Of a long question, this many words in one chunk count too, with a smaller share.
@@ -75,7 +73,7 @@ package struct GroundedAnswerer: Sendable {
         /// What a sentence of another document must bring of the question that the first did not have.
         package var neededGain = 0.2
         /// How sure a short answer must be to be given.
-        package var neededSureness = 0.2
+        package var neededSureness = 0.05
         /// A short answer that is more than this of its sentence says nothing that the sentence does not.
         package var largestShort = 0.6
         package init() {}
@@ -166,13 +164,12 @@ package struct GroundedAnswerer: Sendable {
                 || candidate.terms >= configuration.neededTerms && candidate.coverage >= configuration.neededShareOfMany
             guard isEnough else { continue }
             let sentences = try sentences(of: candidate, resolved, wanted)
-            let probability =
+            let sureness =
                 isLearned
-                ? Answerability.probability(
-                    coverage: candidate.coverage, likeness: candidate.likeness, nearness: candidate.nearness,
-                    sentences: sentences.map { ($0.share, $0.likeness) }) : nil
-            none.confidence = max(none.confidence, probability ?? 0)
-            if let probability, probability < configuration.neededProbability { continue }
+                ? Answerability.confidence(
+                    coverage: candidate.coverage, likeness: candidate.likeness, sentences: sentences.map { ($0.share, $0.likeness) }) : nil
+            none.confidence = max(none.confidence, sureness ?? 0)
+            if let sureness, sureness < configuration.neededConfidence { continue }
             guard !wanted.isKnown || sentences.contains(where: \.hasKind) else { continue }
             let short = short(to: question, resolved, sentences)
             let quoted = short.map { [sentences[$0.sentence]] } ?? chosen(sentences, wanted)
@@ -183,14 +180,13 @@ package struct GroundedAnswerer: Sendable {
                 if let more = try addition(from: other, to: quotes, resolved, wanted) { quotes.append(more) }
             }
             var answer = GroundedAnswer(
-                sentences: [], intents: [query.text], isFound: true, confidence: probability ?? confidence(of: candidate, best))
+                sentences: [], intents: [query.text], isFound: true, confidence: sureness ?? confidence(of: candidate, best))
             answer.retrieved = Array(ranked)
             if let short {
                 let place = quoted[0].range.lowerBound + candidate.chunk.range.lowerBound
                 answer.shorts = [
                     GroundedAnswer.Short(
-                        text: short.text, sentence: 0, span: place + short.range.lowerBound..<place + short.range.upperBound,
-                        probability: short.probability)
+                        text: short.text, sentence: 0, span: place + short.range.lowerBound..<place + short.range.upperBound)
                 ]
             }
             for quote in quotes {
@@ -206,7 +202,7 @@ package struct GroundedAnswerer: Sendable {
     /// The words of one of the sentences that answer the question, where it asks for such and it is sure enough.
     private func short(
         to question: String, _ query: DocumentQuery, _ sentences: [Sentence]
-    ) -> (sentence: Int, range: Range<Int>, text: String, probability: Double)? {
+    ) -> (sentence: Int, range: Range<Int>, text: String)? {
         // What a turn before said is no part of what this one asks for.
         let rarity = Dictionary(query.terms.map { ($0.text, $0.rarity) }) { first, _ in first }
         let spans = AnswerSpans(String(question.suffix(1000)), rarity: rarity)
@@ -215,11 +211,11 @@ package struct GroundedAnswerer: Sendable {
         let read = ordered.map {
             AnswerSpans.Sentence(text: sentences[$0].text, share: sentences[$0].share, likeness: sentences[$0].likeness)
         }
-        guard let found = spans.best(in: read).first, found.probability >= configuration.neededSureness else { return nil }
+        guard let found = spans.best(in: read), found.sureness >= configuration.neededSureness else { return nil }
         let sentence = sentences[ordered[found.sentence]]
         let bytes = Array(sentence.text.utf8)
         guard Double(found.range.count) <= configuration.largestShort * Double(bytes.count) else { return nil }
-        return (ordered[found.sentence], found.range, String(decoding: bytes[found.range], as: UTF8.self), found.probability)
+        return (ordered[found.sentence], found.range, String(decoding: bytes[found.range], as: UTF8.self))
     }
 
     /// How sure: how much of the question the chunk has, and how alike its best sentence is.

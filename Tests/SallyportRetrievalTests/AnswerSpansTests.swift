@@ -6,8 +6,7 @@ import Testing
     private func best(_ question: String, _ sentences: String...) -> AnswerSpans.Span? {
         let rarity = Dictionary(SearchTerms.of(question).map { ($0, 2.0) }) { first, _ in first }
         return AnswerSpans(question, rarity: rarity).best(
-            in: sentences.map { AnswerSpans.Sentence(text: $0, share: 0.6, likeness: 0.6) }
-        ).first
+            in: sentences.map { AnswerSpans.Sentence(text: $0, share: 0.6, likeness: 0.6) })
     }
 
     private func text(_ span: AnswerSpans.Span?, _ sentences: String...) -> String? {
@@ -36,7 +35,7 @@ import Testing
                 #expect(span.range.lowerBound >= 0 && span.range.upperBound <= bytes.count && !span.range.isEmpty)
                 // A span never cuts a character.
                 #expect(String(validating: bytes[span.range], as: UTF8.self) != nil)
-                #expect(span.probability > 0 && span.probability <= 1)
+                #expect(span.sureness >= 0 && span.sureness <= 1)
             }
         }
     }
