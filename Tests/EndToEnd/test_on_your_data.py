@@ -12,7 +12,7 @@ import zipfile
 import pytest
 from openai import OpenAI
 
-from gateway import BINARY, ROOT
+from gateway import BINARY, ROOT, answers_from_library
 
 QUESTION = "How many days of annual leave do I get?"
 
@@ -44,11 +44,7 @@ def samples(make_gateway):
 def library(make_gateway):
     """A gateway whose embedded upstream answers from an index with access lists."""
 
-    def change(tree):
-        del tree["upstreams"]["documents"]["documents"]
-        tree["upstreams"]["documents"]["index"] = "library"
-
-    return make_gateway(change)
+    return make_gateway(answers_from_library)
 
 
 @pytest.fixture
