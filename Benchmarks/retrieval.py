@@ -105,7 +105,8 @@ def main():
             listed.write_text("\n".join(" ".join(q["query"].split()) for q in asked) + "\n")
             for kind in options.kinds.split(","):
                 done = subprocess.run(
-                    [options.binary, "data", "ask", pool, "--questions", listed, "--as", "anyone", "--kind", kind, "--config", config],
+                    [options.binary, "data", "ask", pool, "--questions", listed, "--as", "anyone", "--kind", kind, "--config", config,
+                     *(["--explain"] if options.json else [])],
                     text=True, capture_output=True)  # fmt: skip
                 if done.returncode:
                     sys.exit(done.stderr)
