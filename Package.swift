@@ -123,7 +123,8 @@ let package = Package(
             name: "SallyportTesting", dependencies: ["SallyportCore", nio, posix, http1, concurrency], path: "Sources/SallyportTesting",
             swiftSettings: strict),
         // Tests mirror Sources; SallyportTesting is theirs. One release build serves the binary and all of them.
-        .testTarget(name: "SallyportWireTests", dependencies: ["SallyportWire", nio], exclude: ["Corpus"], swiftSettings: strict),
+        .testTarget(
+            name: "SallyportWireTests", dependencies: ["SallyportCore", "SallyportWire", nio], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(
             name: "SallyportGuardTests",
             dependencies: ["SallyportCore", "SallyportPatterns", "SallyportGuard", "SallyportTesting", nio, embedded, crypto, concurrency],
@@ -143,7 +144,7 @@ let package = Package(
             name: "SallyportVaultTests", dependencies: ["SallyportCore", "SallyportVault", "SallyportStorage", crypto, concurrency],
             swiftSettings: strict),
         .testTarget(
-            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb],
+            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb, concurrency],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportOversightTests",

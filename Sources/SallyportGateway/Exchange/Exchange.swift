@@ -38,6 +38,8 @@ final class Exchange {
     /// The secret of the caller's commitments as it was when he was let in: another one later says that he was erased.
     var subjectKey: SymmetricKey?
     var isConfirmingSubject = false
+    /// The caller is no longer let in: nothing further is done for him.
+    var isCut = false
     /// What the caller asked to do, and what allowed it or not: for the record.
     var permission: (action: String, decision: AccessDecision)?
     var target: RequestTarget?

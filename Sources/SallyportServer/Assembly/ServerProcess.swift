@@ -53,6 +53,8 @@ package final class ServerProcess: Sendable {
         var usesNotedIn: Int64 = 0
         var issuers: [TokenGate.Source] = []
         var governedAt: Int64 = 0
+        /// Documents that were found not to be as they were taken in, and were told of.
+        var doubtful: Set<String> = []
     }
 
     private struct Stores: Sendable {
@@ -360,8 +362,9 @@ package final class ServerProcess: Sendable {
         }
         await chore("materials") { try materials.refresh(tenants: [.default]) }
         await chore("documents") { [documents] in
-            let isChanged = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
-            noteDoubtful(documents, isChanged: isChanged)
+            _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            let told = try await noteDoubtful(documents, told: state.withLockedValue { $0.doubtful })
+            state.withLockedValue { $0.doubtful = told }
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await console?.tick(at: Self.wallTime().seconds)
