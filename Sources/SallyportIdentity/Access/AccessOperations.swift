@@ -8,6 +8,23 @@ package struct AccessOperations: Sendable {
     private let deployments: [Deployment]?
     private let actions: [String]
     private let store: any AccessStore
+    private let reach: Reach
+
+    /// How people come by roles besides by assignments in their own name.
+    package struct Reach: Sendable {
+        /// Groups that are provisioned here and have somebody in them, directly or by another group.
+        package var groups: @Sendable (_ principal: String) throws -> [String]
+        /// Roles that somebody may take up for a while.
+        package var eligible: @Sendable () throws -> [EligibleAssignment]
+
+        package init(
+            groups: @escaping @Sendable (_ principal: String) throws -> [String] = { _ in [] },
+            eligible: @escaping @Sendable () throws -> [EligibleAssignment] = { [] }
+        ) {
+            self.groups = groups
+            self.eligible = eligible
+        }
+    }
 
     /// - Parameters:
     ///   - configured: the configuration's assignments.
@@ -15,8 +32,9 @@ package struct AccessOperations: Sendable {
     ///   - actions: the data actions that requests are judged by.
     package init(
         catalog: RoleCatalog = RoleCatalog(), configured: [RoleAssignment] = [], deployments: [Deployment]? = nil, actions: [String] = [],
-        store: any AccessStore
+        store: any AccessStore, reach: Reach = Reach()
     ) {
+        self.reach = reach
         self.catalog = catalog
         self.configured = configured
         self.deployments = deployments
@@ -25,6 +43,17 @@ package struct AccessOperations: Sendable {
     }
 
     package func assignments() throws -> [RoleAssignment] { configured + (try store.allAssignments()) }
+
+    /// Every role that whoever bears one of these names holds or could take up, now or when a condition is met: by assignments, by the groups
+    /// that a provider put him in, by elevation.
+    package func roles(withinReachOf references: Set<PrincipalReference>) throws -> Set<Role> {
+        var names = references
+        for reference in references where reference.kind == .user || reference.kind == .service {
+            for group in try reach.groups(reference.id) { names.insert(PrincipalReference(.group, group)) }
+        }
+        let held = try assignments().filter { $0.effect == .allow && names.contains($0.principal) }.map(\.role)
+        return Set(held + (try reach.eligible()).filter { names.contains($0.principal) }.map(\.role))
+    }
 
     /// - Throws: ``Fault`` `.invalidRequest` for a role, scope or condition that cannot be.
     package func add(_ assignment: RoleAssignment, at now: Int64) throws {
