@@ -73,7 +73,14 @@ package struct AccessOperations: Sendable {
     }
 
     package func revocations() throws -> [Revocation] { try store.allRevocations() }
-    package func revoke(_ revocation: Revocation) throws { try store.put(revocation) }
+    /// - Throws: ``Fault`` `.invalidRequest` for a subject that nothing can have.
+    package func revoke(_ revocation: Revocation) throws {
+        guard (1...512).contains(revocation.subject.utf8.count),
+            revocation.subject.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        else { throw Fault(.invalidRequest, "Say whom or what: 1 to 512 bytes without control characters.", param: "subject") }
+        try store.put(revocation)
+    }
+
     package func restore(_ kind: Revocation.Kind, subject: String) throws {
         guard try store.removeRevocation(kind, subject: subject, tenant: .default) else {
             throw Fault(.notFound, "There is no such revocation.")
