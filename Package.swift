@@ -73,6 +73,8 @@ let package = Package(
         .systemLibrary(name: "CProcess"),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         .target(name: "SallyportPasswords", dependencies: ["SallyportCore", "CArgon2"], swiftSettings: strict),
+        .systemLibrary(name: "CQRencode", pkgConfig: "libqrencode", providers: [.apt(["libqrencode-dev"])]),
+        .target(name: "SallyportQRCode", dependencies: ["CQRencode"], swiftSettings: strict),
         .target(name: "CMail", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
             name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess", "CMail"],
@@ -108,7 +110,7 @@ let package = Package(
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportRetrieval", "SallyportOversight",
                 "SallyportPatterns", "SallyportInference", "SallyportStorage", "SallyportSandbox", "SallyportEgress", "SallyportGateway",
-                "SallyportConsole", "SallyportPasswords", "SallyportVault", "CProcess", nio, posix,
+                "SallyportConsole", "SallyportPasswords", "SallyportQRCode", "SallyportVault", "CProcess", nio, posix,
                 concurrency, log, crypto, yams,
             ], swiftSettings: strict),
         .executableTarget(

@@ -319,6 +319,16 @@ package final class ServerProcess: Sendable {
 
     // MARK: Life
 
+    /// Several times a second, whatever else there is to do: who was disabled, which tokens and keys were revoked. By itself, since reading a
+    /// hundred thousand keys or people anew takes longer than taking back may.
+    package func takeBack() async {
+        await chore("taking back") {
+            try runtime.parts.identity.access.takeBack(from: stores.access)
+            // Those from before this minute were in what was read last.
+            try directory.takeBack(at: stores.keys.revision()) { try stores.keys.revocations(since: Self.wallTime().seconds - 60) }
+        }
+    }
+
     /// Several times a second: what other processes changed, what waits to be written.
     package func tick() async {
         // One that fails does not keep the others from their work.
