@@ -379,15 +379,25 @@ WEIGHT = {"prompt_attack": 0.6, "document_attack": 0.2}  # what the opinion weig
 
 def raw(opinion, guard, encoder, texts):
     """Per text: windows' encoder scores [W,S], opinions [W,T], domains, number of windows."""
-    rows, owner, found = [], [], [([], [], []) for _ in texts]
-    for i, (text, e) in enumerate(zip(texts, encoder.encode_all(list(texts)))):
+    known = guard.__dict__.setdefault("windows_read", {})
+    encoded = encoder.encode_all(list(texts))
+    fresh = {text: e for text, e in zip(texts, encoded) if text not in known}
+    rows, owner = [], []
+    for text, e in fresh.items():
+        known[text] = []
         for s, t in windows(len(e), WINDOW, STRIDE):
             rows.append(tokens.single(e.slice(s, t)))
-            owner.append(i)
-            found[i][1].append(opinion.window(e.ids[s:t], e.offsets[s:t], text))
-            found[i][2].append(domain(text[e.offsets[s][0] : e.offsets[t - 1][1]]) if t > s else "english")
-    for i, scores in zip(owner, guard.rows(rows)[0]):
-        found[i][0].append(scores)
+            owner.append(text)
+    if rows:
+        for text, scores in zip(owner, guard.rows(rows)[0]):
+            known[text].append(scores)
+    found = []
+    for text, e in zip(texts, encoded):
+        places = windows(len(e), WINDOW, STRIDE)
+        found.append((
+            known[text], [opinion.window(e.ids[s:t], e.offsets[s:t], text) for s, t in places],
+            [domain(text[e.offsets[s][0] : e.offsets[t - 1][1]]) if t > s else "english" for s, t in places],
+        ))
     return found
 
 
@@ -478,6 +488,112 @@ def save(opinion, folder, encoder, names, notes):
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+# Measuring
+
+KINDS = {  # a kind of attack: its themes, old and new
+    "override": {"override", "native_override", "domain", "fake-config"}, "leak": {"leak", "native_leak"}, "persona": {"persona", "native_persona", "long", "native_long"},
+    "mockup": {"mockup", "native_mockup", "attacks"}, "smuggled": {"embedded", "native_smuggled"}, "authority": {"native_authority", "lowkey"}, "encoding": {"encoding", "native_encoding"},
+}
+
+
+def final(opinion, guard, entry, task):
+    """The text's score as the gateway has it, as log-odds before calibration: the highest of its windows."""
+    best = []
+    for s, o, d in zip(*entry):
+        value = s[COLUMN[task]]
+        if d != "english":
+            fit = opinion.domains[task][d]
+            value = fit["slope"] * (value + fit["weight"] * o[TASKS.index(task)]) + fit["offset"]
+        best.append(value)
+    penalty = guard.manifest["heads"][task]["window_penalty"]
+    return max(best) - penalty * np.log(min(len(best), 64))
+
+
+def found(opinion, guard, encoder, task, texts, alone=False):
+    """Which texts stand above the 1 % threshold; `alone`: by the encoder without this opinion."""
+    head = guard.manifest["heads"][task]
+    p = head["thresholds"]["fpr_0.01"]
+    limit = (np.log(p / (1 - p)) - head["calibration"]["b"]) / head["calibration"]["a"]
+    scores = []
+    for entry in raw(opinion, guard, encoder, texts):
+        if alone:
+            scores.append(max(s[COLUMN[task]] for s in entry[0]) - head["window_penalty"] * np.log(min(len(entry[0]), 64)))
+        else:
+            scores.append(final(opinion, guard, entry, task))
+    return np.array(scores) >= limit
+
+
+def measure(guard, encoder, lexicon, folder, shipped):
+    """Tables of docs/evaluation.md, as Markdown: thresholds fixed on one half of the benign texts, everything below counted on rows that neither encoder nor opinion has seen."""
+    from intervals import show, wilson
+
+    def line(name, opinion, task, texts, attacks):
+        cells = [name, str(len(texts))]
+        for alone in (True, False):
+            hits = int(found(opinion, guard, encoder, task, texts, alone).sum())
+            cells.append(show(wilson(hits if attacks else len(texts) - hits, len(texts))))
+        print("| " + " | ".join(cells) + " |", flush=True)
+
+    header = "| rows | count | right at 1 %: encoder alone | with the second opinion |\n| --- | --- | --- | --- |"
+    ten = {"de", "fr", "es", "it", "pl", "pt", "tr", "ru", "zh", "ar"}
+    held = [r for r in data.authored_rows("prompt_attack", "dev") if r["language"] in ten]
+    print("Prompts\n\n" + header)
+    for name, pick, attacks in (("attacks, authored batches held out", 1, True), ("benign, authored batches held out", 0, False)):
+        line(name, shipped, "prompt_attack", [r["text"] for r in held if r["label"] == pick], attacks)
+    for language in sorted(ten):
+        texts = [r["text"] for r in held if r["label"] and r["language"] == language]
+        if texts:
+            line("— attacks in " + language, shipped, "prompt_attack", texts, True)
+    deepset = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "prompt_attack", part) if r["source"] == "deepset_prompt_injections"]
+    line("attacks, deepset, not in English", shipped, "prompt_attack", [t for t in deepset if domain(t) != "english"], True)
+    line("attacks, deepset, English", shipped, "prompt_attack", [t for t in deepset if domain(t) == "english"], True)
+    half = benign_foreign(folder, 1)["prompt_attack"]
+    for name, pick in (("ten languages", lambda t: domain(t) not in ("english", "other")), ("other languages", lambda t: domain(t) == "other")):
+        line(f"benign, xquad and frr_multilingual, the half that set nothing: {name}", shipped, "prompt_attack", [t for t in half if pick(t)], False)
+    print("\nDocuments\n\n" + header)
+    for language in ("de", "es", "ru", "zh", "en"):
+        with __import__("gzip").open(folder / "retrieval.passages.jsonl.gz", "rt", encoding="utf-8") as lines:
+            texts = [r["text"] for r in map(json.loads, lines) if r["source"] == "xquad_" + language]
+        line(f"benign passages of retrieval, {language}", shipped, "document_attack", texts, False)
+    for name, attacks in (("attacks in xquad articles that are not English", True), ("benign xquad articles that are not English, the half that set nothing", False)):
+        texts = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "document_attack", part)
+                 if r["source"] == "xquad" and r["label"] == attacks and r["kind"].startswith("article_") and (attacks or data.stable(r["text"]) % 2)]
+        line(name, shipped, "document_attack", texts, attacks)
+    for name, pick, attacks in (("attacks, authored groups held out", 1, True), ("benign, authored groups held out", 0, False)):
+        line(name, shipped, "document_attack", [r["text"] for r in data.authored_rows("document_attack", "dev") if r["label"] == pick and r["language"] != "en"], attacks)
+
+    data.HOLD_OUT_SHARE = 0
+    native = [r for r in data.authored_rows("prompt_attack", "train") if "native" in r["batch"]]
+    print("\nWritten after the encoder was trained; the opinion leaves out, in every language at once, …\n\n" + header.replace("rows", "left out, and measured"))
+    everyone = {"the batch's theme among the new texts": lambda k: {t for t in KINDS[k] if t.startswith("native_")}, "the whole kind, old and new": lambda k: KINDS[k]}
+    for how, themes in everyone.items():
+        total = [0, 0, 0]
+        by_language = defaultdict(lambda: [0, 0])
+        for kind in KINDS:
+            rows = [r for r in native if r["label"] and theme(r) in KINDS[kind]]
+            own = train(encoder, lexicon, examples(themes(kind)))
+            own.domains, _ = fit_domains(own, guard, encoder, folder, 0)
+            hits = found(own, guard, encoder, "prompt_attack", [r["text"] for r in rows])
+            alone = found(own, guard, encoder, "prompt_attack", [r["text"] for r in rows], True)
+            print(f"| {kind}: {how} | {len(rows)} | {show(wilson(int(alone.sum()), len(rows)))} | {show(wilson(int(hits.sum()), len(rows)))} |", flush=True)
+            total = [total[0] + len(rows), total[1] + int(alone.sum()), total[2] + int(hits.sum())]
+            for r, hit in zip(rows, hits):
+                by_language[r["language"]][0] += 1
+                by_language[r["language"]][1] += int(hit)
+        print(f"| **all kinds: {how}** | {total[0]} | {show(wilson(total[1], total[0]))} | **{show(wilson(total[2], total[0]))}** |")
+        print("| by language | | | " + "; ".join(f"{k} {show(wilson(h, n))}" for k, (n, h) in sorted(by_language.items())) + " |")
+    rows, hits, alone = [], 0, 0
+    themes = sorted({theme(r) for r in native if not r["label"]})
+    for part in (themes[::2], themes[1::2]):
+        texts = [r["text"] for r in native if not r["label"] and theme(r) in part]
+        own = train(encoder, lexicon, examples(set(part)))
+        own.domains, _ = fit_domains(own, guard, encoder, folder, 0)
+        rows += texts
+        hits += int(found(own, guard, encoder, "prompt_attack", texts).sum())
+        alone += int(found(own, guard, encoder, "prompt_attack", texts, True).sum())
+    print(f"| benign: half of the themes among the new texts | {len(rows)} | {show(wilson(len(rows) - alone, len(rows)))} | {show(wilson(len(rows) - hits, len(rows)))} |")
+
+
 def main():
     from scoring import Model
 
@@ -485,10 +601,13 @@ def main():
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--models", required=True, type=pathlib.Path)
     p.add_argument("--refit", action="store_true", help="keep the weights, fit the domains anew")
+    p.add_argument("--measure", action="store_true", help="only print what the model in MODELS and models with kinds of attack left out find")
     a = p.parse_args()
     data.HOLD_OUT_SHARE = data.SHIPPED_HOLD_OUT_SHARE
     encoder, guard = tokens.Encoder(str(a.models / "vocab.txt")), Model(a.models / "guard")
     lexicon, names = Lexicon.authored()
+    if a.measure:
+        return measure(guard, encoder, lexicon, a.data, Opinion.load(a.models / "opinion"))
     made = [] if a.refit else examples()
     opinion = Opinion.load(a.models / "opinion") if a.refit else train(encoder, lexicon, made)
     opinion.domains, counts = fit_domains(opinion, guard, encoder, a.data, 0)
