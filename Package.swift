@@ -65,7 +65,8 @@ let package = Package(
             swiftSettings: testable),
         // Dot products of bytes, as wide as the processor has them.
         .target(name: "CVectors"),
-        .target(name: "SallyportRetrieval", dependencies: ["SallyportCore", "CVectors", nio, concurrency, crypto], swiftSettings: testable),
+        .target(
+            name: "SallyportRetrieval", dependencies: ["SallyportCore", "CVectors", nio, concurrency, crypto], swiftSettings: testable),
         .target(
             name: "SallyportOversight", dependencies: ["SallyportCore", nio, posix, concurrency, log, crypto], swiftSettings: testable),
         // Adapters: each wraps one outside thing.

@@ -19,7 +19,7 @@ extension Exchange {
     func openGate(_ dialect: StreamDialect, context: GuardEngine.Context) {
         let configuration = StreamGate.Configuration(
             dialect: dialect, choices: requestedChoices,
-            promptResults: policy.annotates ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil,
+            promptResults: policy.annotates ? policyInForce.annotations(promptFindings, .prompt) : nil,
             promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring, keepsText: grounding.map { !$0.isComplete } ?? false,
             tools: toolWatch)
         var context = context

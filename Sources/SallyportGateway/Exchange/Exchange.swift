@@ -58,7 +58,7 @@ final class Exchange {
         get { policyInForce.value }
         set { policyInForce = PolicyInForce(newValue) }
     }
-    private var policyInForce = PolicyInForce.default
+    var policyInForce = PolicyInForce.default
     var context: GuardEngine.Context?
     var promptVerdict = Verdict()
     var promptFindings: [DecidedFinding] = []
@@ -363,7 +363,7 @@ final class Exchange {
         guard !isHeadWritten else { return }
         let annotations =
             fault.code == .contentFiltered
-            ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil
+            ? policyInForce.annotations(promptFindings, .prompt) : nil
         let answer = FaultAnswer(fault, in: dialect, annotations: annotations)
         summary.status = answer.status
         summary.faultCode = fault.code
@@ -482,13 +482,6 @@ final class Exchange {
     private static func bounded(_ value: String) -> String {
         value.utf8.count <= 128 && value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? value : "invalid"
     }
-}
-
-/// A policy behind a reference: asking an exchange for one of its parts copies nothing else.
-private final class PolicyInForce: Sendable {
-    static let `default` = PolicyInForce(.default)
-    let value: GuardPolicy
-    init(_ value: GuardPolicy) { self.value = value }
 }
 
 /// Where a connection comes from; asked of the kernel once.

@@ -4,7 +4,7 @@ import SallyportCore
 /// What learned guards can and cannot do for a policy, and which readings of a text they see.
 extension GuardEngine {
     /// The readings of a text whose meaning is looked at: what a model would understand of it.
-    static let meaningful: Set<TextLayer.Kind> = [
+    static let meaningful: TextLayer.Kinds = [
         .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .morse, .url, .htmlEntities, .tagCharacters, .variationSelectors,
     ]
 

@@ -80,6 +80,15 @@ package struct JSONDocument: Sendable {
         return text.withUTF8Buffer { JSONDocument.text(of: nodes[node], in: memory, equals: UnsafeRawBufferPointer($0)) }
     }
 
+    /// Whether a key is the same as one of another document, decoded.
+    package func key(_ node: Int, equals theirs: Int, of other: JSONDocument) -> Bool {
+        let (own, their) = (nodes[node], other.nodes[theirs])
+        if own.hasEscapes || their.hasEscapes { return text(node).bytes == other.text(theirs).bytes }
+        guard own.end - own.start == their.end - their.start else { return false }
+        guard let left = memory.baseAddress, let right = other.memory.baseAddress else { return true }
+        return Bytes.areEqual(left + own.start, right + their.start, count: own.end - own.start)
+    }
+
     /// A number's value when it is exactly an integer that fits; `1.0` and `1e2` are, `1.5` is not.
     package func integer(_ node: Int) -> Int? {
         guard nodes[node].kind == .number else { return nil }
