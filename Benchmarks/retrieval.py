@@ -74,10 +74,19 @@ def main():
         config = work / "config.yaml"
         work.mkdir(parents=True, exist_ok=True)
         config.write_text(f"data:\n  directory: {work}/var\nguards:\n  learned: {'false' if options.kinds == 'words' else 'true'}\n")
+        by_source = collections.defaultdict(list)
+        for question in questions:
+            if options.half is not None and int(hashlib.sha256(question["id"].encode()).hexdigest(), 16) % 2 != options.half:
+                continue
+            if not options.sources or question["source"] in options.sources.split(","):
+                by_source[question["source"]].append(question)
+        needed = {source if source in OWN_POOL else "english" for source in by_source}
         pools = collections.defaultdict(list)
         for passage in passages:
             pools[passage["source"] if passage["source"] in OWN_POOL else "english"].append(passage)
-        for pool, members in pools.items():
+        for pool, members in sorted(pools.items()):
+            if pool not in needed:
+                continue
             folder = work / pool
             folder.mkdir(exist_ok=True)
             for passage in members:
@@ -86,12 +95,6 @@ def main():
             done = subprocess.run(
                 [options.binary, "data", "add", pool, folder, "--allow", "everyone", "--config", config], text=True, capture_output=True)
             print(f"{pool}: {done.stdout.strip()}{done.stderr.strip()[:500]}", file=sys.stderr)
-        by_source = collections.defaultdict(list)
-        for question in questions:
-            if options.half is not None and int(hashlib.sha256(question["id"].encode()).hexdigest(), 16) % 2 != options.half:
-                continue
-            if not options.sources or question["source"] in options.sources.split(","):
-                by_source[question["source"]].append(question)
         header = (
             f"{'source':24} {'kind':8} {'n':>5} {'recall@5':>9} {'nDCG@10':>8} {'EM':>6} {'F1':>6} {'contains':>8} {'short':>6} {'its EM':>6} "
             f"{'answered':>9} {'spans':>6} {'wrong':>6} {'refused':>8} {'AUC':>6}"
@@ -105,7 +108,8 @@ def main():
             listed.write_text("\n".join(" ".join(q["query"].split()) for q in asked) + "\n")
             for kind in options.kinds.split(","):
                 done = subprocess.run(
-                    [options.binary, "data", "ask", pool, "--questions", listed, "--as", "anyone", "--kind", kind, "--config", config],
+                    [options.binary, "data", "ask", pool, "--questions", listed, "--as", "anyone", "--kind", kind, "--config", config,
+                     *(["--explain"] if options.json else [])],
                     text=True, capture_output=True)  # fmt: skip
                 if done.returncode:
                     sys.exit(done.stderr)

@@ -13,6 +13,28 @@ import Testing
         (0..<count).map { _ in words.randomElement(using: &generator) ?? "" }.joined(separator: " ") + "."
     }
 
+    /// The less of a question the documents say in its own words, the more its meaning counts.
+    @Test func meaningCountsMoreWhereFewWordsAreShared() throws {
+        let library = try Library()
+        func put(_ source: String, _ text: String, likeness: Float) throws {
+            let record = DocumentRecord(
+                index: library.index, id: DocumentID(source), source: source, origin: "/", owner: "owner", access: AccessList([.everyone]),
+                hash: [UInt8](repeating: 0, count: 32), pipeline: "test", title: "Note", format: .text, addedAt: 0)
+            let vector = QuantisedVector.quantise([likeness, (1 - likeness * likeness).squareRoot()])
+            try library.store.put(record, chunks: [ChunkRecord(position: 0, range: 0..<text.utf8.count, text: text, vector: vector)])
+        }
+        try put("words", "The north crane lifts forty tonnes every day.", likeness: 0.1)
+        try put("meaning", "A hoist at the upper quay raises heavy loads.", likeness: 0.8)
+        for number in 0..<8 { try put("other\(number)", "Invoices are paid within thirty days.", likeness: 0) }
+        try library.search.refresh()
+        func first(_ question: String) -> String? {
+            library.search.search(DocumentQuery(question), in: library.index, for: Library.anyone, limit: 5, vector: [1, 0]).hits.first?.id
+                .document.rawValue
+        }
+        #expect(first("north crane lifts forty tonnes") == "words")
+        #expect(first("crane capacity maximum weight carried machinery") == "meaning")
+    }
+
     @Test func aDamagedDocumentIsNotSearchedAndOthersAre() throws {
         let library = try Library()
         try library.put("crane.md", "# Cranes\n\nThe north crane lifts forty tonnes.")
