@@ -127,7 +127,7 @@ def main():
         print(f"| {' | '.join(row)} |")
     print("\n### Who is calling, and may he: microseconds\n\n| | median | p99 |\n| --- | --- | --- |", flush=True)
     done = subprocess.run(
-        ["swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--skip-build", "--filter", "AccessCost"],
+        ["swift", "test", "-c", "release", "--skip-build", "--filter", "AccessCost"],
         cwd=ROOT, capture_output=True, text=True, env={**os.environ, "BENCH_AUTH": "1"})  # fmt: skip
     for line in done.stdout.splitlines():
         if line.startswith("bench-auth |"):

@@ -110,7 +110,7 @@ def main():
         listed = work / "texts.txt"
         listed.write_text("\n".join(texts) + "\n")
         subprocess.run(
-            ["swift", "test", "-c", "release", "-Xswiftc", "-enable-testing", "--skip-build", "--filter", "GrowthTests"],
+            ["swift", "test", "-c", "release", "--skip-build", "--filter", "GrowthTests"],
             cwd=ROOT, check=True, env={**os.environ, "GROWTH_TEXTS": str(listed), "GROWTH_CHUNKS": options.chunks},
         )  # fmt: skip
 

@@ -234,12 +234,14 @@ package struct ChunkID: Sendable, Hashable, CustomStringConvertible {
 
 /// A chunk that waits for a reviewer.
 package struct QuarantinedChunk: Sendable, Hashable {
+    package let index: IndexID
     package let id: ChunkID
     package let source: String
     package let owner: PrincipalID
     package let reason: String
     package let pages: [ChunkRecord.PageMark]
-    package init(id: ChunkID, source: String, owner: PrincipalID, reason: String, pages: [ChunkRecord.PageMark]) {
+    package init(index: IndexID, id: ChunkID, source: String, owner: PrincipalID, reason: String, pages: [ChunkRecord.PageMark]) {
+        self.index = index
         self.id = id
         self.source = source
         self.owner = owner
@@ -260,11 +262,21 @@ package struct DocumentChanges: Sendable {
     }
 }
 
+/// A document's text does not open, or is not what this version writes: it was changed or damaged. Others are not touched by it.
+package struct DamagedDocument: Error {
+    package let id: DocumentID
+    package init(_ id: DocumentID) { self.id = id }
+}
+
 /// Documents at rest. Every method blocks.
+///
+/// A damaged document does not keep others from being read. One whose description is damaged admits nobody, has no provenance, and a note says
+/// so: it can be listed, removed and taken in anew.
 package protocol DocumentStore: Sendable {
     /// Puts a document and its chunks in the place of the one with the same source, all or nothing.
     func put(_ document: DocumentRecord, chunks: [ChunkRecord]) throws
     /// Changes what is said about a document: owner, access list, label, origin. Its text stays.
+    /// - Throws: ``Fault`` `.conflict` when it is not as it was taken in, or was changed since it was read.
     func update(_ document: DocumentRecord) throws
     func document(source: String, in index: IndexID, of tenant: TenantID) throws -> DocumentRecord?
     /// Sorted by source.
@@ -274,10 +286,15 @@ package protocol DocumentStore: Sendable {
     /// - Returns: false when there is no such document.
     func remove(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> Bool
     /// - Parameter searchableOnly: without those in quarantine.
+    /// - Throws: ``DamagedDocument``.
     func chunks(of id: DocumentID, in index: IndexID, of tenant: TenantID, searchableOnly: Bool) throws -> [ChunkRecord]
-    /// In the order asked for; those that are gone or in quarantine are left out.
+    /// In the order asked for; those that are gone, in quarantine or damaged are left out.
     func chunks(_ ids: [ChunkID], in index: IndexID, of tenant: TenantID) throws -> [(id: ChunkID, chunk: ChunkRecord)]
     func quarantined(in index: IndexID, of tenant: TenantID) throws -> [QuarantinedChunk]
+    /// Of documents of this owner, in all indexes.
+    func quarantined(ownedBy owner: PrincipalID, of tenant: TenantID) throws -> [QuarantinedChunk]
+    /// - Returns: nil when it is not in quarantine.
+    func quarantined(_ id: ChunkID, in index: IndexID, of tenant: TenantID) throws -> QuarantinedChunk?
     /// - Returns: false when it is not in quarantine.
     func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool
     func changes(since revision: Int64) throws -> DocumentChanges

@@ -93,54 +93,12 @@ extension Sealer {
 package enum SealedText {
     package static let prefix = "slp1."
 
-    package static func encode(_ sealed: [UInt8]) -> String { prefix + Base64Text.encode(sealed) }
+    package static func encode(_ sealed: [UInt8]) -> String { prefix + Base64.encode(sealed, alphabet: .urlSafe) }
 
     /// - Returns: nil for what is not in this form.
     package static func decode(_ text: String) -> [UInt8]? {
         guard text.utf8.starts(with: prefix.utf8) else { return nil }
-        return Base64Text.decode(text.utf8.dropFirst(prefix.utf8.count))
-    }
-}
-
-/// RFC 4648, section 5, without padding.
-package enum Base64Text {
-    private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-    private static let values: [UInt8] = {
-        var values = [UInt8](repeating: 255, count: 256)
-        for (value, character) in alphabet.enumerated() { values[Int(character)] = UInt8(value) }
-        return values
-    }()
-
-    package static func encode(_ bytes: [UInt8]) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count * 4 + 2) / 3)
-        var index = 0
-        while index < bytes.count {
-            let left = bytes.count - index
-            let group =
-                UInt32(bytes[index]) << 16 | (left > 1 ? UInt32(bytes[index + 1]) << 8 : 0) | (left > 2 ? UInt32(bytes[index + 2]) : 0)
-            for place in 0..<min(4, left + 1) { text.append(alphabet[Int(group >> UInt32(18 - 6 * place) & 63)]) }
-            index += 3
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
-
-    /// - Returns: nil unless it is the one spelling of some bytes.
-    package static func decode(_ text: some Sequence<UInt8>) -> [UInt8]? {
-        var bytes: [UInt8] = []
-        var (group, bits): (UInt32, UInt32) = (0, 0)
-        for character in text {
-            let value = values[Int(character)]
-            guard value < 64 else { return nil }
-            group = group << 6 | UInt32(value)
-            bits += 6
-            if bits >= 8 {
-                bits -= 8
-                bytes.append(UInt8(truncatingIfNeeded: group >> bits))
-                group &= (1 << bits) - 1
-            }
-        }
-        return bits < 6 && group == 0 ? bytes : nil
+        return Base64.decode(text.utf8.dropFirst(prefix.utf8.count), alphabet: .urlSafe)
     }
 }
 

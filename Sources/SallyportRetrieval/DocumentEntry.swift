@@ -20,6 +20,9 @@ package struct DocumentEntry: Sendable, Hashable {
         access = document.access
     }
 
+    /// In a language that the embedding model knows, or nobody could tell.
+    var isFamiliar: Bool { language == "en" || language == "und" }
+
     /// Fields that filters may compare.
     package static let fields: Set<String> = ["document_id", "title", "filepath", "language", "label", "label_level", "format"]
     /// Of a document's access list a reader sees what the reader is: nothing is told of others.

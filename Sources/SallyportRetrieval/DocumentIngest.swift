@@ -248,8 +248,10 @@ package struct DocumentIngest: Sendable {
     }
 
     private func isAuthentic(_ document: DocumentRecord) throws -> Bool {
-        let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
-        return try store.isAuthentic(document, chunks: chunks)
+        do {
+            let chunks = try store.chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
+            return try store.isAuthentic(document, chunks: chunks)
+        } catch is DamagedDocument { return false }
     }
 
     /// The text is what it was; who may read it, its owner or its label may have changed.

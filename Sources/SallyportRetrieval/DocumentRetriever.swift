@@ -66,6 +66,15 @@ package struct DocumentRetriever: Sendable {
         return retrieval
     }
 
+    /// What is there of these; what is damaged is not searched any more.
+    func chunks(_ ids: [ChunkID], in index: IndexID, of reader: DocumentReader) throws -> [(id: ChunkID, chunk: ChunkRecord)] {
+        let found = try store.chunks(ids, in: index, of: reader.tenant)
+        if found.count < ids.count {
+            try search.recheck(Set(ids.map(\.document)).subtracting(found.map(\.id.document)), in: index, for: reader)
+        }
+        return found
+    }
+
     /// One query's hits, best first.
     func ranked(
         _ query: DocumentQuery, in index: IndexID, for reader: DocumentReader, _ options: RetrievalOptions
@@ -77,18 +86,19 @@ package struct DocumentRetriever: Sendable {
             filter: options.filter)
         let best = max(result.hits.first?.score ?? 0, .leastNormalMagnitude)
         let hits = Dictionary(result.hits.map { ($0.id, $0) }) { first, _ in first }
-        // What was asked for by one of the two alone is ordered by that alone, as Azure's `simple` and `vector` are.
-        let isJoined = options.kind == .both
+        // With vectors the search's own order stands; so does what was asked for by one of the two alone, as Azure's `simple` and `vector` do.
+        // Words alone, where there is no model, are helped by how near they stand to each other.
+        let ranksAnew = options.kind == .both && vector == nil
         let ranker = Reranker(result.query, isLearned: vector != nil)
         var ranked: [RetrievedChunk] = []
-        for (id, chunk) in try store.chunks(result.hits.map(\.id), in: index, of: reader.tenant) {
+        for (id, chunk) in try chunks(result.hits.map(\.id), in: index, of: reader) {
             guard let hit = hits[id], let entry = search.entry(of: id.document, in: index, for: reader) else { continue }
             let nearness = ranker.nearness(in: chunk)
             let relevance = ranker.relevance(of: hit, nearness: nearness)
             ranked.append(
                 RetrievedChunk(
                     id: id, entry: entry, chunk: chunk, queries: [query.text], searchScore: hit.score, words: hit.words,
-                    relevance: relevance, rank: isJoined ? hit.score / best + Reranker.weight * relevance : hit.score / best,
+                    relevance: relevance, rank: ranksAnew ? hit.score / best + Reranker.weight * relevance : hit.score / best,
                     coverage: hit.coverage, terms: hit.terms, likeness: hit.likeness, nearness: nearness))
         }
         ranked.sort {

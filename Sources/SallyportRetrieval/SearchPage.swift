@@ -72,7 +72,7 @@ extension DocumentRetriever {
         }
         let wanted = Array(ordered.dropFirst(query.skip).prefix(query.top))
         let scores = Dictionary(wanted.map { ($0.id, $0.score) }) { first, _ in first }
-        for (id, chunk) in try store.chunks(wanted.map(\.id), in: index, of: reader.tenant) {
+        for (id, chunk) in try chunks(wanted.map(\.id), in: index, of: reader) {
             guard let entry = search.entry(of: id.document, in: index, for: reader) else { continue }
             page.hits.append(SearchPage.Hit(id: id, entry: entry, chunk: chunk, score: scores[id] ?? 0))
         }
@@ -82,7 +82,7 @@ extension DocumentRetriever {
     /// A chunk by its name; nil where the reader may not read it, as where there is none.
     package func chunk(_ id: ChunkID, in index: IndexID, for reader: DocumentReader) throws -> (entry: DocumentEntry, chunk: ChunkRecord)? {
         guard let entry = search.entry(of: id.document, in: index, for: reader) else { return nil }
-        return try store.chunks([id], in: index, of: reader.tenant).first.map { (entry, $0.chunk) }
+        return try chunks([id], in: index, of: reader).first.map { (entry, $0.chunk) }
     }
 }
 

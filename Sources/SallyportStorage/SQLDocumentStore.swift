@@ -15,6 +15,12 @@ package struct SQLDocumentStore: DocumentStore {
     private static let chunkColumns = "position, start_byte, end_byte, pages, headings, content, hiding, quarantine, vector"
 
     private static let doubtful = Fault(.conflict, "The document is not as it was taken in: take it in again.")
+    private static let moved = Fault(.conflict, "The document was changed meanwhile: try again.")
+    private static let noDocument = Fault(.notFound, "There is no such document.")
+    /// Note of a document whose description is damaged.
+    private static let damage = "damaged: take it in again"
+    /// How often a change is tried on what somebody else changes too.
+    private static let attempts = 8
 
     // MARK: Writing
 
@@ -54,26 +60,40 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     package func update(_ document: DocumentRecord) throws {
-        let chunks = try chunks(of: document.id, in: document.index, of: document.tenant, searchableOnly: true)
-        guard let old = try self.document(document.id, in: document.index, of: document.tenant) else {
-            throw Fault(.notFound, "There is no such document.")
-        }
-        guard try isAuthentic(old, chunks: chunks) else { throw Self.doubtful }
-        let provenance = try DocumentProvenance.seal(document, chunks, by: database.sealer)
+        let now = try current(document.id, in: document.index, of: document.tenant, searchableOnly: true)
+        guard let now else { throw Self.noDocument }
+        guard try isAuthentic(now.document, chunks: now.chunks), let seal = now.document.provenance else { throw Self.doubtful }
+        // The seal says which state the caller has seen.
+        guard seal == document.provenance else { throw Self.moved }
+        let provenance = try DocumentProvenance.seal(document, now.chunks, by: database.sealer)
         try database.write { db in
             let revision = try Self.next(db)
+            // What was checked above is still there: keys are not asked for within a transaction.
             let changed = try db.execute(
                 """
                 UPDATE document SET origin = $1, owner = $2, access = $3, label = $4, label_declared = $5, label_origin = $6,
                     provenance = $7, revision = $8
-                WHERE tenant = $9 AND collection = $10 AND id = $11
+                WHERE tenant = $9 AND collection = $10 AND id = $11 AND provenance = $12
                 """,
                 [
                     .text(document.origin), .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
                     .integer(document.isLabelDeclared ? 1 : 0), .text(document.labelOrigin.description),
-                    .blob(provenance), .integer(revision), .text(document.tenant), .text(document.index), .text(document.id),
+                    .blob(provenance), .integer(revision), .text(document.tenant), .text(document.index), .text(document.id), .blob(seal),
                 ])
-            guard changed == 1 else { throw Fault(.notFound, "There is no such document.") }
+            guard changed == 1 else { throw Self.moved }
+        }
+    }
+
+    /// A document and its chunks, of one moment.
+    private func current(_ id: DocumentID, in index: IndexID, of tenant: TenantID, searchableOnly: Bool) throws -> (
+        document: DocumentRecord, chunks: [ChunkRecord]
+    )? {
+        try database.read { db in
+            let rows = try db.rows(
+                "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 AND d.id = $3",
+                [.text(tenant), .text(index), .text(id)])
+            guard let document = try rows.first.map(record) else { return nil }
+            return (document, try chunks(of: id, in: index, of: tenant, searchableOnly: searchableOnly, db))
         }
     }
 
@@ -84,26 +104,35 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     package func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool {
-        guard let document = try document(id.document, in: index, of: tenant) else { return false }
-        var chunks = try chunks(of: id.document, in: index, of: tenant, searchableOnly: false)
-        // What was changed behind the gateway's back is not sealed again.
-        guard try isAuthentic(document, chunks: chunks) else { throw Self.doubtful }
-        for position in chunks.indices where chunks[position].position == id.position { chunks[position].quarantine = nil }
-        let provenance = try DocumentProvenance.seal(document, chunks, by: database.sealer)
-        return try database.write { db in
-            let changed = try db.execute(
-                """
-                UPDATE document_chunk SET quarantine = NULL, released_by = $1, released_at = $2
-                WHERE tenant = $3 AND collection = $4 AND document = $5 AND position = $6 AND quarantine IS NOT NULL
-                """,
-                [.text(reviewer), .integer(now), .text(tenant), .text(index), .text(id.document), .integer(id.position)])
-            guard changed == 1 else { return false }
-            let revision = try Self.next(db)
-            try db.execute(
-                "UPDATE document SET revision = $1, provenance = $2 WHERE tenant = $3 AND collection = $4 AND id = $5",
-                [.integer(revision), .blob(provenance), .text(tenant), .text(index), .text(id.document)])
-            return true
+        for _ in 0..<Self.attempts {
+            guard var (document, chunks) = try current(id.document, in: index, of: tenant, searchableOnly: false) else { return false }
+            // What was changed behind the gateway's back is not sealed again.
+            guard try isAuthentic(document, chunks: chunks), let seal = document.provenance else { throw Self.doubtful }
+            guard let position = chunks.firstIndex(where: { $0.position == id.position && $0.quarantine != nil }) else { return false }
+            chunks[position].quarantine = nil
+            document.provenance = try DocumentProvenance.seal(document, chunks, by: database.sealer)
+            let isDone = try database.write { [document] db in
+                let revision = try Self.next(db)
+                let place: [SQLValue] = [.text(tenant), .text(index), .text(id.document)]
+                // Another release, or a change of who may read it, was first: what was sealed above is not what is there.
+                guard
+                    try db.execute(
+                        """
+                        UPDATE document SET revision = $1, provenance = $2
+                        WHERE tenant = $3 AND collection = $4 AND id = $5 AND provenance = $6
+                        """, [.integer(revision), .blob(document.provenance ?? [])] + place + [.blob(seal)]) == 1
+                else { return false }
+                let changed = try db.execute(
+                    """
+                    UPDATE document_chunk SET quarantine = NULL, released_by = $1, released_at = $2
+                    WHERE tenant = $3 AND collection = $4 AND document = $5 AND position = $6 AND quarantine IS NOT NULL
+                    """, [.text(reviewer), .integer(now)] + place + [.integer(id.position)])
+                guard changed == 1 else { throw Self.doubtful }
+                return true
+            }
+            if isDone { return true }
         }
+        throw Self.moved
     }
 
     @discardableResult
@@ -134,15 +163,6 @@ package struct SQLDocumentStore: DocumentStore {
         }
     }
 
-    private func document(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> DocumentRecord? {
-        try database.read { db in
-            try db.rows(
-                "SELECT \(Self.columns) FROM document d WHERE d.tenant = $1 AND d.collection = $2 AND d.id = $3",
-                [.text(tenant), .text(index), .text(id)]
-            ).first.map(record)
-        }
-    }
-
     package func isAuthentic(_ document: DocumentRecord, chunks: [ChunkRecord]) throws -> Bool {
         guard let provenance = document.provenance else { return false }
         return try DocumentProvenance.seal(document, chunks, by: database.sealer) == provenance
@@ -165,13 +185,26 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     package func chunks(of id: DocumentID, in index: IndexID, of tenant: TenantID, searchableOnly: Bool) throws -> [ChunkRecord] {
-        try database.read { db in
-            try db.rows(
-                """
-                SELECT \(Self.chunkColumns) FROM document_chunk WHERE tenant = $1 AND collection = $2 AND document = $3
-                \(searchableOnly ? "AND quarantine IS NULL" : "") ORDER BY position
-                """, [.text(tenant), .text(index), .text(id)]
-            ).map { try chunk($0, of: id, index, tenant) }
+        try database.read { db in try chunks(of: id, in: index, of: tenant, searchableOnly: searchableOnly, db) }
+    }
+
+    private func chunks(
+        of id: DocumentID, in index: IndexID, of tenant: TenantID, searchableOnly: Bool, _ db: any SQLConnection
+    ) throws -> [ChunkRecord] {
+        let rows = try db.rows(
+            """
+            SELECT \(Self.chunkColumns) FROM document_chunk WHERE tenant = $1 AND collection = $2 AND document = $3
+            \(searchableOnly ? "AND quarantine IS NULL" : "") ORDER BY position
+            """, [.text(tenant), .text(index), .text(id)])
+        do { return try rows.map { try chunk($0, of: id, index, tenant) } } catch  where Self.isDamage(error) { throw DamagedDocument(id) }
+    }
+
+    /// Whether a value is damaged, or its key was destroyed; not, whether keys cannot be had now.
+    private static func isDamage(_ error: any Error) -> Bool {
+        switch (error as? Fault)?.cause as? SealError {
+        case .damaged, .destroyed: true
+        case .revoked, .unavailable, .closed: false
+        case nil: error is SQLColumnError || error is DecodingError
         }
     }
 
@@ -184,24 +217,44 @@ package struct SQLDocumentStore: DocumentStore {
                     SELECT \(Self.chunkColumns) FROM document_chunk
                     WHERE tenant = $1 AND collection = $2 AND document = $3 AND position = $4 AND quarantine IS NULL
                     """, [.text(tenant), .text(index), .text(id.document), .integer(id.position)])
-                if let row = rows.first { found.append((id, try chunk(row, of: id.document, index, tenant))) }
+                guard let row = rows.first else { continue }
+                do { found.append((id, try chunk(row, of: id.document, index, tenant))) } catch  where Self.isDamage(error) {
+                    // Left out; whoever asked sees that it is missing.
+                    continue
+                }
             }
             return found
         }
     }
 
     package func quarantined(in index: IndexID, of tenant: TenantID) throws -> [QuarantinedChunk] {
+        try quarantined("c.collection = $2 ORDER BY d.source, c.position", [.text(tenant), .text(index)])
+    }
+
+    package func quarantined(ownedBy owner: PrincipalID, of tenant: TenantID) throws -> [QuarantinedChunk] {
+        try quarantined("d.owner = $2 ORDER BY d.collection, d.source, c.position", [.text(tenant), .text(owner)])
+    }
+
+    package func quarantined(_ id: ChunkID, in index: IndexID, of tenant: TenantID) throws -> QuarantinedChunk? {
+        try quarantined(
+            "c.collection = $2 AND c.document = $3 AND c.position = $4",
+            [.text(tenant), .text(index), .text(id.document), .integer(id.position)]
+        ).first
+    }
+
+    private func quarantined(_ condition: String, _ arguments: [SQLValue]) throws -> [QuarantinedChunk] {
         try database.read { db in
             try db.rows(
                 """
-                SELECT c.document, c.position, d.source, d.owner, c.quarantine, c.pages FROM document_chunk c
+                SELECT c.collection, c.document, c.position, d.source, d.owner, c.quarantine, c.pages FROM document_chunk c
                 JOIN document d ON d.tenant = c.tenant AND d.collection = c.collection AND d.id = c.document
-                WHERE c.tenant = $1 AND c.collection = $2 AND c.quarantine IS NOT NULL ORDER BY d.source, c.position
-                """, [.text(tenant), .text(index)]
+                WHERE c.tenant = $1 AND c.quarantine IS NOT NULL AND \(condition)
+                """, arguments
             ).map { row in
                 QuarantinedChunk(
-                    id: ChunkID(DocumentID(try row.text(0)), Int(try row.integer(1))), source: try row.text(2),
-                    owner: PrincipalID(try row.text(3)), reason: try row.text(4), pages: try JSONColumn.value(of: row, 5))
+                    index: IndexID(try row.text(0)), id: ChunkID(DocumentID(try row.text(1)), Int(try row.integer(2))),
+                    source: try row.text(3), owner: PrincipalID(try row.text(4)), reason: try row.text(5),
+                    pages: try JSONColumn.value(of: row, 6))
             }
         }
     }
@@ -234,7 +287,10 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     private func record(_ row: SQLRow) throws -> DocumentRecord {
-        // An access list or label that this version cannot read must not become a wider one.
+        do { return try wholeRecord(row) } catch  where Self.isDamage(error) { return try damagedRecord(row) }
+    }
+
+    private func wholeRecord(_ row: SQLRow) throws -> DocumentRecord {
         guard let access = AccessList(text: try row.text(6)), let label = SensitivityLabel(rawValue: Int(try row.integer(7))),
             let format = DocumentFormat(rawValue: try row.text(13))
         else { throw SQLColumnError(column: 6, expected: "what this version of Sallyport writes") }
@@ -248,6 +304,17 @@ package struct SQLDocumentStore: DocumentStore {
             notes: try JSONColumn.value(of: row, 14), addedAt: try row.integer(15),
             provenance: row.values[17] == .null ? nil : try row.blob(17), chunks: Int(try row.integer(18)),
             quarantined: Int(try row.integer(19)))
+    }
+
+    /// What can be told of a document whose description is damaged. It admits nobody and has no provenance: an access list or label that
+    /// this version cannot read must not become a wider one.
+    private func damagedRecord(_ row: SQLRow) throws -> DocumentRecord {
+        let source = try row.text(3)
+        return DocumentRecord(
+            tenant: TenantID(try row.text(0)), index: IndexID(try row.text(1)), id: DocumentID(try row.text(2)), source: source,
+            origin: try row.text(4), owner: PrincipalID(try row.text(5)), access: AccessList([]), label: .restricted, hash: [],
+            pipeline: "", title: "", format: DocumentFormat(fileName: source) ?? .text, notes: [Self.damage],
+            addedAt: (try? row.integer(15)) ?? 0, chunks: Int(try row.integer(18)), quarantined: Int(try row.integer(19)))
     }
 
     private func chunk(_ row: SQLRow, of id: DocumentID, _ index: IndexID, _ tenant: TenantID) throws -> ChunkRecord {

@@ -61,7 +61,8 @@ package struct SQLPseudonymStore: PseudonymStore {
     }
 
     private func conversation(_ scope: PseudonymScope) throws -> String {
-        Base64Text.encode(try database.sealer.fingerprint(Array(scope.conversation.utf8), of: scope.tenant, purpose: "conversation"))
+        Base64.encode(
+            try database.sealer.fingerprint(Array(scope.conversation.utf8), of: scope.tenant, purpose: "conversation"), alphabet: .urlSafe)
     }
 
     /// Label, a line's end, value.

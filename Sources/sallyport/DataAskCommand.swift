@@ -52,9 +52,10 @@ extension DataCommand {
                     plain.strictness = 1
                     let answer = try answerer.answer(to: [question], in: IndexID(index), for: reader, options: plain)
                     let line = Line(
-                        answer: answer.sentences.joined(separator: " "), sentences: answer.sentences, isFound: answer.isFound,
+                        answer: answer.said.joined(separator: " "), short: answer.shorts.first.map(Line.Short.init),
+                        sentences: answer.sentences, isFound: answer.isFound,
                         confidence: (answer.confidence * 1000).rounded() / 1000,
-                        citations: answer.citations.map { .init(source: $0.source, content: $0.content) }, sources: sources,
+                        citations: answer.citations.map(Line.Citation.init), sources: sources,
                         found: explain ? (found.kept + found.dropped).map(Line.Found.init) : nil)
                     print(String(decoding: try encoder.encode(line), as: UTF8.self))
                 }
@@ -62,8 +63,33 @@ extension DataCommand {
         }
 
         private struct Line: Encodable {
-            struct Citation: Encodable { let source, content: String }
+            struct Span: Encodable {
+                let start, end: Int
+
+                init(_ span: Range<Int>) { (start, end) = (span.lowerBound, span.upperBound) }
+            }
+            struct Citation: Encodable {
+                let source, content: String
+                /// UTF-8 bytes of the document's extracted text, in the order of the sentences.
+                let spans: [Span]
+                let pages: [Int]
+
+                init(_ citation: GroundedAnswer.Citation) {
+                    (source, content, pages) = (citation.source, citation.content, citation.pages)
+                    spans = citation.spans.map(Span.init)
+                }
+            }
+            struct Short: Encodable {
+                let text: String
+                let span: Span
+                let sentence: Int
+
+                init(_ short: GroundedAnswer.Short) {
+                    (text, span, sentence) = (short.text, Span(short.span), short.sentence)
+                }
+            }
             let answer: String
+            let short: Short?
             let sentences: [String]
             let isFound: Bool
             let confidence: Double

@@ -20,13 +20,13 @@ extension DataCommand {
             for index in indexes {
                 for document in try documents.documents(in: index, of: .default) {
                     count += 1
-                    // A text that cannot be opened is as good as changed.
-                    let isAuthentic =
-                        (try? documents.isAuthentic(
-                            document, chunks: documents.chunks(of: document.id, in: index, of: .default, searchableOnly: true))) ?? false
-                    guard !isAuthentic else { continue }
+                    let chunks: [ChunkRecord]
+                    do {
+                        chunks = try documents.chunks(of: document.id, in: index, of: .default, searchableOnly: true)
+                        guard try !documents.isAuthentic(document, chunks: chunks) else { continue }
+                        print("changed: \(index)/\(document.source)")
+                    } catch is DamagedDocument { print("damaged: \(index)/\(document.source)") }
                     doubtful += 1
-                    print("changed: \(index)/\(document.source)")
                 }
             }
             print("\(count - doubtful) of \(count) documents are as they were taken in.")

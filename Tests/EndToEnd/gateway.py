@@ -84,6 +84,12 @@ def configuration(upstream):
     }
 
 
+def answers_from_library(tree):
+    """The embedded upstream answers from an index that tests fill, each caller from what he may read."""
+    del tree["upstreams"]["documents"]["documents"]
+    tree["upstreams"]["documents"]["index"] = "library"
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 from openai import BadRequestError, OpenAI
 
-from gateway import MARKER_LIST, WORD, Gateway, policy
+from gateway import MARKER_LIST, WORD, Gateway, answers_from_library, policy
 from test_on_your_data import data
 
 REFUSAL = "The requested information is not found in the retrieved data"
@@ -64,8 +64,7 @@ def served(upstream, tmp_path_factory):
     folder = tmp_path_factory.mktemp("grounded")
 
     def change(tree):
-        del tree["upstreams"]["documents"]["documents"]
-        tree["upstreams"]["documents"]["index"] = "library"
+        answers_from_library(tree)
         tree["upstreams"]["search"] = {
             "kind": "azure-search", "endpoint": upstream.url, "apiKey": "search-service-key", "trimming": {"users": "user_ids"}}  # fmt: skip
         for spotlight in ("datamark", "encode"):

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 
 from console import admin_call
+from gateway import answers_from_library
 from test_access import wait_for
 from test_governance import shown
 from test_on_your_data import ask, sdk
@@ -17,11 +18,7 @@ HIDDEN = b"<html><body><h1>Dues</h1><p>A berth costs ninety crowns.</p><p style=
 
 @pytest.fixture
 def office(make_gateway):
-    def change(tree):
-        del tree["upstreams"]["documents"]["documents"]
-        tree["upstreams"]["documents"]["index"] = "library"
-
-    gateway = make_gateway(change)
+    gateway = make_gateway(answers_from_library)
     gateway.ann = gateway.key("ann", roles="index-contributor,model-user", principal="ann")["secret"]
     gateway.bob = gateway.key("bob", roles="index-contributor", principal="bob")["secret"]
     gateway.rita = gateway.key("rita", roles="document-reviewer", principal="rita")["secret"]

@@ -5,7 +5,7 @@ import json
 import pytest
 from openai import OpenAI
 
-from gateway import Gateway, policy
+from gateway import Gateway, answers_from_library, policy
 from test_data_sources import HARBOUR, completion, script, sent, source, streamed
 from test_on_your_data import data
 
@@ -21,8 +21,7 @@ def served(upstream, tmp_path_factory):
 
     def change(tree):
         tree["guards"] = {"learned": True}
-        del tree["upstreams"]["documents"]["documents"]
-        tree["upstreams"]["documents"]["index"] = "library"
+        answers_from_library(tree)
         for check in CHECKS:
             tree["deployments"][check] = {"upstream": "aoai", "model": "gpt-4o", "policy": f"Judge{check}"}
 

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from gateway import Gateway
+from gateway import Gateway, answers_from_library
 from test_formats import REL, archive, mail, picture_bomb, pptx, table, xlsx
 from test_on_your_data import ask, sdk, wait_for
 
@@ -181,11 +181,7 @@ def taken(upstream, tmp_path_factory):
     """All of them taken in at once, while a gateway serves."""
     folder = tmp_path_factory.mktemp("hostile")
 
-    def change(tree):
-        del tree["upstreams"]["documents"]["documents"]
-        tree["upstreams"]["documents"]["index"] = "library"
-
-    gateway = Gateway(folder / "gateway", upstream.url, change)
+    gateway = Gateway(folder / "gateway", upstream.url, answers_from_library)
     gateway.user = gateway.key("user")["secret"]
     gateway.start()
     files = folder / "files"

@@ -12,7 +12,7 @@ import zipfile
 import pytest
 from openai import OpenAI
 
-from gateway import BINARY, ROOT
+from gateway import BINARY, ROOT, answers_from_library
 
 QUESTION = "How many days of annual leave do I get?"
 
@@ -44,11 +44,7 @@ def samples(make_gateway):
 def library(make_gateway):
     """A gateway whose embedded upstream answers from an index with access lists."""
 
-    def change(tree):
-        del tree["upstreams"]["documents"]["documents"]
-        tree["upstreams"]["documents"]["index"] = "library"
-
-    return make_gateway(change)
+    return make_gateway(answers_from_library)
 
 
 @pytest.fixture
@@ -239,6 +235,20 @@ def test_what_is_changed_in_the_database_is_not_found_and_is_named(library, file
     assert wait_for(lambda: "not as they were taken in" in library.log())
     assert "4100" not in ask(client, "What does the harbour master earn?").model_dump_json()
     assert "changed: library/salaries.md" in data(library, "verify", expect=2)
+    # Damage in one document keeps no other from being searched.
+    with sqlite3.connect(library.data / "sallyport.sqlite", timeout=20) as database:
+        database.execute("UPDATE revision SET number = number + 1 WHERE store = 'documents'")
+        number = database.execute("SELECT number FROM revision WHERE store = 'documents'").fetchone()[0]
+        database.execute("UPDATE document_chunk SET content = 'slp1.AAAA' WHERE document = (SELECT id FROM document WHERE source = 'salaries.md')")
+        database.execute("UPDATE document SET title = 'slp1.AAAA', revision = ? WHERE source = 'salaries.md'", (number,))
+    (files / "pilots.md").write_text("# Pilots\n\nThe pilot boat leaves at five.\n")
+    data(library, "add", "library", files / "pilots.md", "--allow", "everyone")
+    assert wait_for(lambda: "at five" in (ask(client, "When does the pilot boat leave?").choices[0].message.content or ""))
+    assert "damaged: library/salaries.md" in data(library, "verify", expect=2)
+    acts = library.records(lambda r: r.get("operation") == "data.doubtful")
+    assert [r["details"]["target"] for r in acts] == ["library/salaries.md"]
+    (files / "pilots.md").unlink()
+    data(library, "remove", "library", "pilots.md")
     # Taken in again it is what its owner says.
     assert "1 added" in data(library, "add", "library", files / "salaries.md", "--allow", "user:ann")
     assert "2 of 2" in data(library, "verify")

@@ -10,6 +10,7 @@ from console import admin_call
 from gateway import API
 from issuer import Issuer
 from test_access import wait_for
+from test_on_your_data import data
 from test_wire_fidelity import chunk
 from wire import Closed, request
 
@@ -26,12 +27,16 @@ def issuer():
 
 
 @pytest.fixture
-def standing(make_gateway, issuer, mock):
+def standing(make_gateway, issuer, mock, tmp_path):
     def change(tree):
         tree["identity"] = {"issuers": {"idp": issuer.configuration()}}
         tree["vault"] = {"confirmInterval": "1s"}
 
     gateway = make_gateway(change)
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "cranes.md").write_text("# Cranes\n\nThe north crane lifts forty tonnes.\n")
+    data(gateway, "add", "library", folder, "--allow", "everyone")
     gateway.admin = gateway.key("root", roles="administrator,privacy-officer")["secret"]
     wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", key=gateway.admin).status == 200, "the administrator's key")
     parts = [{"event": chunk("once "), "pause_ms": 0}, *({"event": chunk(f"more{n} "), "pause_ms": 100} for n in range(150))]
@@ -136,21 +141,45 @@ def test_streams_end_when_the_vault_is_revoked(standing):
 def test_an_answer_that_has_not_begun_is_refused(standing, issuer, mock):
     mock.clear()
     mock.script("chat/completions", {"wait_ms": 6000, "fixture": "chat/basic"})
-    token = issuer.token(sub="rita")
+    refuses_unbegun(standing, issuer, mock, "rita", {"messages": [{"role": "user", "content": "hello"}]}, calls=1)
+
+
+LIBRARY = {"data_sources": [{"type": "sallyport", "parameters": {"index_name": "library"}}]}
+#: What the model is asked for first, for an answer from documents.
+QUERIES = {"json": {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [
+    {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": '["north crane"]'}}]}}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, behaviours, stream", [
+    ("sue", [{"wait_ms": 6000, **QUERIES}], False), ("tom", [QUERIES, {"wait_ms": 6000, "fixture": "chat/basic"}], False),
+    ("una", [QUERIES, {"wait_ms": 6000, "fixture": "chat/basic"}], True),
+])  # fmt: skip
+def test_an_answer_from_documents_that_has_not_begun_is_refused(standing, issuer, mock, name, behaviours, stream):
+    mock.clear()
+    mock.script("chat/completions", *behaviours)
+    body = {"messages": [{"role": "user", "content": "What does the north crane lift?"}], "stream": stream, **LIBRARY}
+    count = lambda: standing.call("GET", f"/indexes/library/docs/$count?api-version=2024-07-01", key=standing.user).status == 200  # noqa: E731
+    wait_for(count, "the documents")
+    refuses_unbegun(standing, issuer, mock, name, body, calls=len(behaviours))
+
+
+def refuses_unbegun(standing, issuer, mock, name, body, calls):
+    """Disables a person while the upstream lets the last of so many calls wait: refused at once, on record once, and nothing more is asked upstream."""
+    token = issuer.token(sub=name)
     got = {}
 
     def ask():
-        body = {"messages": [{"role": "user", "content": "hello"}]}
         got["answer"] = standing.call(
             "POST", f"/openai/deployments/off/chat/completions?api-version={API}", body, key=None, headers=[by_token(token)])  # fmt: skip
         got["at"] = time.monotonic()
 
     thread = threading.Thread(target=ask)
     thread.start()
-    wait_for(lambda: mock.requests, "the upstream's turn")
-    act(standing, "POST", "/api/principals/idp:rita/disable")
+    wait_for(lambda: len(mock.requests) == calls, "the upstream's turn")
+    act(standing, "POST", f"/api/principals/idp:{name}/disable")
     changed = time.monotonic()
     thread.join(10)
     assert got["answer"].status == 401 and got["at"] - changed < SOON, (got["answer"].status, got["at"] - changed)
-    outcomes = standing.records(lambda r: r["type"] == "exchange.outcome" and r.get("principal") == "idp:rita")
+    outcomes = standing.records(lambda r: r["type"] == "exchange.outcome" and r.get("principal") == f"idp:{name}")
     assert len(outcomes) == 1 and outcomes[0]["status"] == 401 and outcomes[0]["verdict"] == "refused"
+    assert len(mock.requests) == calls

@@ -13,6 +13,36 @@ import Testing
         (0..<count).map { _ in words.randomElement(using: &generator) ?? "" }.joined(separator: " ") + "."
     }
 
+    @Test func aDamagedDocumentIsNotSearchedAndOthersAre() throws {
+        let library = try Library()
+        try library.put("crane.md", "# Cranes\n\nThe north crane lifts forty tonnes.")
+        try library.put("boat.md", "# Boats\n\nThe pilot boat passes the crane at five.")
+        func damage(_ source: String) throws {
+            _ = try library.database.write { db in
+                try db.execute(
+                    "UPDATE document_chunk SET pages = 'no list' WHERE document = (SELECT id FROM document WHERE source = $1)",
+                    [.text(source)])
+            }
+        }
+        func found() throws -> [String] {
+            try library.retriever.retrieve([DocumentQuery("crane")], in: library.index, for: Library.anyone, RetrievalOptions())
+                .kept.map(\.entry.source).sorted()
+        }
+        try damage("boat.md")
+        try library.search.refresh()
+        #expect(try found() == ["crane.md"])
+        #expect(library.search.doubtful == ["library/boat.md"])
+        // Taken in anew it is found again; damaged once it is in memory it is left out of the answer and not searched any more.
+        try library.put("boat.md", "# Boats\n\nThe pilot boat passes the crane at five.")
+        try library.search.refresh()
+        #expect(try found() == ["boat.md", "crane.md"])
+        #expect(library.search.doubtful.isEmpty)
+        try damage("crane.md")
+        #expect(try found() == ["boat.md"])
+        #expect(library.search.doubtful == ["library/crane.md"])
+        #expect(library.search.readableChunks(in: library.index, for: Library.anyone) == 1)
+    }
+
     /// What one reader sees must be the same whether or not other documents exist: results, scores, counts, answers, citations.
     @Test func nothingDependsOnWhatTheReaderMayNotRead() throws {
         var generator = SeededGenerator(state: 11)

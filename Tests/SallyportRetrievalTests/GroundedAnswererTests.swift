@@ -70,6 +70,13 @@ import Testing
                 #expect(String(decoding: bytes, as: UTF8.self) == sentence.replacing(" [doc1]", with: ""))
             }
             #expect(citation.spans.count == answer.sentences.count)
+            for short in answer.shorts {
+                let span = short.span
+                #expect(citation.spans.contains { $0.lowerBound <= span.lowerBound && span.upperBound <= $0.upperBound })
+                let bytes = Array(chunk.text.utf8)[span.lowerBound - chunk.range.lowerBound..<span.upperBound - chunk.range.lowerBound]
+                #expect(String(decoding: bytes, as: UTF8.self) == short.text)
+                #expect(answer.said[short.sentence] == "\(short.text) — \(answer.sentences[short.sentence])")
+            }
         }
     }
 

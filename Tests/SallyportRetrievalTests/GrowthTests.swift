@@ -141,6 +141,8 @@ struct CorpusStore: DocumentStore {
     func remove(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> Bool { throw Unused() }
     func chunks(_ ids: [ChunkID], in index: IndexID, of tenant: TenantID) throws -> [(id: ChunkID, chunk: ChunkRecord)] { throw Unused() }
     func quarantined(in index: IndexID, of tenant: TenantID) throws -> [QuarantinedChunk] { throw Unused() }
+    func quarantined(ownedBy owner: PrincipalID, of tenant: TenantID) throws -> [QuarantinedChunk] { throw Unused() }
+    func quarantined(_ id: ChunkID, in index: IndexID, of tenant: TenantID) throws -> QuarantinedChunk? { throw Unused() }
     func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool {
         throw Unused()
     }

@@ -1,3 +1,5 @@
+import Dispatch
+import NIOConcurrencyHelpers
 import SallyportCore
 import SallyportStorage
 import Testing
@@ -37,6 +39,46 @@ import Testing
         // And is not sealed again by an honest change.
         let document = try #require(try store.documents(in: "library", of: .default).first)
         #expect(throws: Fault.self) { try store.update(document) }
+    }
+
+    @Test func aChangeOfWhatWasChangedMeanwhileIsRefused() throws {
+        let (_, store) = try stored()
+        var mine = try #require(try store.documents(in: "library", of: .default).first)
+        var theirs = mine
+        theirs.access = AccessList([.user("bob")])
+        try store.update(theirs)
+        mine.label = .public
+        #expect(throws: Fault.self) { try store.update(mine) }
+        #expect(try store.documents(in: "library", of: .default).first?.access == theirs.access)
+        #expect(try store.documents(in: "library", of: .default).first?.label == .confidential)
+        #expect(try isAuthentic(store))
+    }
+
+    @Test func releasesAtTheSameMomentAllCount() throws {
+        let store = SQLDocumentStore(try SQLiteDatabase(.temporary))
+        let record = DocumentRecord(
+            index: "library", id: "d1", source: "a.md", origin: "/", owner: "ann", access: AccessList([.everyone]),
+            hash: [UInt8](repeating: 7, count: 32), pipeline: "test", title: "A", format: .markdown, addedAt: 5)
+        try store.put(
+            record, chunks: (0..<6).map { ChunkRecord(position: $0, range: $0 * 10..<$0 * 10 + 5, text: "words", quarantine: "test") })
+        let released = NIOLockedValueBox(0)
+        DispatchQueue.concurrentPerform(iterations: 6) { position in
+            let isDone = try? store.release(ChunkID("d1", position), in: "library", of: .default, by: "rita", at: 9)
+            if isDone == true { released.withLockedValue { $0 += 1 } }
+        }
+        #expect(released.withLockedValue { $0 } == 6)
+        #expect(try isAuthentic(store))
+        #expect(try store.chunks(of: "d1", in: "library", of: .default, searchableOnly: true).count == 6)
+    }
+
+    @Test func whatWaitsIsListedForItsOwnerAlone() throws {
+        let (_, store) = try stored()
+        #expect(try store.quarantined(ownedBy: "ann", of: .default).map(\.id) == [ChunkID("d1", 1)])
+        #expect(try store.quarantined(ownedBy: "ann", of: .default).map(\.index) == ["library"])
+        #expect(try store.quarantined(ownedBy: "bob", of: .default).isEmpty)
+        #expect(try store.quarantined(ownedBy: "ann", of: "other").isEmpty)
+        #expect(try store.quarantined(ChunkID("d1", 1), in: "library", of: .default)?.reason == "hidden text")
+        #expect(try store.quarantined(ChunkID("d1", 0), in: "library", of: .default) == nil)
     }
 
     @Test func whatTheStoreChangesStaysAuthentic() throws {

@@ -14,12 +14,12 @@ import Testing
     }
 
     @Test func wrapsUnderTheNewestVersionAndBindsIt() throws {
-        let blob = Base64Text.encode([9, 9, 9])
+        let blob = Base64.encode([9, 9, 9], alphabet: .urlSafe)
         let kid = "https://v.vault.azure.net/keys/kek/aa11"
         let transport = ScriptedTransport([
             answer(200, bundle), answer(200, #"{"kid":"\#(kid)","value":"\#(blob)"}"#),
-            answer(200, #"{"kid":"\#(kid)","value":"\#(Base64Text.encode(key))"}"#),
-            answer(200, #"{"kid":"\#(kid)","value":"\#(Base64Text.encode(key))"}"#),
+            answer(200, #"{"kid":"\#(kid)","value":"\#(Base64.encode(key, alphabet: .urlSafe))"}"#),
+            answer(200, #"{"kid":"\#(kid)","value":"\#(Base64.encode(key, alphabet: .urlSafe))"}"#),
         ])
         let provider = AzureKeyProvider(transport: transport, key: "kek")
         let wrapped = try provider.wrap(key, binding: ["tenant": "a"])
@@ -30,7 +30,7 @@ import Testing
             ])
         #expect(
             try JSONDecoder().decode([String: String].self, from: Data(transport.requests[1].body)) == [
-                "alg": "RSA-OAEP-256", "value": Base64Text.encode(key),
+                "alg": "RSA-OAEP-256", "value": Base64.encode(key, alphabet: .urlSafe),
             ])
         #expect(try provider.unwrap(wrapped, binding: ["tenant": "a"]) == key)
         #expect(transport.requests[2].target == "/keys/kek/aa11/unwrapkey?api-version=7.4")

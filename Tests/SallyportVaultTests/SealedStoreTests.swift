@@ -63,6 +63,32 @@ import Testing
         #expect(try place.holds("MARKER"))
     }
 
+    @Test func aDamagedValueKeepsItsOwnDocumentOutAndNoOther() throws {
+        let database = try place.database(place.vault())
+        try fill(database)
+        let documents = SQLDocumentStore(database)
+        var other = try #require(try documents.documents(in: "i", of: .default).first)
+        (other.id, other.source, other.title) = ("e", "b.txt", "Other")
+        try documents.put(other, chunks: [ChunkRecord(position: 0, range: 0..<5, text: "words")])
+        func write(_ statement: String) throws { _ = try database.write { try $0.execute(statement, []) } }
+        try write("UPDATE document_chunk SET content = 'slp1.AAAA' WHERE document = 'd'")
+        #expect(throws: DamagedDocument.self) { try documents.chunks(of: "d", in: "i", of: .default, searchableOnly: true) }
+        #expect(try documents.chunks(of: "e", in: "i", of: .default, searchableOnly: true).first?.text == "words")
+        let found = try documents.chunks([ChunkID("d", 0), ChunkID("e", 0)], in: "i", of: .default)
+        #expect(found.map(\.id) == [ChunkID("e", 0)])
+        try write("UPDATE document SET title = 'slp1.AAAA' WHERE id = 'd'")
+        for listed in [try documents.documents(in: "i", of: .default), try documents.changes(since: -1).changed] {
+            #expect(listed.map(\.id) == ["d", "e"])
+            // It admits nobody, and can be taken in anew or removed.
+            #expect(listed[0].access.grantees.isEmpty && listed[0].provenance == nil && listed[0].source == "a.txt")
+            #expect(listed[1].title == "Other" && listed[1].access.grantees == [.everyone])
+        }
+        // Keys that cannot be had are another matter: nothing is known then.
+        #expect(throws: Fault.self) {
+            try SQLDocumentStore(SQLiteDatabase(.file(place.path + "/sallyport.sqlite"))).documents(in: "i", of: .default)
+        }
+    }
+
     @Test func aDatabaseWithoutAVaultKeepsNothing() throws {
         let database = try SQLiteDatabase(.file(place.path + "/sallyport.sqlite"))
         #expect(throws: Fault.self) { try fill(database) }
@@ -88,7 +114,7 @@ import Testing
     @Test func sealsWhatLaysInTheClear() throws {
         try fill(try place.database(place.vault(mode: .off)))
         let database = try place.database(place.vault())
-        #expect(throws: Fault.self) { try verify(database) }
+        #expect(throws: DamagedDocument.self) { try verify(database) }
         #expect(try sweep(database, adoptsClear: true).changed == 11)
         try database.scrubDeleted()
         try verify(database)

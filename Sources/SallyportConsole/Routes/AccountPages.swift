@@ -308,9 +308,10 @@ package struct AccountPages: ConsoleRouteGroup {
         services.registrations.put(challenge, for: session.id, at: call.now)
         return try .json(
             CreationOptions(
-                challenge: Base64URL.encode(challenge), rp: .init(id: services.passkeys.site, name: "Sallyport"),
+                challenge: Base64.encode(challenge, alphabet: .urlSafe), rp: .init(id: services.passkeys.site, name: "Sallyport"),
                 user: .init(
-                    id: Base64URL.encode(Array(session.principal.id.rawValue.utf8.prefix(64))), name: name, displayName: session.name),
+                    id: Base64.encode(Array(session.principal.id.rawValue.utf8.prefix(64)), alphabet: .urlSafe), name: name,
+                    displayName: session.name),
                 algorithms: WebAuthn.algorithms, exclude: known, timeout: 120_000))
     }
 
@@ -326,8 +327,8 @@ package struct AccountPages: ConsoleRouteGroup {
         let (session, account) = try await ownAccount(call)
         let made: NewPasskey = try call.json()
         try Texts.check(made.name, "name", maximum: 64, mayBeEmpty: false)
-        guard let client = Base64URL.decode(Array(made.clientDataJSON.utf8)),
-            let attestation = Base64URL.decode(Array(made.attestationObject.utf8))
+        guard let client = Base64.decode(made.clientDataJSON, alphabet: .urlSafe),
+            let attestation = Base64.decode(made.attestationObject, alphabet: .urlSafe)
         else { throw Fault(.invalidRequest, "The passkey cannot be read.") }
         guard let challenge = services.registrations.take(session.id, at: call.now) else {
             throw ConsoleRefusal(409, "SignInExpired", "This took too long: begin again.")

@@ -180,18 +180,13 @@ package struct DataRoutes: ConsoleRouteGroup {
 
     private func quarantine(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (store, tenant, index) = (store, try call.caller().tenant, try index(call))
-        return try .list(try await call.blocking { try store.quarantined(in: index, of: tenant) }.map { PieceShown($0, in: index) })
+        return try .list(try await call.blocking { try store.quarantined(in: index, of: tenant) }.map { PieceShown($0) })
     }
 
     /// Of documents that the caller owns: where and why, in all indexes.
     private func own(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (store, caller) = (store, try call.caller())
-        return try .list(
-            try await call.blocking {
-                try store.indexes(of: caller.tenant).flatMap { index in
-                    try store.quarantined(in: index, of: caller.tenant).filter { $0.owner == caller.id }.map { PieceShown($0, in: index) }
-                }
-            })
+        return try .list(try await call.blocking { try store.quarantined(ownedBy: caller.id, of: caller.tenant) }.map { PieceShown($0) })
     }
 
     private func piece(_ call: ConsoleCall) throws -> ChunkID {
@@ -204,7 +199,7 @@ package struct DataRoutes: ConsoleRouteGroup {
         let (store, tenant, index, id) = (store, try call.caller().tenant, try index(call), try piece(call))
         try await call.record("data.quarantine.show", target: "\(index)/\(id)")
         let found = try await call.blocking {
-            try store.quarantined(in: index, of: tenant).first { $0.id == id }.map { waiting in
+            try store.quarantined(id, in: index, of: tenant).map { waiting in
                 (
                     waiting,
                     try store.chunks(of: id.document, in: index, of: tenant, searchableOnly: false).first { $0.position == id.position }
@@ -212,7 +207,7 @@ package struct DataRoutes: ConsoleRouteGroup {
             }
         }
         guard let (waiting, chunk) = found, let chunk else { throw DataRoutes.noPiece }
-        return try .json(PieceShown(waiting, in: index, text: chunk.text))
+        return try .json(PieceShown(waiting, text: chunk.text))
     }
 
     private struct Release: Decodable { let reason: String }
@@ -224,7 +219,7 @@ package struct DataRoutes: ConsoleRouteGroup {
         guard (1...500).contains(wanted.reason.utf8.count), wanted.reason.contains(where: { !$0.isWhitespace }) else {
             throw Fault(.invalidRequest, "'reason' says why it may be found, in up to 500 bytes.", param: "reason")
         }
-        let waiting = try await call.blocking { try store.quarantined(in: index, of: caller.tenant).first { $0.id == id } }
+        let waiting = try await call.blocking { try store.quarantined(id, in: index, of: caller.tenant) }
         guard let waiting else { throw DataRoutes.noPiece }
         // Two pairs of eyes: who brought it does not let it through.
         guard waiting.owner != caller.id else {
@@ -275,9 +270,9 @@ private struct PieceShown: Encodable {
     let page: Int?
     let text: String?
 
-    init(_ waiting: QuarantinedChunk, in index: IndexID, text: String? = nil) {
+    init(_ waiting: QuarantinedChunk, text: String? = nil) {
         piece = waiting.id.description
-        self.index = index.rawValue
+        index = waiting.index.rawValue
         source = waiting.source
         owner = waiting.owner.rawValue
         reason = waiting.reason

@@ -119,7 +119,7 @@ package struct ElevationRoutes: ConsoleRouteGroup {
                 headers: [
                     (
                         "www-authenticate",
-                        "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"\(Base64URL.encode(Array(#"{"access_token":{"amr":{"essential":true,"values":["mfa"]}}}"#.utf8)))\""
+                        "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"\(Base64.encode(Array(#"{"access_token":{"amr":{"essential":true,"values":["mfa"]}}}"#.utf8), alphabet: .urlSafe))\""
                     )
                 ])
         }

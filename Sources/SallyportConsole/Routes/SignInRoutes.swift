@@ -214,7 +214,8 @@ package struct SignInRoutes: ConsoleRouteGroup {
         services.pending.update(secret) { $0.challenge = challenge }
         return try .json(
             RequestOptions(
-                challenge: Base64URL.encode(challenge), rpId: services.passkeys.site, timeout: 120_000, allowCredentials: known))
+                challenge: Base64.encode(challenge, alphabet: .urlSafe), rpId: services.passkeys.site, timeout: 120_000,
+                allowCredentials: known))
     }
 
     private struct Assertion: Decodable {
@@ -231,9 +232,9 @@ package struct SignInRoutes: ConsoleRouteGroup {
         let answer: Assertion = try call.json()
         // Taken out first: one challenge, one answer.
         guard let challenge = pending.challenge, services.pending.take(secret, at: call.now) != nil else { throw Self.over }
-        guard let client = Base64URL.decode(Array(answer.clientDataJSON.utf8)),
-            let data = Base64URL.decode(Array(answer.authenticatorData.utf8)),
-            let signature = Base64URL.decode(Array(answer.signature.utf8)), answer.id.utf8.count <= 1400
+        guard let client = Base64.decode(answer.clientDataJSON, alphabet: .urlSafe),
+            let data = Base64.decode(answer.authenticatorData, alphabet: .urlSafe),
+            let signature = Base64.decode(answer.signature, alphabet: .urlSafe), answer.id.utf8.count <= 1400
         else { throw Fault(.invalidRequest, "The passkey's answer cannot be read.") }
         let services = services
         let account: AccountRecord

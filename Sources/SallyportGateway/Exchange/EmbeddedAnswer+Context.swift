@@ -16,7 +16,7 @@ extension EmbeddedAnswer {
     func writeAnnotations(_ json: inout JSONWriter) {
         json.beginArray()
         var place = 0
-        for (number, sentence) in answer.sentences.enumerated() {
+        for (number, sentence) in answer.said.enumerated() {
             place += (number == 0 ? 0 : 1) + sentence.unicodeScalars.count
             guard let mark = sentence.range(of: "[doc", options: .backwards), sentence.last == "]",
                 let cited = Int(sentence[mark.upperBound...].dropLast()), answer.citations.indices.contains(cited - 1)

@@ -306,7 +306,7 @@ extension Exchange {
             guard isRecorded else { return refuseUnrecorded() }
             var headers = baseHeaders()
             HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
-            if headers["content-type"].isEmpty { headers.add(name: "content-type", value: type.isEmpty ? "application/json" : type) }
+            if !headers.contains("content-type") { headers.append("content-type", type.isEmpty ? "application/json" : type) }
             respond(status: answerStatus, headers: headers, body: bytes)
             conclude()
         }

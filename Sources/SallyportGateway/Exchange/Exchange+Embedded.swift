@@ -96,7 +96,7 @@ struct EmbeddedAnswer: Sendable {
     let context: GroundingContext
     let promptTokens: Int
 
-    private var sentences: [String] { answer.sentences }
+    private var sentences: [String] { answer.said }
     private var text: String { sentences.joined(separator: " ") }
     private var completionTokens: Int { TokenEstimate.tokens(bytes: text.utf8.count) }
 

@@ -460,7 +460,7 @@ extension Exchange {
 
     /// Runs a step; what it throws is the answer. Does nothing when the caller has left meanwhile.
     func continuing(_ step: () throws -> Void) {
-        guard phase != .ended else { return }
+        guard phase != .ended, !isCut else { return }
         do { try step() } catch { refuse(error) }
     }
 }

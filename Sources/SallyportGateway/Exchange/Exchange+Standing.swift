@@ -16,11 +16,13 @@ extension Exchange {
 
     /// Waiting for the upstream, or streaming. A whole answer that is here is judged and sent in one go.
     private var isUnderWay: Bool {
-        !outcomeIsBegun && (gate != nil ? phase == .answering : phase == .upstream && call != nil && grounding == nil)
+        !outcomeIsBegun && !isCut && (gate != nil ? phase == .answering : phase == .upstream && call != nil)
     }
 
     private func cut(_ error: any Error) {
         runtime.parts.logger.notice("an exchange under way was cut off: its caller is no longer let in", metadata: ["exchange.id": "\(id)"])
+        // First: a call on the way to an answer from documents reports that it was cancelled, and the next step must not be taken.
+        isCut = true
         call?.cancel()
         call = nil
         notes.append((name: "cut", value: "the caller is no longer let in"))

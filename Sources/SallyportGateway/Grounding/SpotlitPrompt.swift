@@ -1,4 +1,5 @@
 import NIOCore
+import SallyportCore
 import SallyportGuard
 import SallyportRetrieval
 import SallyportWire

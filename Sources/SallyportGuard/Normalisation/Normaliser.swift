@@ -171,12 +171,14 @@ private struct Work {
     }
 
     private mutating func decodeRegions(_ reading: Reading, _ survey: Survey, _ depth: Int) {
-        if survey.longRuns.isEmpty, survey.mixed.isEmpty, survey.spaced.isEmpty, survey.dotted.isEmpty { return }
+        let isSpelled = kinds.contains(.morse) && reading.text.withUnsafeReadableBytes { SpellingAlphabet.mayOccur(in: $0) }
+        if survey.longRuns.isEmpty, survey.mixed.isEmpty, survey.spaced.isEmpty, survey.dotted.isEmpty, !isSpelled { return }
         let isDeepest = depth >= configuration.maximumDepth
         let regions = reading.text.withUnsafeReadableBytes { bytes in
             var regions = EncodedRegions(bytes, least: configuration.leastEncodedLength, limit: budget, stopsAtFirst: isDeepest)
             regions.find(survey)
             if kinds.contains(.morse) { regions.findMorse(survey) }
+            if isSpelled { regions.findSpelled() }
             return regions
         }
         if let first = regions.first, isDeepest || regions.exceedsLimit { giveUp(at: reading.map.original(first)) }

@@ -13,7 +13,8 @@ package struct TextLayer: Sendable {
         /// Digits and signs read as letters (1337).
         case leet
         case rot13, reversed
-        /// Decoded from inside the text, in one or more steps. Base32 goes with base64, binary digits go with hex.
+        /// Decoded from inside the text, in one or more steps. Base32 goes with base64, binary digits go with hex, the spelling
+        /// alphabet goes with Morse, quoted-printable with URLs.
         case base64, hex, morse, url, htmlEntities, tagCharacters, variationSelectors
     }
 

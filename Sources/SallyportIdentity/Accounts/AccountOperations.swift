@@ -99,7 +99,7 @@ package struct AccountOperations: Sendable {
     /// - Returns: the link's secret, which is nowhere else.
     package func makeLink(for name: String, lifetime: Int64 = Self.linkLifetime, at now: Int64) throws -> String {
         _ = try account(name)
-        let secret = Base64URL.encode(random(32))
+        let secret = Base64.encode(random(32), alphabet: .urlSafe)
         try store.put(OneTimeLink(tenant: tenant, hash: Self.digest(secret), account: name, createdAt: now, expiresAt: now + lifetime))
         return secret
     }
@@ -170,7 +170,7 @@ package struct AccountOperations: Sendable {
         guard let step = TOTP.accept(code, seed: seed, after: 0, at: now) else {
             throw Fault(.invalidRequest, "The code is not right. Is the clock of the device?", param: "code")
         }
-        let id = Base64URL.encode(random(12))
+        let id = Base64.encode(random(12), alphabet: .urlSafe)
         let secret = try sealing.seal(seed, tenant: tenant, place: "account_factor.secret", row: id)
         try store.replace(
             .totp, of: name, tenant: tenant,
@@ -185,7 +185,7 @@ package struct AccountOperations: Sendable {
     package func makeRecoveryCodes(for name: String, at now: Int64) throws -> [String] {
         let codes = (0..<RecoveryCode.count).map { _ in RecoveryCode.make(random: random) }
         let factors = try codes.enumerated().map { index, code in
-            let id = Base64URL.encode(random(12))
+            let id = Base64.encode(random(12), alphabet: .urlSafe)
             return AccountFactor(
                 id: id, tenant: tenant, account: name, kind: .recovery, name: "Recovery code \(index + 1)",
                 secret: try sealing.seal(RecoveryCode.hash(code), tenant: tenant, place: "account_factor.secret", row: id), createdAt: now)
@@ -217,7 +217,7 @@ package struct AccountOperations: Sendable {
     package func addPasskey(_ credential: WebAuthn.Credential, name: String, to account: String, at now: Int64) throws {
         let known = try factors(of: account).filter { $0.kind == .passkey }
         guard known.count < Self.maximumPasskeys else { throw Fault(.conflict, "The account has \(known.count) passkeys already.") }
-        let id = Base64URL.encode(credential.id)
+        let id = Base64.encode(credential.id, alphabet: .urlSafe)
         let secret = try sealing.seal(credential.publicKey, tenant: tenant, place: "account_factor.secret", row: id)
         try store.insert(
             AccountFactor(
@@ -227,7 +227,7 @@ package struct AccountOperations: Sendable {
 
     /// The passkey of this id, with the account that it signs in.
     package func passkey(_ id: String) throws -> (account: AccountRecord, credential: WebAuthn.Credential)? {
-        guard let factor = try store.factor(id, tenant: tenant), factor.kind == .passkey, let raw = Base64URL.decode(Array(id.utf8)),
+        guard let factor = try store.factor(id, tenant: tenant), factor.kind == .passkey, let raw = Base64.decode(id, alphabet: .urlSafe),
             let account = try store.account(factor.account, tenant: tenant), account.disabledAt == nil
         else { return nil }
         let key = try sealing.open(factor.secret, tenant: tenant, place: "account_factor.secret", row: factor.id)

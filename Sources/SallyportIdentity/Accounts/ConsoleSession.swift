@@ -35,7 +35,7 @@ package struct ConsoleSession: Sendable {
 
     package static func csrf(for token: String) -> String {
         let code = HMAC<SHA256>.authenticationCode(for: Array("sallyport csrf".utf8), using: SymmetricKey(data: Array(token.utf8)))
-        return Base64URL.encode(Array(code))
+        return Base64.encode(Array(code), alphabet: .urlSafe)
     }
 
     package func accepts(csrf text: String) -> Bool { ConstantTime.equal(text, csrf) }

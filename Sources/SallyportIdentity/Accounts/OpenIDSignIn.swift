@@ -43,11 +43,11 @@ package struct OpenIDSignIn: Sendable {
         self.scopes = scopes
     }
 
-    package static func randomText() -> String { Base64URL.encode(AccountOperations.systemRandom(32)) }
+    package static func randomText() -> String { Base64.encode(AccountOperations.systemRandom(32), alphabet: .urlSafe) }
 
     /// Where the browser is sent.
     package func authorizationURL(_ endpoint: String, redirect: String, pending: PendingSignIns.Pending.Provider) -> String {
-        let challenge = Base64URL.encode(Array(SHA256.hash(data: Array(pending.verifier.utf8))))
+        let challenge = Base64.encode(Array(SHA256.hash(data: Array(pending.verifier.utf8))), alphabet: .urlSafe)
         let query = [
             ("response_type", "code"), ("client_id", client), ("redirect_uri", redirect), ("scope", scopes.joined(separator: " ")),
             ("state", pending.state), ("nonce", pending.nonce), ("code_challenge", challenge), ("code_challenge_method", "S256"),

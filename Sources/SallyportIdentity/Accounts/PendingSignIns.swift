@@ -84,7 +84,7 @@ package final class PendingSignIns: Sendable {
     /// A flood of one network ends that network's own sign-ins alone; one of many networks ends those of the network with the most.
     /// - Returns: the secret that goes into the browser's cookie.
     package func begin(from address: IPAddress?, at now: Int64) -> String {
-        let secret = Base64URL.encode(AccountOperations.systemRandom(32))
+        let secret = Base64.encode(AccountOperations.systemRandom(32), alphabet: .urlSafe)
         let place = address.map { NetworkPlace($0).text } ?? "local"
         state.withLockedValue { state in
             if state.places[place]?.count ?? 0 >= share || state.count >= capacity { state.dropEnded(at: now) }
@@ -161,7 +161,7 @@ package final class DeviceSignIns: Sendable {
 
     /// - Throws: ``Fault`` `.overloaded` when too many wait, everywhere or where this one is.
     package func begin(client: String, from address: IPAddress?, at now: Int64) throws -> (deviceCode: String, userCode: String) {
-        let secret = Base64URL.encode(AccountOperations.systemRandom(32))
+        let secret = Base64.encode(AccountOperations.systemRandom(32), alphabet: .urlSafe)
         var random = SystemRandomNumberGenerator()
         let letters = (0..<8).map { _ in Self.alphabet.randomElement(using: &random) ?? "B" }
         let userCode = String(letters[..<4]) + "-" + String(letters[4...])

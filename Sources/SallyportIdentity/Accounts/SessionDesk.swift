@@ -70,8 +70,8 @@ package struct SessionDesk: SessionKeeping {
 
     /// A new session with a token of its own, whatever the browser had before.
     package func open(_ opening: Opening, at now: Int64) throws -> (token: String, session: ConsoleSession) {
-        let token = ConsoleSession.tokenPrefix + Base64URL.encode(random(32))
-        let id = Base64URL.encode(random(12))
+        let token = ConsoleSession.tokenPrefix + Base64.encode(random(32), alphabet: .urlSafe)
+        let id = Base64.encode(random(12), alphabet: .urlSafe)
         let principal = opening.principal
         var issuer: String?
         if case .session(let name) = principal.credential { issuer = name }

@@ -1,6 +1,7 @@
 import Crypto
 import CryptoExtras
 import FoundationEssentials
+import SallyportCore
 
 /// Passkeys (W3C Web Authentication, level 2): what a browser brings back is checked here, by the steps of sections 7.1 and 7.2.
 ///
@@ -74,7 +75,7 @@ package struct WebAuthn: Sendable {
     private func check(_ json: [UInt8], type: String, _ challenge: [UInt8]) throws(Refusal) {
         guard json.count <= 4096, let data = try? JSONDecoder().decode(ClientData.self, from: Data(json)) else { throw .malformed }
         guard data.type == type else { throw .wrongType }
-        guard let answered = Base64URL.decode(Array(data.challenge.utf8)), ConstantTime.equal(answered, challenge) else {
+        guard let answered = Base64.decode(data.challenge, alphabet: .urlSafe), ConstantTime.equal(answered, challenge) else {
             throw .wrongChallenge
         }
         guard origins.contains(data.origin) else { throw .wrongOrigin }

@@ -238,7 +238,7 @@ extension ConditionalOutcome {
     /// The challenge for `WWW-Authenticate`.
     package func challenge(at now: Int64) -> String? {
         claims(at: now).map { claims in
-            "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"\(Base64URL.encode(Array(claims.utf8)))\""
+            "Bearer realm=\"\", error=\"insufficient_claims\", claims=\"\(Base64.encode(Array(claims.utf8), alphabet: .urlSafe))\""
         }
     }
 

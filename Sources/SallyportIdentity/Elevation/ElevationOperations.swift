@@ -13,7 +13,7 @@ package struct ElevationOperations: Sendable {
 
     package init(
         store: any ElevationStore, catalog: RoleCatalog, tenant: TenantID = .default,
-        newID: @escaping @Sendable () -> String = { Base64URL.encode(AccountOperations.systemRandom(9)) }
+        newID: @escaping @Sendable () -> String = { Base64.encode(AccountOperations.systemRandom(9), alphabet: .urlSafe) }
     ) {
         self.store = store
         self.catalog = catalog

@@ -17,7 +17,7 @@ package struct FourEyes: Sendable {
 
     package init(
         areas: Set<Area>, store: any ChangeStore, sealing: any Sealer, tenant: TenantID = .default,
-        newID: @escaping @Sendable () -> String = { Base64URL.encode(AccountOperations.systemRandom(9)) }
+        newID: @escaping @Sendable () -> String = { Base64.encode(AccountOperations.systemRandom(9), alphabet: .urlSafe) }
     ) {
         self.areas = areas
         self.store = store

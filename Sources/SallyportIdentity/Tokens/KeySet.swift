@@ -1,6 +1,7 @@
 import Crypto
 import CryptoExtras
 import FoundationEssentials
+import SallyportCore
 
 /// An issuer's published keys (RFC 7517). Keys that are not for signatures, or of kinds that are not accepted, are passed over.
 package struct KeySet: Sendable {
@@ -74,7 +75,7 @@ package struct KeySet: Sendable {
     }
 
     private static func signingKey(_ key: Key) -> SigningKey? {
-        func bytes(_ text: String?) -> [UInt8]? { text.flatMap { Base64URL.decode(Array($0.utf8)) } }
+        func bytes(_ text: String?) -> [UInt8]? { text.flatMap { Base64.decode($0, alphabet: .urlSafe) } }
         switch (key.kty, key.crv) {
         case ("RSA", _):
             // At least 2,048 bits (the library's own rule), and not so many that a verification takes long.

@@ -40,8 +40,9 @@ struct TokenVerifier: Sendable {
     func parts(of token: [UInt8]) throws(TokenRefusal) -> Parts {
         guard token.count <= Self.maximumLength else { throw .malformed }
         let pieces = token.split(separator: UInt8(ascii: "."), maxSplits: 3, omittingEmptySubsequences: false)
-        guard pieces.count == 3, let headerBytes = Base64URL.decode(pieces[0]), let payload = Base64URL.decode(pieces[1]),
-            let signature = Base64URL.decode(pieces[2]), let header = Header(parsing: headerBytes)
+        guard pieces.count == 3, let headerBytes = Base64.decode(pieces[0], alphabet: .urlSafe),
+            let payload = Base64.decode(pieces[1], alphabet: .urlSafe),
+            let signature = Base64.decode(pieces[2], alphabet: .urlSafe), let header = Header(parsing: headerBytes)
         else { throw .malformed }
         guard header.crit == nil else { throw .critical }
         if let type = header.typ?.lowercased() {

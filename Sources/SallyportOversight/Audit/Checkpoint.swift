@@ -1,3 +1,5 @@
+import SallyportCore
+
 /// What a signed checkpoint states: a log had this many records, under this root (C2SP tlog-checkpoint).
 package struct Checkpoint: Sendable, Hashable {
     /// The log's name.

@@ -210,7 +210,7 @@ struct JSONLineWriter: ~Copyable {
 
     /// No control character, quote, backslash or DEL among eight bytes. Says no now and then where it could say yes.
     @inline(__always)
-    private static func isPlain(_ word: UInt64) -> Bool {
+    static func isPlain(_ word: UInt64) -> Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
         func has(_ byte: UInt64) -> UInt64 {
             let difference = word ^ (ones &* byte)

@@ -174,7 +174,8 @@ package enum Backup {
     private static func code(_ manifest: Manifest, _ vault: Vault) throws -> String {
         let lines =
             ["\(manifest.format)", manifest.product, "\(manifest.createdAt)"] + manifest.files.map { "\($0.sha256) \($0.bytes) \($0.path)" }
-        return Base64Text.encode(try vault.fingerprint(Array(lines.joined(separator: "\n").utf8), of: .default, purpose: "backup-manifest"))
+        return Base64.encode(
+            try vault.fingerprint(Array(lines.joined(separator: "\n").utf8), of: .default, purpose: "backup-manifest"), alphabet: .urlSafe)
     }
 
     // MARK: Verifying

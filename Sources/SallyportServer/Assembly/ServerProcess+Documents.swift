@@ -8,12 +8,23 @@ import SallyportRetrieval
 
 /// The folders of the embedded upstreams, taken in at the start and when the configuration changes.
 extension ServerProcess {
-    /// What is in the database and was not put there by this gateway is not searched, and its operator is told.
-    func noteDoubtful(_ documents: DocumentParts, isChanged: Bool) {
-        guard isChanged, !documents.search.doubtful.isEmpty else { return }
-        logger.warning(
-            "documents are not as they were taken in and are not searched: sallyport data verify",
-            metadata: ["documents.count": "\(documents.search.doubtful.count)"])
+    /// What is in the database and was not put there by this gateway, or is damaged, is not searched: on record once, and its operator is told.
+    func noteDoubtful(_ documents: DocumentParts, told: Set<String>) async throws -> Set<String> {
+        let doubtful = Set(documents.search.doubtful)
+        for source in doubtful.subtracting(told).sorted() {
+            var record = AuditRecord(.adminAct, id: UUID().uuidString.lowercased())
+            record.tenant = .default
+            record.principal = "system:index"
+            record.operation = "data.doubtful"
+            record.details = [(name: "target", value: source)]
+            _ = try await audit.append(record.encoded())
+        }
+        if !doubtful.isSubset(of: told) {
+            logger.warning(
+                "documents are damaged or not as they were taken in, and are not searched: sallyport data verify",
+                metadata: ["documents.count": "\(doubtful.count)"])
+        }
+        return doubtful
     }
 
     static func takeIn(

@@ -1,3 +1,4 @@
+import CProcess
 import Foundation
 import Logging
 import NIOConcurrencyHelpers
@@ -53,6 +54,9 @@ package final class ServerProcess: Sendable {
         var usesNotedIn: Int64 = 0
         var issuers: [TokenGate.Source] = []
         var governedAt: Int64 = 0
+        /// Documents that were found not to be as they were taken in, and were told of.
+        var doubtful: Set<String> = []
+        var isSettled = false
     }
 
     private struct Stores: Sendable {
@@ -327,6 +331,16 @@ package final class ServerProcess: Sendable {
         }
     }
 
+    /// Gives back the memory that only starting needed: what the heap has free, and the mapping of code that ran once (it comes back from the
+    /// page cache when it runs again). Once, after the first look at everything else.
+    private func giveBackMemory() {
+        let isDue = state.withLockedValue { state in
+            defer { state.isSettled = true }
+            return !state.isSettled
+        }
+        if isDue { process_give_back_memory() }
+    }
+
     /// Several times a second: what other processes changed, what waits to be written.
     package func tick() async {
         // One that fails does not keep the others from their work.
@@ -370,14 +384,16 @@ package final class ServerProcess: Sendable {
         }
         await chore("materials") { try materials.refresh(tenants: [.default]) }
         await chore("documents") { [documents] in
-            let isChanged = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
-            noteDoubtful(documents, isChanged: isChanged)
+            _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            let told = try await noteDoubtful(documents, told: state.withLockedValue { $0.doubtful })
+            state.withLockedValue { $0.doubtful = told }
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
         await console?.tick(at: Self.wallTime().seconds)
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
         await governanceChores()
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
+        giveBackMemory()
     }
 
     /// The plan, when ``GovernanceAdministration`` is due to look after its things (every few seconds).

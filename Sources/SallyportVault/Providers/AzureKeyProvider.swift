@@ -27,8 +27,9 @@ package struct AzureKeyProvider: KeyProvider {
     package func wrap(_ plain: [UInt8], binding: [String: String]) throws -> WrappedKey {
         let version = try newestVersion()
         let answer = try call(
-            "POST", "/keys/\(key)/\(version)/wrapkey", Operation(alg: algorithm, value: Base64Text.encode(plain)), as: Operated.self)
-        guard let bytes = Base64Text.decode(answer.value.utf8), Self.versionOf(answer.kid) == version else {
+            "POST", "/keys/\(key)/\(version)/wrapkey", Operation(alg: algorithm, value: Base64.encode(plain, alphabet: .urlSafe)),
+            as: Operated.self)
+        guard let bytes = Base64.decode(answer.value.utf8, alphabet: .urlSafe), Self.versionOf(answer.kid) == version else {
             throw SealError.unavailable("Azure Key Vault answered with something else")
         }
         return WrappedKey(key: key, version: version, bytes: Self.code(plain, binding) + bytes)
@@ -40,8 +41,9 @@ package struct AzureKeyProvider: KeyProvider {
         }
         let answer = try call(
             "POST", "/keys/\(wrapped.key)/\(wrapped.version)/unwrapkey",
-            Operation(alg: algorithm, value: Base64Text.encode(Array(wrapped.bytes[Self.codeLength...]))), as: Operated.self)
-        guard let plain = Base64Text.decode(answer.value.utf8) else {
+            Operation(alg: algorithm, value: Base64.encode(Array(wrapped.bytes[Self.codeLength...]), alphabet: .urlSafe)), as: Operated.self
+        )
+        guard let plain = Base64.decode(answer.value.utf8, alphabet: .urlSafe) else {
             throw SealError.unavailable("Azure Key Vault answered with something else")
         }
         let key = Self.codeKey(plain)

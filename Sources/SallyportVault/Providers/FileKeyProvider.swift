@@ -118,7 +118,7 @@ package final class FileKeyProvider: KeyProvider {
     // MARK: Their text
 
     private func encode(_ key: [UInt8], _ version: Int) throws -> String {
-        guard let passphrase else { return "sallyport-kek:1:plain:\(Base64Text.encode(key))" }
+        guard let passphrase else { return "sallyport-kek:1:plain:\(Base64.encode(key, alphabet: .urlSafe))" }
         guard passphrase.reveal().count >= Self.minimumPassphrase else {
             throw SealError.unavailable("the vault's passphrase is shorter than \(Self.minimumPassphrase) characters")
         }
@@ -126,16 +126,18 @@ package final class FileKeyProvider: KeyProvider {
         let box = try AES.GCM.seal(
             key, using: try derive(passphrase, salt, Self.rounds), authenticating: Array("sallyport-kek:1:\(version)".utf8))
         guard let bytes = box.combined else { throw SealError.damaged("the key could not be wrapped") }
-        return "sallyport-kek:1:scrypt:\(Self.rounds):\(Base64Text.encode(salt)):\(Base64Text.encode(Array(bytes)))"
+        return
+            "sallyport-kek:1:scrypt:\(Self.rounds):\(Base64.encode(salt, alphabet: .urlSafe)):\(Base64.encode(Array(bytes), alphabet: .urlSafe))"
     }
 
     /// - Returns: nil for what is no key file.
     private func decode(_ text: String, _ version: Int) throws -> [UInt8]? {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         guard parts.count >= 4, parts[0] == "sallyport-kek", parts[1] == "1" else { return nil }
-        if parts[2] == "plain", parts.count == 4 { return Base64Text.decode(parts[3].utf8) }
+        if parts[2] == "plain", parts.count == 4 { return Base64.decode(parts[3], alphabet: .urlSafe) }
         guard parts[2] == "scrypt", parts.count == 6, let rounds = Int(parts[3]), (1 << 14...1 << 20).contains(rounds),
-            rounds & (rounds - 1) == 0, let salt = Base64Text.decode(parts[4].utf8), let bytes = Base64Text.decode(parts[5].utf8)
+            rounds & (rounds - 1) == 0, let salt = Base64.decode(parts[4], alphabet: .urlSafe),
+            let bytes = Base64.decode(parts[5], alphabet: .urlSafe)
         else { return nil }
         guard let passphrase else { throw SealError.unavailable("\(path(version)) needs the vault's passphrase") }
         do {

@@ -40,7 +40,7 @@ private struct Authenticator {
 }
 
 private func client(_ type: String, _ challenge: [UInt8], origin: String = "https://console.example", more: String = "") -> [UInt8] {
-    Array(#"{"type":"\#(type)","challenge":"\#(Base64URL.encode(challenge))","origin":"\#(origin)"\#(more)}"#.utf8)
+    Array(#"{"type":"\#(type)","challenge":"\#(Base64.encode(challenge, alphabet: .urlSafe))","origin":"\#(origin)"\#(more)}"#.utf8)
 }
 
 @Suite struct WebAuthnTests {

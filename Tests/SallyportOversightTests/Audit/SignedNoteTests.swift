@@ -1,3 +1,4 @@
+import SallyportCore
 import Testing
 
 @testable import SallyportOversight

@@ -64,7 +64,7 @@ enum Readable {
         var result: [UInt8] = []
         result.reserveCapacity(value.count / 2)
         for index in stride(from: 0, to: value.count, by: 2) {
-            guard let high = Percent.hexValue(value[index]), let low = Percent.hexValue(value[index + 1]) else { return nil }
+            guard let high = ASCII.hexValue(value[index]), let low = ASCII.hexValue(value[index + 1]) else { return nil }
             result.append(high << 4 | low)
         }
         return result

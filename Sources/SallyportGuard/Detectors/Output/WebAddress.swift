@@ -87,8 +87,8 @@ enum Percent {
         var index = 0
         while index < bytes.count {
             let byte = bytes[index]
-            if byte == UInt8(ascii: "%"), index + 2 < bytes.count, let high = hexValue(bytes[index + 1]),
-                let low = hexValue(bytes[index + 2])
+            if byte == UInt8(ascii: "%"), index + 2 < bytes.count, let high = ASCII.hexValue(bytes[index + 1]),
+                let low = ASCII.hexValue(bytes[index + 2])
             {
                 result.append(high << 4 | low)
                 index += 3
@@ -98,15 +98,6 @@ enum Percent {
             }
         }
         return result
-    }
-
-    static func hexValue(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case 0x30...0x39: byte - 0x30
-        case 0x41...0x46: byte - 0x37
-        case 0x61...0x66: byte - 0x57
-        default: nil
-        }
     }
 
     private static let named: [String: UInt8] = [
@@ -147,7 +138,7 @@ enum Percent {
             if isHex { index += 1 }
             var value: UInt32 = 0
             let digits = index
-            while index < bytes.count, let digit = hexValue(bytes[index]), isHex || digit < 10 {
+            while index < bytes.count, let digit = ASCII.hexValue(bytes[index]), isHex || digit < 10 {
                 value = min(0x110000, value * (isHex ? 16 : 10) + UInt32(digit))
                 index += 1
             }

@@ -79,10 +79,14 @@ package enum Base64 {
         return written == size
     }
 
-    package static func decode(_ text: some StringProtocol, alphabet: Alphabet = .standard) -> [UInt8]? {
+    package static func decode(_ text: some Collection<UInt8>, alphabet: Alphabet = .standard) -> [UInt8]? {
         var out = ByteBuffer()
-        let accepted = Array(text.utf8).withUnsafeBytes { decode($0, alphabet: alphabet, into: &out) }
+        let accepted = Array(text).withUnsafeBytes { decode($0, alphabet: alphabet, into: &out) }
         return accepted ? Array(out.readableBytesView) : nil
+    }
+
+    package static func decode(_ text: some StringProtocol, alphabet: Alphabet = .standard) -> [UInt8]? {
+        decode(text.utf8, alphabet: alphabet)
     }
 
     private static func digits(_ alphabet: Alphabet) -> StaticString {
