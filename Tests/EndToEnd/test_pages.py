@@ -85,9 +85,9 @@ def office(upstream, tmp_path_factory, chromium):  # noqa: F811
     gateway.page, gateway.secret, gateway.context = page, secret, context
     gateway.link = lambda text: page.click(f"nav >> text={text}")
     yield gateway
-    assert not [p for p in gateway.problems if "Content Security Policy" in p], gateway.problems
     context.close()
     gateway.stop()
+    assert not [p for p in gateway.problems if "Content Security Policy" in p], gateway.problems
 
 
 def row(page, text):
