@@ -1,7 +1,7 @@
 import Foundation
 
-/// A linear model over hashed features, a byte a weight: what the cascade and the second opinion are made of. One file of weights, and
-/// beside it a manifest that says what is scored. `training/cascade.py` and `training/opinion.py` write them.
+/// A linear model over hashed features, a byte a weight: what the cascade and the language scorer are made of. One file of weights, and
+/// beside it a manifest that says what is scored. `training/cascade.py` and `training/languages.py` write them.
 struct HashedLinear: Sendable {
     /// What every such manifest says.
     struct Shape: Decodable {

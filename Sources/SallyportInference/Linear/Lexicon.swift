@@ -68,21 +68,21 @@ struct Lexicon: Sendable {
     }
 
     /// What is meant, and the number of the word that means it, in order; 0 where a sentence begins.
-    func meanings(in text: OpinionText) -> [(meaning: UInt8, word: Int)] {
+    func meanings(in text: WindowText) -> [(meaning: UInt8, word: Int)] {
         let t = text.scalars
         var found: [(meaning: UInt8, word: Int)] = [(0, 0)]
         var word = 0
         var index = 0
         while index < t.count {
             let letter = t[index]
-            if letter == OpinionText.sentence {
+            if letter == WindowText.sentence {
                 if found[found.count - 1].meaning != 0 { found.append((0, word)) }
                 index += 1
                 continue
             }
             let begins =
-                !OpinionText.isBreak(letter)
-                && (index == 0 || OpinionText.isBreak(t[index - 1]) || OpinionText.isAlone(letter) || OpinionText.isAlone(t[index - 1]))
+                !WindowText.isBreak(letter)
+                && (index == 0 || WindowText.isBreak(t[index - 1]) || WindowText.isAlone(letter) || WindowText.isAlone(t[index - 1]))
             guard begins else {
                 index += 1
                 continue
@@ -94,7 +94,7 @@ struct Lexicon: Sendable {
             }
             found.append((meaning, word))
             index = end
-            while index < t.count, !OpinionText.isAlone(t[index - 1]), !OpinionText.isBreak(t[index]) { index += 1 }
+            while index < t.count, !WindowText.isAlone(t[index - 1]), !WindowText.isBreak(t[index]) { index += 1 }
         }
         return found
     }
@@ -103,11 +103,11 @@ struct Lexicon: Sendable {
         var node = 0
         var index = start
         var best: (end: Int, meaning: UInt8)?
-        while index < t.count, t[index] != OpinionText.sentence, let next = child(of: node, t[index]) {
+        while index < t.count, t[index] != WindowText.sentence, let next = child(of: node, t[index]) {
             node = next
             index += 1
             if nodes[node].stem != 0 { best = (index, nodes[node].stem) }
-            if nodes[node].whole != 0, index == t.count || OpinionText.isBreak(t[index]) || OpinionText.isAlone(t[index]) {
+            if nodes[node].whole != 0, index == t.count || WindowText.isBreak(t[index]) || WindowText.isAlone(t[index]) {
                 best = (index, nodes[node].whole)
             }
         }

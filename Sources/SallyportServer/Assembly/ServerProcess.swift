@@ -23,7 +23,7 @@ package final class ServerProcess: Sendable {
     let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
-    private let audit: AuditLog
+    let audit: AuditLog
     let outbox: AdministrationOutbox
     private let runtime: GatewayRuntime
     private let server: DataPlaneServer

@@ -1,6 +1,6 @@
-/// A window's text as the second opinion reads it: letters and digits in lower case, apostrophes and hyphens, one space or line break
-/// between words (a break where a sentence ends), no marks. The rules stand in `training/opinion.py`.
-struct OpinionText: Sendable {
+/// A window's text as the language scorer reads it: letters and digits in lower case, apostrophes and hyphens, one space or line break
+/// between words (a break where a sentence ends), no marks. The rules stand in `training/languages.py`.
+struct WindowText: Sendable {
     /// Unicode scalars; never two breaks in a row.
     let scalars: [UInt32]
 

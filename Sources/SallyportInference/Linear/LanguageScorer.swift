@@ -2,10 +2,10 @@ import Foundation
 import SallyportCore
 
 /// What a linear model says of windows that are not English, beside the encoder, whose vocabulary is: it knows what words of an attack
-/// mean in eleven languages. Features and arithmetic stand in `training/opinion.py`.
+/// mean in eleven languages. Features and arithmetic stand in `training/languages.py`.
 ///
 /// It changes an encoder's score where a window is in another language, so that the thresholds of the heads hold there too.
-package struct SecondOpinion: Sendable {
+package struct LanguageScorer: Sendable {
     /// SHA-256 of the manifest, hexadecimal.
     package let digest: String
     private let model: HashedLinear
@@ -61,8 +61,9 @@ package struct SecondOpinion: Sendable {
             throw mistake(ModelManifest.reason(error))
         }
         guard tokenizer.vocabularyCount <= 1 << 15 else { throw mistake("the vocabulary has more than 32,768 entries") }
-        guard let english = manifest.stopWords["english"], let latin = manifest.stopWords["latin"] else {
-            throw mistake("stop_words: lacks english or latin")
+        let words = manifest.stopWords
+        guard let english = words["english"], let germanic = words["germanic"], let latin = words["latin"] else {
+            throw mistake("stop_words: lacks english, germanic or latin")
         }
         var fits: [[LanguageGuess.Domain: Fit]] = []
         for task in shape.tasks {
@@ -77,9 +78,9 @@ package struct SecondOpinion: Sendable {
             fits.append(own)
         }
         model = try HashedLinear(shape, directory: directory, manifest: file.path)
-        let words = try HashedLinear.file("lexicon.txt", of: shape, directory: directory, manifest: file.path)
-        lexicon = try Lexicon(words.bytes, path: words.path)
-        languages = LanguageGuess(english: english, latin: latin)
+        let stems = try HashedLinear.file("lexicon.txt", of: shape, directory: directory, manifest: file.path)
+        lexicon = try Lexicon(stems.bytes, path: stems.path)
+        languages = LanguageGuess(english: english, germanic: germanic, latin: latin)
         digest = file.digest
         self.fits = fits
         unknown = tokenizer.markers.unknown
@@ -87,17 +88,17 @@ package struct SecondOpinion: Sendable {
         for (number, row) in manifest.selfTest.enumerated() {
             let bytes = Array(row.text.utf8)
             guard let tokens = try? tokenizer.tokens(of: bytes).prefix(window) else {
-                throw .selfTest("second opinion, row \(number): cannot be tokenised")
+                throw .selfTest("languages, row \(number): cannot be tokenised")
             }
             let (domain, found) = bytes.withUnsafeBytes { bytes in
                 let text = Self.text(of: tokens, in: bytes)
                 return (languages.domain(of: text), scores(of: tokens, in: bytes, text))
             }
             guard domain.rawValue == row.domain else {
-                throw .selfTest("second opinion, row \(number): another language than recorded (\(domain.rawValue))")
+                throw .selfTest("languages, row \(number): another language than recorded (\(domain.rawValue))")
             }
             guard found.count == row.scores.count, zip(found, row.scores).allSatisfy({ abs($0 - $1) <= row.tolerance }) else {
-                throw .selfTest("second opinion, row \(number): other scores than recorded")
+                throw .selfTest("languages, row \(number): other scores than recorded")
             }
         }
     }
@@ -126,16 +127,16 @@ package struct SecondOpinion: Sendable {
         }
     }
 
-    private static func text(of tokens: ArraySlice<Token>, in bytes: UnsafeRawBufferPointer) -> OpinionText {
-        guard let first = tokens.first, let last = tokens.last else { return OpinionText(UnsafeRawBufferPointer(start: nil, count: 0)) }
-        return OpinionText(UnsafeRawBufferPointer(rebasing: bytes[first.range.lowerBound..<last.range.upperBound]))
+    private static func text(of tokens: ArraySlice<Token>, in bytes: UnsafeRawBufferPointer) -> WindowText {
+        guard let first = tokens.first, let last = tokens.last else { return WindowText(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        return WindowText(UnsafeRawBufferPointer(rebasing: bytes[first.range.lowerBound..<last.range.upperBound]))
     }
 
     /// Pairs of meanings reach this far, and so many words apart they are near.
     private static let reach = 4
     private static let near = 3
 
-    private func scores(of tokens: ArraySlice<Token>, in bytes: UnsafeRawBufferPointer, _ text: OpinionText) -> [Float] {
+    private func scores(of tokens: ArraySlice<Token>, in bytes: UnsafeRawBufferPointer, _ text: WindowText) -> [Float] {
         let identifiers = tokens.map { token -> UInt64 in
             guard token.identifier == unknown else { return UInt64(UInt32(bitPattern: token.identifier)) }
             var hash = FeatureHash()
@@ -164,13 +165,14 @@ package struct SecondOpinion: Sendable {
 
 /// Tells English from other languages, and those by their script.
 struct LanguageGuess: Sendable {
-    enum Domain: String, Sendable, CaseIterable { case english, latin, cyrillic, han, arabic, other }
+    enum Domain: String, Sendable, CaseIterable { case english, germanic, latin, cyrillic, han, arabic, other }
 
     private let english: Set<UInt64>
+    private let germanic: Set<UInt64>
     private let latin: Set<UInt64>
 
-    /// - Parameters: the commonest words of English, and of the other languages in Latin letters that are known.
-    init(english: [String], latin: [String]) {
+    /// - Parameters: the commonest words of English, of German and its kin, and of the other languages in Latin letters that are known.
+    init(english: [String], germanic: [String], latin: [String]) {
         func hashes(_ words: [String]) -> Set<UInt64> {
             Set(
                 words.map { word in
@@ -180,15 +182,17 @@ struct LanguageGuess: Sendable {
                 })
         }
         self.english = hashes(english)
+        self.germanic = hashes(germanic)
         self.latin = hashes(latin)
     }
 
-    func domain(of text: OpinionText) -> Domain {
-        var counts: [OpinionText.Script: Int] = [:]
+    func domain(of text: WindowText) -> Domain {
+        var counts: [WindowText.Script: Int] = [:]
         var latinLetters = 0
         var words = 0
         var own = 0
-        var others = 0
+        var north = 0
+        var south = 0
         var isASCII = true
         var hash = FeatureHash()
         var length = 0
@@ -196,20 +200,21 @@ struct LanguageGuess: Sendable {
             guard length > 0 else { return }
             words += 1
             if english.contains(hash.value) { own += 1 }
-            if latin.contains(hash.value) { others += 1 }
+            if germanic.contains(hash.value) { north += 1 }
+            if latin.contains(hash.value) { south += 1 }
             hash = FeatureHash()
             length = 0
         }
         for code in text.scalars {
-            if OpinionText.isBreak(code) {
+            if WindowText.isBreak(code) {
                 endWord()
                 continue
             }
             hash.add(UInt64(code))
             length += 1
             if code >= 0x80 { isASCII = false }
-            guard OpinionText.isLetter(code) else { continue }
-            let script = OpinionText.script(code)
+            guard WindowText.isLetter(code) else { continue }
+            let script = WindowText.script(code)
             if script == .latin { latinLetters += 1 } else { counts[script, default: 0] += 1 }
         }
         endWord()
@@ -220,7 +225,9 @@ struct LanguageGuess: Sendable {
         if counts[.cyrillic, default: 0] * 3 > total { return .cyrillic }
         if counts[.arabic, default: 0] * 3 > total { return .arabic }
         if counts[.other, default: 0] * 3 > total { return .other }
+        let others = max(north, south)
         if own >= others { return own > 0 || isASCII ? .english : .other }
-        return others * 12 >= words ? .latin : .other
+        guard others * 12 >= words else { return .other }
+        return north > south ? .germanic : .latin
     }
 }

@@ -5,24 +5,24 @@ import Testing
 
 @testable import SallyportInference
 
-/// The shipped second opinion: its loading repeats the scores that `training/opinion.py` recorded.
-struct SecondOpinionTests {
+/// The shipped language scorer: its loading repeats the scores that `training/languages.py` recorded.
+struct LanguageScorerTests {
     private static let models = Fixtures.root.appending(path: "Models")
     private let tokenizer: WordPieceTokenizer
-    private let opinion: SecondOpinion
+    private let languageScorer: LanguageScorer
 
     init() throws {
         tokenizer = try WordPieceTokenizer(vocabulary: Fixtures.bytes(Self.models.appending(path: "vocab.txt")))
-        opinion = try SecondOpinion(directory: Self.models.appending(path: "opinion").path, tokenizer: tokenizer, window: 126)
+        languageScorer = try LanguageScorer(directory: Self.models.appending(path: "languages").path, tokenizer: tokenizer, window: 126)
     }
 
     /// What becomes of a score of zero for a prompt attack; nil where the encoder's word stands.
     private func score(_ text: String) throws -> Float? {
         let bytes = Array(text.utf8)
         let tokens = try tokenizer.tokens(of: bytes)[...]
-        guard let adjustment = bytes.withUnsafeBytes({ opinion.adjustment(for: tokens, in: $0) }) else { return nil }
+        guard let adjustment = bytes.withUnsafeBytes({ languageScorer.adjustment(for: tokens, in: $0) }) else { return nil }
         var scores: [Float] = [0, 0]
-        SecondOpinion.apply(adjustment, to: &scores, columns: opinion.tasks.map { $0 == "prompt_attack" ? 1 : nil })
+        LanguageScorer.apply(adjustment, to: &scores, columns: languageScorer.tasks.map { $0 == "prompt_attack" ? 1 : nil })
         #expect(scores[0] == 0)
         return scores[1]
     }
@@ -49,18 +49,20 @@ struct SecondOpinionTests {
 
     @Test(arguments: [
         ("これは日本語の文章です", "other"), ("한국어 문장입니다", "other"), ("דוגמה", "other"), ("Это предложение", "cyrillic"),
-        ("这是一个句子", "han"), ("هذه جملة", "arabic"), ("Das ist ein Satz und noch einer", "latin"), ("This is a sentence", "english"),
+        ("这是一个句子", "han"), ("هذه جملة", "arabic"), ("Das ist ein Satz und noch einer", "germanic"),
+        ("Esta es una frase y no otra", "latin"), ("This is a sentence", "english"),
         ("Đây là một câu tiếng Việt dài hơn", "other"), ("12345 --- !!!", "english"),
     ]) func tellsLanguagesByScriptAndCommonWords(_ text: String, _ domain: String) {
-        let guess = LanguageGuess(english: ["this", "is", "a"], latin: ["das", "ist", "ein", "und"])
-        #expect(Array(text.utf8).withUnsafeBytes { guess.domain(of: OpinionText($0)).rawValue } == domain)
+        let guess = LanguageGuess(
+            english: ["this", "is", "a"], germanic: ["das", "ist", "ein", "und"], latin: ["es", "una", "y", "no"])
+        #expect(Array(text.utf8).withUnsafeBytes { guess.domain(of: WindowText($0)).rawValue } == domain)
     }
 
     @Test func readsWordsByTheirBeginningsAndWholeWordsOnly() throws {
         let file = Array("vergiss\t1\nregel\t2\ndan$\t3\nverg\t4\n规则\t2\n".utf8)
         let lexicon = try file.withUnsafeBytes { try Lexicon($0, path: "lexicon") }
         func meanings(_ text: String) -> [UInt8] {
-            Array(text.utf8).withUnsafeBytes { lexicon.meanings(in: OpinionText($0)).map(\.meaning) }
+            Array(text.utf8).withUnsafeBytes { lexicon.meanings(in: WindowText($0)).map(\.meaning) }
         }
         #expect(meanings("Vergiss die Regeln") == [0, 1, 2])
         #expect(meanings("VERGESSEN. Dan, dann DAN!") == [0, 4, 0, 3, 3, 0])
@@ -73,13 +75,13 @@ struct SecondOpinionTests {
     }
 
     @Test func refusesAnAlteredFile() throws {
-        let copy = FileManager.default.temporaryDirectory.appending(path: "sallyport-opinion-\(UUID().uuidString)")
-        try FileManager.default.copyItem(at: Self.models.appending(path: "opinion"), to: copy)
+        let copy = FileManager.default.temporaryDirectory.appending(path: "sallyport-languages-\(UUID().uuidString)")
+        try FileManager.default.copyItem(at: Self.models.appending(path: "languages"), to: copy)
         defer { try? FileManager.default.removeItem(at: copy) }
         let weights = copy.appending(path: "weights.bin")
         var bytes = try Data(contentsOf: weights)
         bytes[1000] ^= 1
         try bytes.write(to: weights)
-        #expect(throws: ModelError.self) { try SecondOpinion(directory: copy.path, tokenizer: tokenizer, window: 126) }
+        #expect(throws: ModelError.self) { try LanguageScorer(directory: copy.path, tokenizer: tokenizer, window: 126) }
     }
 }

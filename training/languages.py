@@ -1,6 +1,6 @@
-"""The second opinion on texts that are not English: a hashed linear model over pieces of words and over what words mean.
+"""The language scorer, for texts that are not English: a hashed linear model over pieces of words and over what words mean.
 
-    opinion.py --data FOLDER --models MODELS [--measure]
+    languages.py --data FOLDER --models MODELS [--refit | --measure]
 
 The encoder's vocabulary is English, so it reads other languages in splinters. Beside it stands a linear model, of the cascade's form (`cascade.py`), with two kinds of features of one window:
   runs      of one, two and three token ids, as the cascade has them; an unknown token's id is 32768 + its bytes' FNV-1a modulo 32768 (most Chinese characters are unknown)
@@ -9,11 +9,12 @@ The encoder's vocabulary is English, so it reads other languages in splinters. B
 A feature is hashed with FNV-1a 64 over its bytes; bucket = hash mod 2^18. Score of task j = bias_j + scale_j * (sum over runs / sqrt(runs) + sum over meanings / sqrt(meanings)).
 
 Which language a window is in is told by its script and its commonest words (`domain`); an English window keeps the encoder's score alone. In every other domain
-    score = slope * (encoder + weight * opinion) + offset
+    score = slope * (encoder + weight * own) + offset
 where slope and offset put the 1 and 5 % of benign texts of that domain where the head has these rates: the thresholds in the manifest hold for every domain.
 """
 import argparse
 import functools
+import gzip
 import hashlib
 import json
 import pathlib
@@ -37,18 +38,18 @@ OFFSET, PRIME, MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 FOLD = {"ё": "е", "ı": "i", "أ": "ا", "إ": "ا", "آ": "ا", "ٱ": "ا", "ى": "ي", "ؤ": "و", "ئ": "ي", "ة": "ه", "ـ": "", "’": "'"}
 ENDS = set(".!?:;\n。！？；：؟؛")
 ARABIC_PREFIXES = ("ال", "و", "ف", "ب", "ل", "ك", "وال", "بال", "لل", "فال", "ول", "وب")
-DOMAINS = ("latin", "cyrillic", "han", "arabic", "other")
+DOMAINS = ("germanic", "latin", "cyrillic", "han", "arabic", "other")
 STOP_WORDS = {
     "english": "the of and to a in is it you that he was for on are with as i his they be at one have this from or had by not but what all were we when your can there use an each which do how their if will "
     "up about out many then them these so some her would make like him into has look two more go see no way could my than been who its now did get me please write explain tell should why where",
-    "latin": "der die das und ist nicht ein eine ich du sie wir mit auf für von den dem des im zu zum zur es wie was wird sind oder aber auch nach bei aus bitte mir mich dir kann wenn dass an um als "
-    "le la les et est un une des du je tu vous nous il elle dans pour avec sur que qui pas ne ce cette au aux en mon ma mes son sa ses par plus comment quel quelle votre moi "
+    "germanic": "der die das und ist nicht ein eine ich du sie wir mit auf für von den dem des im zu zum zur es wie was wird sind oder aber auch nach bei aus bitte mir mich dir kann wenn dass an um als hat war wurde sich sein durch über einer einem einen noch nur so "
+    "het een van ik je niet op voor met dat zijn aan er maar om hoe wat och att det som en jag på är inte av med för till",
+    "latin": "le la les et est un une des du je tu vous nous il elle dans pour avec sur que qui pas ne ce cette au aux en mon ma mes son sa ses par plus comment quel quelle votre moi "
     "el los las y es una del al por con para como más pero su sus lo se mi mis qué cómo este esta esto sin yo ti puedes dime hay "
     "il lo gli i e è di che non per con del della dei delle nel nella sono mi ti si come cosa perché più questo questa anche da al alla tuo tua le puoi "
     "o os as um uma do da dos das no na nos em por para com não que se mais como seu sua meu minha você isso este esta ao foi qual "
     "i w na nie się z do jest to że jak co o od za po dla czy mi mnie twój moje są ale oraz przez jego już może proszę ten ta "
-    "ve bir bu için ne da de mi ile çok daha ben sen var olarak gibi kadar nasıl benim senin bana sana olan değil ama her "
-    "het een van ik je niet op voor met dat zijn aan er maar om hoe wat och att det som en jag på är inte av med för till",
+    "ve bir bu için ne da de mi ile çok daha ben sen var olarak gibi kadar nasıl benim senin bana sana olan değil ama her",
 }
 SCRIPTS = ((0x0400, 0x052F, "cyrillic"), (0x0600, 0x06FF, "arabic"), (0x0750, 0x077F, "arabic"), (0x3400, 0x9FFF, "han"), (0xF900, 0xFAFF, "han"), (0x20000, 0x323AF, "han"), (0x3040, 0x30FF, "kana"))
 
@@ -182,8 +183,8 @@ def forms(stem, language):
 @functools.cache
 def stop_words():
     english = set(STOP_WORDS["english"].split())
-    latin = {"".join(normal(w)) for w in STOP_WORDS["latin"].split()} - english
-    return english, latin
+    germanic, latin = ({"".join(normal(w)) for w in STOP_WORDS[k].split()} for k in ("germanic", "latin"))
+    return english - germanic - latin, germanic - english, latin - english  # "was" and "in" are words of several: they say nothing of English
 
 
 def domain(text) -> str:
@@ -203,12 +204,15 @@ def domain(text) -> str:
             return name
     if scripts["other"] * 3 > total:
         return "other"
-    english, latin = stop_words()
+    english, germanic, latin = stop_words()
     words = "".join(" " if c in BREAKS else c for c in t).split()
-    own, others = sum(w in english for w in words), sum(w in latin for w in words)
+    own, north, south = (sum(w in known for w in words) for known in (english, germanic, latin))
+    others = max(north, south)
     if own >= others:
         return "english" if own or all(ord(c) < 128 for c in t) else "other"
-    return "latin" if others * 12 >= len(words) else "other"
+    if others * 12 < len(words):
+        return "other"
+    return "germanic" if north > south else "latin"
 
 
 # Features
@@ -230,7 +234,7 @@ def meaning_features(found) -> np.ndarray:
     return (np.array(result, np.uint64) % np.uint64(BUCKETS)).astype(np.int64)
 
 
-class Opinion:
+class LanguageScorer:
     """Weights and what belongs to them; `domains`: {task: {domain: {weight, slope, offset}}}."""
 
     def __init__(self, lexicon, weights, scale, bias, domains=None):
@@ -257,7 +261,7 @@ class Opinion:
         return (self.bias + self.scale * total).astype(np.float32)
 
     def combined(self, encoder_scores, encoded, text, places):
-        """The windows' scores [N,S] of a text with this opinion in them."""
+        """The windows' scores [N,S] of a text with this scorer in them."""
         result = np.array(encoder_scores, np.float32)
         for k, (s, t) in enumerate(places):
             where = domain(text[encoded.offsets[s][0] : encoded.offsets[t - 1][1]]) if t > s else "english"
@@ -272,14 +276,14 @@ class Opinion:
 
 # Training
 
-def sparse(opinion, rows):
+def sparse(scorer, rows):
     """The features of windows (ids, offsets, text) as one matrix; each kind divided by the root of its number."""
     import scipy.sparse
 
     indptr, indices, values = [0], [], []
     for ids, offsets, text in rows:
         own = text[offsets[0][0] : offsets[-1][1]] if len(ids) else ""
-        parts = [f for f in (cascade.features(run_ids(ids, offsets, text)), meaning_features(opinion.lexicon.meanings(own))) if len(f)]
+        parts = [f for f in (cascade.features(run_ids(ids, offsets, text)), meaning_features(scorer.lexicon.meanings(own))) if len(f)]
         weights = defaultdict(float)
         for f in parts:
             for bucket in f.tolist():
@@ -290,7 +294,12 @@ def sparse(opinion, rows):
     return scipy.sparse.csr_matrix((np.array(values), np.array(indices, np.int64), indptr), shape=(len(rows), BUCKETS))
 
 
-def examples(leave_out=frozenset(), part="train", seed=1, english=True):
+def trains(text):
+    """A quarter of frr_multilingual (MIT) trains; the rest fixes thresholds or reports."""
+    return data.stable(text) % 4 == 2
+
+
+def examples(folder, leave_out=frozenset(), part="train", seed=1, english=True):
     """Authored texts as (text, {task: (label, weight)}): as they stand, and joined with others of their language. `leave_out` holds themes (a batch without its language and number)."""
     rng = random.Random(seed)
     rows = []
@@ -317,6 +326,9 @@ def examples(leave_out=frozenset(), part="train", seed=1, english=True):
         if r["language"] != "en":
             source = r["source"] if isinstance(r["source"], str) else "\n".join(r["source"])
             rows.append((r["language"], source, {"prompt_attack": (0, 0.3), "document_attack": (0, 0.5)}))
+    for r in data.read_rows(folder, "prompt_attack", part):
+        if r["source"] == "frr_multilingual" and trains(r["text"]):
+            rows.append(("", r["text"], {"prompt_attack": (0, 1.0), "document_attack": (0, 0.3)}))
     by = defaultdict(lambda: defaultdict(list))
     for language, text, targets in rows:
         label = targets.get("prompt_attack", targets.get("document_attack"))[0]
@@ -345,10 +357,10 @@ def theme(row):
     return (row.get("batch") or "").split("-", 1)[-1].rstrip("0123456789") if row["task"] == "prompt_attack" else "document:" + str(row.get("group"))
 
 
-def train(encoder, lexicon, made, alpha=1e-5, seed=1) -> Opinion:
+def train(encoder, lexicon, made, alpha=1e-5, seed=1) -> LanguageScorer:
     from sklearn.linear_model import SGDClassifier
 
-    opinion = Opinion(lexicon, None, None, None)
+    scorer = LanguageScorer(lexicon, None, None, None)
     rows, owner = [], []
     for i, ((text, targets), e) in enumerate(zip(made, encoder.encode_all([t for t, _ in made]))):
         # An attack in a long text stands in one window, nobody knows in which: longer attacks train with their first window, longer benign texts with all.
@@ -356,7 +368,7 @@ def train(encoder, lexicon, made, alpha=1e-5, seed=1) -> Opinion:
             if k == 0 or all(label == 0 for label, _ in targets.values()):
                 rows.append((e.ids[s:t], e.offsets[s:t], text))
                 owner.append(i)
-    x = sparse(opinion, rows)
+    x = sparse(scorer, rows)
     weights, scale, bias = np.zeros((BUCKETS, len(TASKS)), np.int8), np.zeros(len(TASKS), np.float32), np.zeros(len(TASKS), np.float32)
     for j, task in enumerate(TASKS):
         known = np.array([k for k, i in enumerate(owner) if task in made[i][1]])
@@ -368,17 +380,17 @@ def train(encoder, lexicon, made, alpha=1e-5, seed=1) -> Opinion:
         scale[j] = np.quantile(np.abs(w[w != 0]), 0.9995) / 127
         weights[:, j] = np.clip(np.rint(w / scale[j]), -127, 127)
         bias[j] = fit.intercept_[0]
-    opinion.weights, opinion.scale, opinion.bias = weights, scale, bias
-    return opinion
+    scorer.weights, scorer.scale, scorer.bias = weights, scale, bias
+    return scorer
 
 
 # Domains
 
-WEIGHT = {"prompt_attack": 0.6, "document_attack": 0.2}  # what the opinion weighs beside the encoder: a document's payload is often English, where the encoder alone knows
+WEIGHT = {"prompt_attack": 0.8, "document_attack": 0.2}  # what the scorer weighs beside the encoder: a document's payload is often English, where the encoder alone knows
 
 
-def raw(opinion, guard, encoder, texts):
-    """Per text: windows' encoder scores [W,S], opinions [W,T], domains, number of windows."""
+def raw(scorer, guard, encoder, texts):
+    """Per text: windows' encoder scores [W,S], own scores [W,T], domains, number of windows."""
     known = guard.__dict__.setdefault("windows_read", {})
     encoded = encoder.encode_all(list(texts))
     fresh = {text: e for text, e in zip(texts, encoded) if text not in known}
@@ -395,14 +407,14 @@ def raw(opinion, guard, encoder, texts):
     for text, e in zip(texts, encoded):
         places = windows(len(e), WINDOW, STRIDE)
         found.append((
-            known[text], [opinion.window(e.ids[s:t], e.offsets[s:t], text) for s, t in places],
+            known[text], [scorer.window(e.ids[s:t], e.offsets[s:t], text) for s, t in places],
             [domain(text[e.offsets[s][0] : e.offsets[t - 1][1]]) if t > s else "english" for s, t in places],
         ))
     return found
 
 
 def mixed(entry, task, weight):
-    """A text's highest mixture of encoder and opinion over its windows that are not English."""
+    """A text's highest mixture of encoder and language scorer over its windows that are not English."""
     j = TASKS.index(task)
     values = [s[COLUMN[task]] + weight * o[j] for s, o, d in zip(*entry) if d != "english"]
     return max(values) if values else None
@@ -423,19 +435,26 @@ def benign_foreign(folder, half=None):
             for r in data.read_rows(folder, task, part):
                 if r["label"] or r["source"] not in ("xquad", "frr_multilingual"):
                     continue
+                if r["source"] == "frr_multilingual" and trains(r["text"]):
+                    continue
                 if half is None or data.stable(r["text"]) % 2 == half:
                     found[task].append(r["text"])
+    passages = pathlib.Path(folder) / "retrieval.passages.jsonl.gz"
+    if passages.exists():
+        with gzip.open(passages, "rt", encoding="utf-8") as lines:
+            own = [r["text"] for r in map(json.loads, lines) if r["source"].startswith("xquad_") and r["source"] != "xquad_en"]
+        found["document_attack"] += [t for t in own if half is None or data.stable(t) % 2 == half]
     # Passages are what documents hold, whichever file they came in.
     found["document_attack"] += [t for t in found["prompt_attack"] if len(t) > 300]
     return found
 
 
-def fit_domains(opinion, guard, encoder, folder, half=None):
+def fit_domains(scorer, guard, encoder, folder, half=None):
     """slope and offset for each task and domain: benign texts' 1 and 5 % where the head has them."""
     heads = guard.manifest["heads"]
     result, counts = {}, {}
     for task, texts in benign_foreign(folder, half).items():
-        entries = raw(opinion, guard, encoder, texts)
+        entries = raw(scorer, guard, encoder, texts)
         head = heads[task]
         want = {r: (np.log(p / (1 - p)) - head["calibration"]["b"]) / head["calibration"]["a"] for r, p in ((0.01, head["thresholds"]["fpr_0.01"]), (0.05, head["thresholds"]["fpr_0.05"]))}
         values = defaultdict(list)
@@ -452,9 +471,13 @@ def fit_domains(opinion, guard, encoder, folder, half=None):
         one, five = np.quantile(centred, (0.99, 0.95))
         slope = float((want[0.01] - want[0.05]) / max(0.3, one - five))
         for d in DOMAINS:
-            v = np.array(everyone[d]) if len(everyone[d]) >= 30 else known
+            v = np.array(everyone[d]) if len(everyone[d]) >= 20 else known
             # Few texts say little of their own 1 %: half their own quantile, half what all have above their median.
             limit = 0.5 * np.quantile(v, 0.99) + 0.5 * (np.median(v) + one)
+            if d == "other" or task == "document_attack" and len(everyone[d]) >= 60:
+                limit = np.quantile(v, 0.99)
+            elif task == "prompt_attack":  # alike in all known languages: one limit for all is the surest
+                limit = np.quantile(known, 0.99)
             result[task][d] = {"weight": WEIGHT[task] if d != "other" else 0.0, "slope": round(slope, 5), "offset": round(float(want[0.01] - slope * limit), 5)}
             counts[task][d] = len(everyone[d])
     return result, counts
@@ -469,20 +492,20 @@ SELF_TEST = [
 ]
 
 
-def save(opinion, folder, encoder, names, notes):
+def save(scorer, folder, encoder, names, notes):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    np.ascontiguousarray(opinion.weights).tofile(folder / "weights.bin")
-    (folder / "lexicon.txt").write_text("".join(f"{stem}\t{meaning}\n" for stem, meaning in sorted(opinion.lexicon.entries.items())), encoding="utf-8")
+    np.ascontiguousarray(scorer.weights).tofile(folder / "weights.bin")
+    (folder / "lexicon.txt").write_text("".join(f"{stem}\t{meaning}\n" for stem, meaning in sorted(scorer.lexicon.entries.items())), encoding="utf-8")
     rows = []
     for text in SELF_TEST:
         e = encoder.encode(text).slice(0, WINDOW)
         own = text[e.offsets[0][0] : e.offsets[-1][1]] if len(e) else ""
-        rows.append({"text": text, "domain": domain(own), "scores": [round(float(v), 5) for v in opinion.window(e.ids, e.offsets, text)], "tolerance": 0.001})
-    english, latin = stop_words()
+        rows.append({"text": text, "domain": domain(own), "scores": [round(float(v), 5) for v in scorer.window(e.ids, e.offsets, text)], "tolerance": 0.001})
+    english, germanic, latin = stop_words()
     manifest = {
-        "format": 1, "features": "runs of 1, 2 and 3 WordPiece ids of one window, and what its words mean: training/opinion.py", "normaliser": "bert-uncased", "buckets": BUCKETS, "width": len(TASKS), "tasks": TASKS,
-        "scale": [float(s) for s in opinion.scale], "bias": [float(b) for b in opinion.bias], "meanings": names, "domains": opinion.domains, "stop_words": {"english": sorted(english), "latin": sorted(latin)}, **notes,
+        "format": 1, "features": "runs of 1, 2 and 3 WordPiece ids of one window, and what its words mean: training/languages.py", "normaliser": "bert-uncased", "buckets": BUCKETS, "width": len(TASKS), "tasks": TASKS,
+        "scale": [float(s) for s in scorer.scale], "bias": [float(b) for b in scorer.bias], "meanings": names, "domains": scorer.domains, "stop_words": {"english": sorted(english), "germanic": sorted(germanic), "latin": sorted(latin)}, **notes,
         "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("weights.bin", "lexicon.txt")}, "self_test": rows,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
@@ -490,51 +513,45 @@ def save(opinion, folder, encoder, names, notes):
 
 # Measuring
 
-KINDS = {  # a kind of attack: its themes, old and new
-    "override": {"override", "native_override", "domain", "fake-config"}, "leak": {"leak", "native_leak"}, "persona": {"persona", "native_persona", "long", "native_long"},
-    "mockup": {"mockup", "native_mockup", "attacks"}, "smuggled": {"embedded", "native_smuggled"}, "authority": {"native_authority", "lowkey"}, "encoding": {"encoding", "native_encoding"},
-}
-
-
-def final(opinion, guard, entry, task):
+def final(scorer, guard, entry, task):
     """The text's score as the gateway has it, as log-odds before calibration: the highest of its windows."""
     best = []
     for s, o, d in zip(*entry):
         value = s[COLUMN[task]]
         if d != "english":
-            fit = opinion.domains[task][d]
+            fit = scorer.domains[task][d]
             value = fit["slope"] * (value + fit["weight"] * o[TASKS.index(task)]) + fit["offset"]
         best.append(value)
     penalty = guard.manifest["heads"][task]["window_penalty"]
     return max(best) - penalty * np.log(min(len(best), 64))
 
 
-def found(opinion, guard, encoder, task, texts, alone=False):
-    """Which texts stand above the 1 % threshold; `alone`: by the encoder without this opinion."""
+def found(scorer, guard, encoder, task, texts, alone=False):
+    """Which texts stand above the 1 % threshold; `alone`: by the encoder without this scorer."""
     head = guard.manifest["heads"][task]
     p = head["thresholds"]["fpr_0.01"]
     limit = (np.log(p / (1 - p)) - head["calibration"]["b"]) / head["calibration"]["a"]
     scores = []
-    for entry in raw(opinion, guard, encoder, texts):
+    for entry in raw(scorer, guard, encoder, texts):
         if alone:
             scores.append(max(s[COLUMN[task]] for s in entry[0]) - head["window_penalty"] * np.log(min(len(entry[0]), 64)))
         else:
-            scores.append(final(opinion, guard, entry, task))
+            scores.append(final(scorer, guard, entry, task))
     return np.array(scores) >= limit
 
 
 def measure(guard, encoder, lexicon, folder, shipped):
-    """Tables of docs/evaluation.md, as Markdown: thresholds fixed on one half of the benign texts, everything below counted on rows that neither encoder nor opinion has seen."""
+    """Tables of docs/evaluation.md, as Markdown: thresholds fixed on one half of the benign texts, everything below counted on rows that neither encoder nor scorer has seen."""
     from intervals import show, wilson
 
-    def line(name, opinion, task, texts, attacks):
+    def line(name, scorer, task, texts, attacks):
         cells = [name, str(len(texts))]
         for alone in (True, False):
-            hits = int(found(opinion, guard, encoder, task, texts, alone).sum())
+            hits = int(found(scorer, guard, encoder, task, texts, alone).sum())
             cells.append(show(wilson(hits if attacks else len(texts) - hits, len(texts))))
         print("| " + " | ".join(cells) + " |", flush=True)
 
-    header = "| rows | count | right at 1 %: encoder alone | with the second opinion |\n| --- | --- | --- | --- |"
+    header = "| rows | count | right at 1 %: encoder alone | with the language scorer |\n| --- | --- | --- | --- |"
     ten = {"de", "fr", "es", "it", "pl", "pt", "tr", "ru", "zh", "ar"}
     held = [r for r in data.authored_rows("prompt_attack", "dev") if r["language"] in ten]
     print("Prompts\n\n" + header)
@@ -552,9 +569,9 @@ def measure(guard, encoder, lexicon, folder, shipped):
         line(f"benign, xquad and frr_multilingual, the half that set nothing: {name}", shipped, "prompt_attack", [t for t in half if pick(t)], False)
     print("\nDocuments\n\n" + header)
     for language in ("de", "es", "ru", "zh", "en"):
-        with __import__("gzip").open(folder / "retrieval.passages.jsonl.gz", "rt", encoding="utf-8") as lines:
-            texts = [r["text"] for r in map(json.loads, lines) if r["source"] == "xquad_" + language]
-        line(f"benign passages of retrieval, {language}", shipped, "document_attack", texts, False)
+        with gzip.open(folder / "retrieval.passages.jsonl.gz", "rt", encoding="utf-8") as lines:
+            texts = [r["text"] for r in map(json.loads, lines) if r["source"] == "xquad_" + language and (language == "en" or data.stable(r["text"]) % 2)]
+        line(f"benign passages of retrieval, {language}, the half that set nothing", shipped, "document_attack", texts, False)
     for name, attacks in (("attacks in xquad articles that are not English", True), ("benign xquad articles that are not English, the half that set nothing", False)):
         texts = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "document_attack", part)
                  if r["source"] == "xquad" and r["label"] == attacks and r["kind"].startswith("article_") and (attacks or data.stable(r["text"]) % 2)]
@@ -563,35 +580,16 @@ def measure(guard, encoder, lexicon, folder, shipped):
         line(name, shipped, "document_attack", [r["text"] for r in data.authored_rows("document_attack", "dev") if r["label"] == pick and r["language"] != "en"], attacks)
 
     data.HOLD_OUT_SHARE = 0
-    native = [r for r in data.authored_rows("prompt_attack", "train") if "native" in r["batch"]]
-    print("\nWritten after the encoder was trained; the opinion leaves out, in every language at once, …\n\n" + header.replace("rows", "left out, and measured"))
-    everyone = {"the batch's theme among the new texts": lambda k: {t for t in KINDS[k] if t.startswith("native_")}, "the whole kind, old and new": lambda k: KINDS[k]}
-    for how, themes in everyone.items():
-        total = [0, 0, 0]
-        by_language = defaultdict(lambda: [0, 0])
-        for kind in KINDS:
-            rows = [r for r in native if r["label"] and theme(r) in KINDS[kind]]
-            own = train(encoder, lexicon, examples(themes(kind)))
-            own.domains, _ = fit_domains(own, guard, encoder, folder, 0)
-            hits = found(own, guard, encoder, "prompt_attack", [r["text"] for r in rows])
-            alone = found(own, guard, encoder, "prompt_attack", [r["text"] for r in rows], True)
-            print(f"| {kind}: {how} | {len(rows)} | {show(wilson(int(alone.sum()), len(rows)))} | {show(wilson(int(hits.sum()), len(rows)))} |", flush=True)
-            total = [total[0] + len(rows), total[1] + int(alone.sum()), total[2] + int(hits.sum())]
-            for r, hit in zip(rows, hits):
-                by_language[r["language"]][0] += 1
-                by_language[r["language"]][1] += int(hit)
-        print(f"| **all kinds: {how}** | {total[0]} | {show(wilson(total[1], total[0]))} | **{show(wilson(total[2], total[0]))}** |")
-        print("| by language | | | " + "; ".join(f"{k} {show(wilson(h, n))}" for k, (n, h) in sorted(by_language.items())) + " |")
-    rows, hits, alone = [], 0, 0
-    themes = sorted({theme(r) for r in native if not r["label"]})
-    for part in (themes[::2], themes[1::2]):
-        texts = [r["text"] for r in native if not r["label"] and theme(r) in part]
-        own = train(encoder, lexicon, examples(set(part)))
-        own.domains, _ = fit_domains(own, guard, encoder, folder, 0)
-        rows += texts
-        hits += int(found(own, guard, encoder, "prompt_attack", texts).sum())
-        alone += int(found(own, guard, encoder, "prompt_attack", texts, True).sum())
-    print(f"| benign: half of the themes among the new texts | {len(rows)} | {show(wilson(len(rows) - alone, len(rows)))} | {show(wilson(len(rows) - hits, len(rows)))} |")
+    native = [r for r in data.authored_rows("prompt_attack", "train") if "-native_" in r["batch"]]
+    data.HOLD_OUT_SHARE = data.SHIPPED_HOLD_OUT_SHARE
+    own = train(encoder, lexicon, examples(folder, {theme(r) for r in native}))
+    own.domains, _ = fit_domains(own, guard, encoder, folder, 0)
+    print("\nThe batches `native`, written after the encoder was trained; this scorer has trained without all of them\n\n" + header)
+    line("attacks", own, "prompt_attack", [r["text"] for r in native if r["label"]], True)
+    line("benign", own, "prompt_attack", [r["text"] for r in native if not r["label"]], False)
+    for key in ("language", "kind"):
+        for value in sorted({r[key] for r in native if r["label"]}):
+            line(f"— attacks, {value}", own, "prompt_attack", [r["text"] for r in native if r["label"] and r[key] == value], True)
 
 
 def main():
@@ -607,12 +605,12 @@ def main():
     encoder, guard = tokens.Encoder(str(a.models / "vocab.txt")), Model(a.models / "guard")
     lexicon, names = Lexicon.authored()
     if a.measure:
-        return measure(guard, encoder, lexicon, a.data, Opinion.load(a.models / "opinion"))
-    made = [] if a.refit else examples()
-    opinion = Opinion.load(a.models / "opinion") if a.refit else train(encoder, lexicon, made)
-    opinion.domains, counts = fit_domains(opinion, guard, encoder, a.data, 0)
-    save(opinion, a.models / "opinion", encoder, names, {"trained_on": len(made), "benign_rows": counts})
-    print(json.dumps(opinion.domains, indent=1), counts)
+        return measure(guard, encoder, lexicon, a.data, LanguageScorer.load(a.models / "languages"))
+    made = [] if a.refit else examples(a.data)
+    scorer = LanguageScorer.load(a.models / "languages") if a.refit else train(encoder, lexicon, made)
+    scorer.domains, counts = fit_domains(scorer, guard, encoder, a.data, 0)
+    save(scorer, a.models / "languages", encoder, names, {"trained_on": len(made), "benign_rows": counts})
+    print(json.dumps(scorer.domains, indent=1), counts)
 
 
 if __name__ == "__main__":
