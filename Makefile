@@ -44,7 +44,7 @@ bench-growth: ## the document index from 1,000 to 1,000,000 chunks: make bench-g
 leaks: ## what a reader could learn of documents of others: 10,000 hostile queries, 10,000 pairs of timings
 	@scripts/setup.sh base
 	@scripts/build.sh --build-tests
-	@LEAK_QUERIES=10000 swift test -c release -Xswiftc -enable-testing --skip-build --filter LeakTests
+	@LEAK_QUERIES=10000 swift test -c release --skip-build --filter LeakTests
 
 bench-auth: ## who is calling and may he: microseconds a request; 100,000 keys and people, 10,000 role assignments
 	@scripts/setup.sh base tests

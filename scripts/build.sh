@@ -2,8 +2,7 @@
 # The release build. With --build-tests it makes binary and tests at once.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 retry swift package resolve
-# Tests reach into modules, so the one build that serves binary and tests is made testable.
-flags=(-c release -Xswiftc -enable-testing)
+flags=(-c release)
 if [ "${1:-}" = --build-tests ]; then swift build "${flags[@]}" --build-tests; else
     swift build "${flags[@]}" --product sallyport
     # Reads documents in a process of its own; found beside the gateway.

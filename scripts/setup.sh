@@ -5,11 +5,11 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 OPENVINO_VERSION=2026.4.1
 # What the sources link to and start, and what the Swift toolchain itself needs of the system.
-BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libp11-kit-dev libsqlite3-dev libxml2-dev
+BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libp11-kit-dev libqrencode-dev libsqlite3-dev libxml2-dev
     poppler-utils tesseract-ocr libgmime-3.0-0
     libgsf-1-114 fonts-dejavu-core zlib1g-dev pkg-config ca-certificates curl git binutils g++ libc6-dev libcurl4 tzdata)
-# A token for keys, a peer that speaks TLS and HTTP/2, and an OpenID provider.
-TEST_PACKAGES=(softhsm2 nginx-light glewlwyd)
+# A token for keys, a peer that speaks TLS and HTTP/2, an OpenID provider, and a reader of QR codes.
+TEST_PACKAGES=(softhsm2 nginx-light glewlwyd libzbar0)
 BENCH_PACKAGES=(nginx-light wrk gcc libc6-dev)
 
 as_root() {

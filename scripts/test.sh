@@ -2,7 +2,7 @@
 # Everything that CI runs, each stage with its time: set-up, one release build, unit tests, end-to-end tests with real clients.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-unit() { swift test -c release -Xswiftc -enable-testing --skip-build; }
+unit() { swift test -c release --skip-build; }
 end_to_end() { (cd Tests/EndToEnd && "$DEPS/venv/bin/python" -m pytest -q --durations=5 "$@"); }
 
 # Also of a run that failed.

@@ -27,4 +27,5 @@ echo "{\"decay\": [$CONTINUED_STABLE_STEPS, $CONTINUED_DECAY_STEPS]}" >"$run/con
 "$python" calibrate.py --models "$models" --data "$data" --out "$run/fields.json" --version "$VERSION"
 "$python" export.py --checkpoint "$run/mixed.safetensors" --out "$models" --fields "$run/fields.json"
 "$python" cascade.py --data "$data" --out "$models/cascade" --fit "$models"
+"$python" languages.py --data "$data" --models "$models"
 "$python" evaluate.py --data "$data" --models "$models" --out "$run/evaluation.md"

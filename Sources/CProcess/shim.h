@@ -1,4 +1,10 @@
 /* What glibc offers only beyond POSIX; Swift's module of it leaves these out. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <link.h>
+#include <malloc.h>
+#include <sys/mman.h>
 #include <spawn.h>
 extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *, int);
 extern int memfd_create(const char *, unsigned int);
@@ -12,6 +18,30 @@ static inline int process_keep_out_of_dumps(void) {
     return prctl(4 /* PR_SET_DUMPABLE */, 0, 0, 0, 0) | limited;
 }
 static inline int process_is_dumpable(void) { return prctl(3 /* PR_GET_DUMPABLE */, 0, 0, 0, 0); }
+/* Unmaps the code of one loaded file; what is run again comes back from the page cache. Code that was relocated in place is left alone: its
+   pages are this process's own. */
+static inline int process_unmap_code(struct dl_phdr_info *file, size_t size, void *context) {
+    (void)size;
+    (void)context;
+    for (int i = 0; i < file->dlpi_phnum; i++) {
+        if (file->dlpi_phdr[i].p_type != PT_DYNAMIC) continue;
+        for (const ElfW(Dyn) *entry = (const ElfW(Dyn) *)(file->dlpi_addr + file->dlpi_phdr[i].p_vaddr); entry->d_tag != DT_NULL; entry++)
+            if (entry->d_tag == DT_TEXTREL || (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL))) return 0;
+    }
+    for (int i = 0; i < file->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &file->dlpi_phdr[i];
+        if (part->p_type != PT_LOAD || (part->p_flags & (PF_X | PF_W)) != PF_X) continue;
+        ElfW(Addr) start = (file->dlpi_addr + part->p_vaddr) & ~(ElfW(Addr))4095;
+        ElfW(Addr) end = (file->dlpi_addr + part->p_vaddr + part->p_filesz + 4095) & ~(ElfW(Addr))4095;
+        madvise((void *)start, end - start, MADV_DONTNEED);
+    }
+    return 0;
+}
+/* Gives back what only starting needed: the heap's free pages, and the mapping of code that ran once. */
+static inline void process_give_back_memory(void) {
+    malloc_trim(0);
+    dl_iterate_phdr(process_unmap_code, 0);
+}
 static inline int process_close_from(posix_spawn_file_actions_t *actions, int from) {
     return posix_spawn_file_actions_addclosefrom_np(actions, from);
 }

@@ -29,18 +29,20 @@ package struct HeaderFields: Sendable, ExpressibleByDictionaryLiteral {
 
     /// ASCII case-insensitive equality of two field names, without an allocation.
     package static func sameName(_ a: String, _ b: String) -> Bool {
-        let x = a.utf8, y = b.utf8
-        guard x.count == y.count else { return false }
-        var i = x.startIndex, j = y.startIndex
-        while i != x.endIndex {
-            var p = x[i], q = y[j]
-            if p &- 65 < 26 { p |= 0x20 }
-            if q &- 65 < 26 { q |= 0x20 }
-            guard p == q else { return false }
-            i = x.index(after: i)
-            j = y.index(after: j)
+        guard a.utf8.count == b.utf8.count else { return false }
+        var (a, b) = (a, b)
+        return a.withUTF8 { x in
+            b.withUTF8 { y in
+                for index in 0..<x.count {
+                    var (p, q) = (x[index], y[index])
+                    if p == q { continue }
+                    if p &- 65 < 26 { p |= 0x20 }
+                    if q &- 65 < 26 { q |= 0x20 }
+                    guard p == q else { return false }
+                }
+                return true
+            }
         }
-        return true
     }
 }
 

@@ -1,7 +1,5 @@
 /// Lower-case hexadecimal.
 package enum Hex {
-    private static let digits = Array("0123456789abcdef".utf8)
-
     package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         let bytes = Array(bytes)
         return bytes.withUnsafeBytes { encode($0) }
@@ -9,13 +7,16 @@ package enum Hex {
 
     package static func encode(_ bytes: UnsafeRawBufferPointer) -> String {
         String(unsafeUninitializedCapacity: 2 * bytes.count) { text in
-            for (position, byte) in bytes.enumerated() {
-                text[2 * position] = digits[Int(byte >> 4)]
-                text[2 * position + 1] = digits[Int(byte & 15)]
+            for position in 0..<bytes.count {
+                text[2 * position] = digit(bytes[position] >> 4)
+                text[2 * position + 1] = digit(bytes[position] & 15)
             }
             return 2 * bytes.count
         }
     }
+
+    @inline(__always)
+    private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
 
     package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         guard text.count % 2 == 0 else { return nil }

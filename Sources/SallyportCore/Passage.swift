@@ -4,12 +4,18 @@ import NIOCore
 package enum Direction: String, Sendable, CaseIterable, Codable {
     case prompt = "Prompt"
     case completion = "Completion"
+
+    /// By the case: by the word that spells it would take ten times as long.
+    package func hash(into hasher: inout Hasher) { withUnsafeBytes(of: self) { hasher.combine(bytes: $0) } }
 }
 
 /// Where in an exchange a text stands. Policies choose by it; taint rules trust it.
 package enum PassageOrigin: String, Sendable, CaseIterable, Codable {
     case system, user, assistant, toolDefinition, toolCall, toolResult, document, file, metadata
     case completion, completionToolCall, reasoning, upstreamError
+
+    /// By the case: by the word that spells it would take ten times as long.
+    package func hash(into hasher: inout Hasher) { withUnsafeBytes(of: self) { hasher.combine(bytes: $0) } }
 
     package var direction: Direction {
         switch self {

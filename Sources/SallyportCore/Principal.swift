@@ -35,8 +35,8 @@ package struct CredentialScope: Sendable, Hashable {
     package var isUnbounded: Bool { operations == nil && labels == nil && addresses == nil }
 }
 
-/// Who is calling, as authentication established it.
-package struct Principal: Sendable, Hashable {
+/// Who is calling, as authentication established it. Immutable, and a reference: it is handed on a few dozen times in every request.
+package final class Principal: Sendable, Hashable {
     package let tenant: TenantID
     package let project: ProjectID
     package let id: PrincipalID
@@ -112,6 +112,20 @@ package struct Principal: Sendable, Hashable {
             tenant: tenant, project: project, id: id, credential: credential, isService: isService, key: key, client: client, team: team,
             groups: groups + more, roles: roles, deployments: deployments, scope: scope, grantedPolicies: grantedPolicies, limits: limits,
             expiresAt: expiresAt, methods: methods, authenticatedAt: authenticatedAt, device: device)
+    }
+
+    package static func == (a: Principal, b: Principal) -> Bool {
+        a === b
+            || a.tenant == b.tenant && a.project == b.project && a.id == b.id && a.credential == b.credential && a.isService == b.isService
+                && a.key == b.key && a.client == b.client && a.team == b.team && a.groups == b.groups && a.roles == b.roles
+                && a.deployments == b.deployments && a.scope == b.scope && a.grantedPolicies == b.grantedPolicies && a.limits == b.limits
+                && a.expiresAt == b.expiresAt && a.methods == b.methods && a.authenticatedAt == b.authenticatedAt && a.device == b.device
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(tenant)
+        hasher.combine(id)
+        hasher.combine(key)
     }
 
     /// The names under which assignments may speak of it.

@@ -5,7 +5,7 @@ import SallyportCore
 package protocol Detector: Sendable {
     var id: DetectorID { get }
     /// The readings of a text that this detector wants to see.
-    var layers: Set<TextLayer.Kind> { get }
+    var layers: TextLayer.Kinds { get }
     /// Expressions that the shared scan looks for on the detector's behalf. All detectors' patterns are one database, scanned once per layer.
     var patterns: [Pattern] { get }
     /// - Parameters:

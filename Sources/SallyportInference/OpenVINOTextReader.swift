@@ -13,6 +13,9 @@ package final class OpenVINOTextReader: TextReader {
     private let model: LoadedModel
     private let engine: BatchEngine
     private let cascade: CascadeScorer?
+    private let languageScorer: LanguageScorer?
+    /// Where the scores that the language scorer changes stand.
+    private let languageColumns: [Int?]
     private let configuration: InferenceConfiguration
 
     /// Loads `manifest.json`, the model beside it and `../vocab.txt`, compiles, warms up, and repeats the recorded answers. Takes a second
@@ -30,9 +33,16 @@ package final class OpenVINOTextReader: TextReader {
         if configuration.usesCascade, FileManager.default.fileExists(atPath: cascadeDirectory + "/manifest.json") {
             cascade = try CascadeScorer(directory: cascadeDirectory, tokenizer: model.tokenizer, window: manifest.window)
         }
+        let languagesDirectory = directory + "/../languages"
+        var languageScorer: LanguageScorer?
+        if FileManager.default.fileExists(atPath: languagesDirectory + "/manifest.json") {
+            languageScorer = try LanguageScorer(directory: languagesDirectory, tokenizer: model.tokenizer, window: manifest.window)
+        }
+        self.languageScorer = languageScorer
+        languageColumns = (languageScorer?.tasks ?? []).map { sequence.firstIndex(of: $0) }
         description = EncoderDescription(
             name: manifest.name, version: manifest.version,
-            digest: [model.digest, cascade?.digest].compactMap { $0 }.joined(separator: "+"),
+            digest: [model.digest, cascade?.digest, languageScorer?.digest].compactMap { $0 }.joined(separator: "+"),
             sequenceColumns: sequence, tokenColumns: tokens, heads: try manifest.describeHeads(path: path))
         let shape = ModelRunner.Shape(
             inputs: ModelRunner.Input.allCases, output: "sequence", columns: sequence.count, tokenOutput: "tokens",
@@ -109,7 +119,7 @@ package final class OpenVINOTextReader: TextReader {
     package var waitingCalls: Int { engine.waitingCalls }
 
     private func makePlan(_ requests: [ReadingRequest]) throws(TextReadingFault) -> Plan {
-        var plan = Plan(texts: [], rows: [], cleared: [])
+        var plan = Plan(texts: [], rows: [], cleared: [], adjustments: [], columns: languageColumns)
         var room = configuration.maximumTokensPerCall
         for (index, request) in requests.enumerated() {
             let text = TokenizedText(
@@ -121,6 +131,12 @@ package final class OpenVINOTextReader: TextReader {
                     cleared += 1
                 } else {
                     plan.rows.append(row)
+                    plan.adjustments.append(
+                        row.second != nil
+                            ? nil
+                            : languageScorer.flatMap { languageScorer in
+                                request.text.withUnsafeReadableBytes { languageScorer.adjustment(for: text.tokens[row.first], in: $0) }
+                            })
                 }
             }
             plan.texts.append(text)
@@ -135,14 +151,19 @@ private struct Plan: Sendable {
     var texts: [TokenizedText]
     var rows: [Row]
     var cleared: [Int]
+    /// For each row what the language scorer says of it.
+    var adjustments: [LanguageScorer.Adjustment?]
+    let columns: [Int?]
 
     func readings(_ results: [RowResult]) -> [TextReading] {
         var windows: [[TextReading.Window]] = Array(repeating: [], count: texts.count)
-        for (row, result) in zip(rows, results) {
+        for (index, (row, result)) in zip(rows, results).enumerated() {
             let text = texts[row.text]
+            var scores = result.scores
+            if let adjustment = adjustments[index] { LanguageScorer.apply(adjustment, to: &scores, columns: columns) }
             let range = row.second.map { Self.bytes(of: $0, in: text.pair ?? []) } ?? Self.bytes(of: row.first, in: text.tokens)
             let tokens = result.tokenScores.map { TextReading.Tokens(ranges: text.tokens[row.first].map(\.range), scores: $0) }
-            windows[row.text].append(TextReading.Window(range: range, scores: result.scores, tokens: tokens))
+            windows[row.text].append(TextReading.Window(range: range, scores: scores, tokens: tokens))
         }
         return zip(windows, cleared).map { TextReading(windows: $0, cleared: $1) }
     }

@@ -52,6 +52,15 @@ package struct SQLKeyStore: KeyStore {
         }
     }
 
+    /// Keys that were revoked at or after a moment (seconds since 1970).
+    package func revocations(since moment: Int64) throws -> [(tenant: TenantID, key: KeyID, at: Int64)] {
+        try database.read { db in
+            try db.rows("SELECT tenant, id, revoked_at FROM api_key WHERE revoked_at >= $1", [.integer(moment)]).map {
+                (TenantID(try $0.text(0)), KeyID(try $0.text(1)), try $0.integer(2))
+            }
+        }
+    }
+
     package func noteUses(_ uses: [KeyUse]) throws {
         guard !uses.isEmpty else { return }
         try database.write { db in

@@ -106,6 +106,25 @@ package struct SQLProvisioningStore: ProvisioningStore {
             " AND id IN (SELECT group_id FROM provisioned_member WHERE tenant = $1 AND member = $2)", [.text(member)], tenant)
     }
 
+    /// The ids in role assignments of the groups that a principal is in, directly or by another group.
+    package func groups(holding principal: String, tenant: TenantID = .default) throws -> [String] {
+        try database.read { db in
+            try db.rows(
+                """
+                WITH RECURSIVE holding (id) AS (
+                    SELECT member.group_id FROM provisioned_user AS person
+                    JOIN provisioned_member AS member ON member.tenant = person.tenant AND member.member = person.id
+                    WHERE person.tenant = $1 AND person.principal = $2 AND person.is_active = 1
+                    UNION
+                    SELECT member.group_id FROM provisioned_member AS member JOIN holding ON member.member = holding.id
+                    WHERE member.tenant = $1
+                )
+                SELECT reference FROM provisioned_group WHERE tenant = $1 AND id IN (SELECT id FROM holding) ORDER BY reference
+                """, [.text(tenant), .text(principal)]
+            ).map { try $0.text(0) }
+        }
+    }
+
     private func findGroups(_ condition: String, _ arguments: [SQLValue], _ tenant: TenantID) throws -> [ProvisionedGroup] {
         try database.read { db in
             let rows = try db.rows(

@@ -71,54 +71,56 @@ struct AccountsCommand: AsyncParsableCommand {
         }
     }
 
-    struct Disable: AsyncParsableCommand {
+    struct Disable: ActCommand {
         static let configuration = CommandConfiguration(abstract: "Nobody signs in with it; its sessions end.")
+        static let act = "accounts.disable"
         @Argument var name: String
         @OptionGroup var store: StoreOptions
+        var target: String { name }
 
-        func run() async throws {
-            let (accounts, sessions) = (try store.accounts(), try store.sessions())
-            try store.recorded("accounts.disable", target: name) {
-                try accounts.disable(name, at: Int64(Date().timeIntervalSince1970))
-                try sessions.endAll(of: PrincipalID(AccountRecord.principalPrefix + name))
-            }
-            print("Disabled \(name).")
+        func perform(at now: Int64) throws -> String {
+            try store.accounts().disable(name, at: now)
+            try store.sessions().endAll(of: PrincipalID(AccountRecord.principalPrefix + name))
+            return "Disabled \(name)."
         }
     }
 
-    struct Enable: AsyncParsableCommand {
+    struct Enable: ActCommand {
         static let configuration = CommandConfiguration(abstract: "Let it sign in again.")
+        static let act = "accounts.enable"
         @Argument var name: String
         @OptionGroup var store: StoreOptions
+        var target: String { name }
 
-        func run() async throws {
-            let accounts = try store.accounts()
-            try store.recorded("accounts.enable", target: name) { try accounts.enable(name) }
-            print("Enabled \(name).")
+        func perform(at now: Int64) throws -> String {
+            try store.accounts().enable(name)
+            return "Enabled \(name)."
         }
     }
 
-    struct Unlock: AsyncParsableCommand {
+    struct Unlock: ActCommand {
         static let configuration = CommandConfiguration(abstract: "Forget the account's failed sign-ins.")
+        static let act = "accounts.unlock"
         @Argument var name: String
         @OptionGroup var store: StoreOptions
+        var target: String { name }
 
-        func run() async throws {
-            let accounts = try store.accounts()
-            try store.recorded("accounts.unlock", target: name) { try accounts.unlock(name) }
-            print("Unlocked \(name).")
+        func perform(at now: Int64) throws -> String {
+            try store.accounts().unlock(name)
+            return "Unlocked \(name)."
         }
     }
 
-    struct Delete: AsyncParsableCommand {
+    struct Delete: ActCommand {
         static let configuration = CommandConfiguration(abstract: "Remove an account with its factors and sessions.")
+        static let act = "accounts.delete"
         @Argument var name: String
         @OptionGroup var store: StoreOptions
+        var target: String { name }
 
-        func run() async throws {
-            let accounts = try store.accounts()
-            try store.recorded("accounts.delete", target: name) { try accounts.remove(name) }
-            print("Removed \(name).")
+        func perform(at now: Int64) throws -> String {
+            try store.accounts().remove(name)
+            return "Removed \(name)."
         }
     }
 
@@ -145,16 +147,14 @@ struct AccountsCommand: AsyncParsableCommand {
         }
     }
 
-    struct EndSessions: AsyncParsableCommand {
+    struct EndSessions: ActCommand {
         static let configuration = CommandConfiguration(abstract: "Sign somebody out everywhere.")
+        static let act = "session.end-all"
         @Argument(help: "The principal's id, as records show it (local:NAME, issuer:subject).") var principal: String
         @OptionGroup var store: StoreOptions
+        var target: String { principal }
 
-        func run() async throws {
-            let sessions = try store.sessions()
-            let ended = try store.recorded("session.end-all", target: principal) { try sessions.endAll(of: PrincipalID(principal)) }
-            print("Ended \(ended).")
-        }
+        func perform(at now: Int64) throws -> String { "Ended \(try store.sessions().endAll(of: PrincipalID(principal)))." }
     }
 }
 

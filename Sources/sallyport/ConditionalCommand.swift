@@ -131,15 +131,16 @@ extension AccessCommand {
             }
         }
 
-        struct Remove: AsyncParsableCommand {
+        struct Remove: ActCommand {
             static let configuration = CommandConfiguration(commandName: "remove", abstract: "Forget a device.")
+            static let act = "devices.remove"
             @Argument var id: String
             @OptionGroup var store: StoreOptions
+            var target: String { id }
 
-            func run() async throws {
-                let operations = try store.conditional()
-                try store.recorded("devices.remove", target: id) { try operations.removeDevice(id) }
-                print("Forgotten.")
+            func perform(at now: Int64) throws -> String {
+                try store.conditional().removeDevice(id)
+                return "Forgotten."
             }
         }
     }
@@ -179,15 +180,16 @@ extension AccessCommand {
             }
         }
 
-        struct Clear: AsyncParsableCommand {
+        struct Clear: ActCommand {
             static let configuration = CommandConfiguration(commandName: "clear", abstract: "Forget a risk.")
+            static let act = "risks.clear"
             @Argument var principal: String
             @OptionGroup var store: StoreOptions
+            var target: String { principal }
 
-            func run() async throws {
-                let operations = try store.conditional()
-                try store.recorded("risks.clear", target: principal) { try operations.clearRisk(of: PrincipalID(principal)) }
-                print("Cleared.")
+            func perform(at now: Int64) throws -> String {
+                try store.conditional().clearRisk(of: PrincipalID(principal))
+                return "Cleared."
             }
         }
     }
@@ -248,31 +250,30 @@ extension AccessCommand {
             }
         }
 
-        struct Remove: AsyncParsableCommand {
+        struct Remove: ActCommand {
             static let configuration = CommandConfiguration(
                 commandName: "remove", abstract: "Let him take it up no more; what is active runs out.")
+            static let act = "elevations.eligible.remove"
             @Argument var id: String
             @OptionGroup var store: StoreOptions
+            var target: String { id }
 
-            func run() async throws {
-                let operations = try store.elevations()
-                try store.recorded("elevations.eligible.remove", target: id) { try operations.removeEligible(id) }
-                print("Removed \(id).")
+            func perform(at now: Int64) throws -> String {
+                try store.elevations().removeEligible(id)
+                return "Removed \(id)."
             }
         }
 
-        struct End: AsyncParsableCommand {
+        struct End: ActCommand {
             static let configuration = CommandConfiguration(commandName: "end", abstract: "End an elevation now.")
+            static let act = "elevations.end"
             @Argument var id: String
             @OptionGroup var store: StoreOptions
+            var target: String { id }
 
-            func run() async throws {
-                let operations = try store.elevations()
-                let now = Int64(Date().timeIntervalSince1970)
-                _ = try store.recorded("elevations.end", target: id) {
-                    try operations.end(id, by: PrincipalID("os-user:\(NSUserName())"), at: now)
-                }
-                print("Ended \(id).")
+            func perform(at now: Int64) throws -> String {
+                _ = try store.elevations().end(id, by: PrincipalID(operatorName), at: now)
+                return "Ended \(id)."
             }
         }
     }

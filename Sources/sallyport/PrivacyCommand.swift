@@ -194,16 +194,16 @@ struct PrivacyCommand: AsyncParsableCommand {
             }
         }
 
-        struct Release: AsyncParsableCommand {
+        struct Release: ActCommand {
             static let configuration = CommandConfiguration(commandName: "release", abstract: "End a hold.")
+            static let act = "privacy.holds.release"
             @Argument(help: "The hold's id.") var id: String
             @OptionGroup var store: StoreOptions
+            var target: String { id }
 
-            func run() async throws {
-                let now = Int64(Date().timeIntervalSince1970)
-                let privacy = try store.privacy()
-                try store.recorded("privacy.holds.release", target: id) { try privacy.release(id, at: now) }
-                print("Released \(id).")
+            func perform(at now: Int64) throws -> String {
+                try store.privacy().release(id, at: now)
+                return "Released \(id)."
             }
         }
     }

@@ -71,50 +71,45 @@ extension PrivacyCommand {
             }
         }
 
-        struct Verify: AsyncParsableCommand {
+        struct Verify: ActCommand {
             static let configuration = CommandConfiguration(commandName: "verify", abstract: "Say how it was made sure who is asking.")
+            static let act = "privacy.requests.verify"
             @Argument(help: "The request's id.") var id: String
             @OptionGroup var store: StoreOptions
             @Option(help: "How: signed in with MFA, identity card seen ...") var method: String
+            var target: String { id }
 
-            func run() async throws {
-                let now = Int64(Date().timeIntervalSince1970)
-                let requests = try store.privacy().requests
-                let request = try store.recorded("privacy.requests.verify", target: id) {
-                    try requests.verify(id, method: method, by: "os-user:\(NSUserName())", at: now)
-                }
-                print(PrivacyOutput.line(request, at: now))
+            func perform(at now: Int64) throws -> String {
+                PrivacyOutput.line(try store.privacy().requests.verify(id, method: method, by: operatorName, at: now), at: now)
             }
         }
 
-        struct Search: AsyncParsableCommand {
+        struct Search: ActCommand {
             static let configuration = CommandConfiguration(commandName: "search", abstract: "Look through every store.")
+            static let act = "privacy.requests.search"
             @Argument(help: "The request's id.") var id: String
             @OptionGroup var store: StoreOptions
+            var target: String { id }
 
-            func run() async throws {
-                let now = Int64(Date().timeIntervalSince1970)
+            func perform(at now: Int64) throws -> String {
                 let privacy = try store.privacy()
-                let request = try store.recorded("privacy.requests.search", target: id) { try privacy.requests.search(id) }
-                print(PrivacyOutput.line(request, at: now))
-                for finding in request.findings where finding.count > 0 { print("  \(finding.store)  \(finding.count)") }
-                for entry in privacy.index.unsearched { print("  not searched: \(entry.store): \(entry.why)") }
+                let request = try privacy.requests.search(id)
+                let found = request.findings.filter { $0.count > 0 }.map { "  \($0.store)  \($0.count)" }
+                let unsearched = privacy.index.unsearched.map { "  not searched: \($0.store): \($0.why)" }
+                return ([PrivacyOutput.line(request, at: now)] + found + unsearched).joined(separator: "\n")
             }
         }
 
-        struct Extend: AsyncParsableCommand {
+        struct Extend: ActCommand {
             static let configuration = CommandConfiguration(commandName: "extend", abstract: "Two months more, with the reason for it.")
+            static let act = "privacy.requests.extend"
             @Argument(help: "The request's id.") var id: String
             @OptionGroup var store: StoreOptions
             @Option(help: "Why.") var reason: String
+            var target: String { id }
 
-            func run() async throws {
-                let now = Int64(Date().timeIntervalSince1970)
-                let requests = try store.privacy().requests
-                let request = try store.recorded("privacy.requests.extend", target: id) {
-                    try requests.extend(id, because: reason, at: now)
-                }
-                print(PrivacyOutput.line(request, at: now))
+            func perform(at now: Int64) throws -> String {
+                PrivacyOutput.line(try store.privacy().requests.extend(id, because: reason, at: now), at: now)
             }
         }
 

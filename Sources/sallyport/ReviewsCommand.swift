@@ -113,17 +113,16 @@ struct ReviewsCommand: AsyncParsableCommand {
         }
     }
 
-    struct Start: AsyncParsableCommand {
+    struct Start: ActCommand {
         static let configuration = CommandConfiguration(commandName: "start", abstract: "Begin a draft whose preview you have seen.")
+        static let act = "reviews.start"
         @Argument(help: "The review's id.") var id: String
         @OptionGroup var store: StoreOptions
         @Option(help: "The preview's digest.") var preview: String
+        var target: String { id }
 
-        func run() async throws {
-            let now = Int64(Date().timeIntervalSince1970)
-            let reviews = try store.governance().reviews
-            let campaign = try store.recorded("reviews.start", target: id) { try reviews.start(id, previewed: preview, at: now) }
-            print(ReviewOutput.line(campaign, .open))
+        func perform(at now: Int64) throws -> String {
+            ReviewOutput.line(try store.governance().reviews.start(id, previewed: preview, at: now), .open)
         }
     }
 
@@ -152,17 +151,14 @@ struct ReviewsCommand: AsyncParsableCommand {
         }
     }
 
-    struct Close: AsyncParsableCommand {
+    struct Close: ActCommand {
         static let configuration = CommandConfiguration(commandName: "close", abstract: "End a review before its time.")
+        static let act = "reviews.close"
         @Argument(help: "The review's id.") var id: String
         @OptionGroup var store: StoreOptions
+        var target: String { id }
 
-        func run() async throws {
-            let now = Int64(Date().timeIntervalSince1970)
-            let reviews = try store.governance().reviews
-            let campaign = try store.recorded("reviews.close", target: id) { try reviews.close(id, at: now) }
-            print(ReviewOutput.line(campaign, .closed))
-        }
+        func perform(at now: Int64) throws -> String { ReviewOutput.line(try store.governance().reviews.close(id, at: now), .closed) }
     }
 
     struct Apply: AsyncParsableCommand {

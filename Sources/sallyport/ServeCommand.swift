@@ -56,6 +56,14 @@ struct ServeCommand: AsyncParsableCommand {
         timer.setEventHandler { source.yield(.tick) }
         timer.resume()
         watchers.append(timer)
+        // Beside the ticks, which may take long. Ends with the process: nothing is left of it that anybody would have to wait for.
+        let takingBack = Task {
+            while !Task.isCancelled {
+                await process.takeBack()
+                try? await Task.sleep(for: .milliseconds(200))
+            }
+        }
+        defer { takingBack.cancel() }
         var stamp = LoadedConfiguration.stamp(of: config)
         var secrets = process.secretStamp
         for await event in events {

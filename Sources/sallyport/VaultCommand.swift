@@ -190,14 +190,17 @@ struct VaultCommand: AsyncParsableCommand {
 
         func run() async throws {
             let (database, vault) = try store.opened()
+            let retired = try vault.store.tenantKeys().filter { $0.state == .retired }
+            guard !retired.isEmpty else { return print("There are no old versions.") }
             guard let task = try vault.store.task(Resealing.kind), task.finishedAt != nil else {
                 throw ValidationError("A rotation must be finished first: sallyport vault rewrap.")
             }
             guard try !VaultParts.isSigningKeyOutdated(in: try store.directory(), vault) else {
                 throw ValidationError("The audit log's signing key is sealed under an old key: restart the gateway first.")
             }
-            let old = try vault.store.tenantKeys().filter { $0.state == .retired && $0.createdAt < task.startedAt }
+            let old = retired.filter { $0.createdAt < task.startedAt }
             if !old.isEmpty {
+                try store.awaitSecondPerson(.keyStore, "vault.prune", target: "vault")
                 let sweep = SealingSweep(database, adoptsClear: false)
                 var position = SealingSweep.Position()
                 while !position.isAtEnd {

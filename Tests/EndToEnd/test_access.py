@@ -234,6 +234,12 @@ def test_assignments_that_make_no_sense_are_refused(gateway, arguments, words):
     assert done.returncode != 0 and words in done.stderr, done.stderr
 
 
+def test_nobody_and_nothing_cannot_be_disabled_or_revoked(gateway):
+    for arguments in (["principals", "disable", ""], ["principals", "disable", "a\nb"], ["revoke-tokens", "--jti", ""], ["revoke-tokens", "--principal", "x" * 600]):
+        done = gateway.command("access", *arguments, "--config", gateway.config)
+        assert done.returncode != 0 and "512 bytes" in done.stderr, (arguments, done.stdout, done.stderr)
+
+
 def test_sql_in_texts_is_text(gateway):
     evil = "user:x'); DELETE FROM api_key; --"
     done = gateway.command("access", "assignments", "add", "--config", gateway.config, "--principal", evil, "--role", "usages-reader", "--note", "'; DROP TABLE api_key; --", "--json")

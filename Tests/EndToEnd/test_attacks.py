@@ -2,10 +2,12 @@
 
 import copy
 import io
+import ipaddress
 import json
 import pathlib
 import random
 import re
+import socket
 import statistics
 import subprocess
 import threading
@@ -181,6 +183,26 @@ def test_attack_ssrf_by_every_setting_that_is_a_url(make_gateway, canary, tokens
     # The same by an address that may be asked: so the setting was used.
     asks_by(make_gateway, setting, f"http://127.0.0.1:{canary.port}", tokens)
     assert canary.hits, setting
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_attack_a_name_that_leads_into_a_private_network(make_gateway, canary, allowed):
+    """Where the operator says that an upstream lies outside, its name is not followed inwards, whatever it resolves to today."""
+    name = socket.gethostname()
+    try:
+        address = socket.gethostbyname(name)
+    except OSError:
+        pytest.skip("this machine does not know its own name")
+    if not ipaddress.ip_address(address).is_private:
+        pytest.skip("this machine's own name is a public one")
+
+    def change(tree):
+        tree["upstreams"]["aoai"] = {"kind": "azure-openai", "endpoint": f"http://{name}:{canary.port}", "apiKey": "k", "allowPrivate": allowed}
+
+    gateway = make_gateway(change)
+    answer = gateway.chat("off", BODY, key=gateway.user)
+    assert bool(canary.hits) == allowed, (answer.status, answer.body, canary.hits)
+    assert allowed or answer.status in (502, 503) and address.encode() not in answer.body, answer.body
 
 
 def fields(url):

@@ -180,6 +180,19 @@ def test_assignments_and_disabled_principals_take_effect_at_once(console):
     assert explained.json()["allowed"] is False
 
 
+def test_a_principal_whose_name_has_slashes_is_disabled_by_the_body(console):
+    made = console.key("mesh", principal="mesh:spiffe://corp/app")
+    wait_for(lambda: chat(console, made["secret"]).status == 200, "the key")
+    name = {"principal": "mesh:spiffe://corp/app"}
+    assert admin_call(console, "POST", "/api/principals/disable", {**name, "note": "gone"}, key=console.admin).status == 204
+    assert chat(console, made["secret"]).status == 401
+    for bad in ({}, {"note": "x"}, {"principal": ""}):
+        assert admin_call(console, "POST", "/api/principals/disable", bad, key=console.admin).status == 400
+    assert admin_call(console, "POST", "/api/principals/other/disable", name, key=console.admin).status == 400, "two names for whom is meant"
+    assert admin_call(console, "POST", "/api/principals/enable", name, key=console.admin).status == 204
+    assert chat(console, made["secret"]).status == 200
+
+
 def test_policies_are_listed_put_shown_and_deleted(console):
     document = {"name": "Mine", "properties": {"mode": "Default", "basePolicyName": "Microsoft.Default", "contentFilters": []}}
     put = admin_call(console, "PUT", "/api/policies/Mine", document, key=console.admin)
@@ -256,6 +269,31 @@ def test_attack_privilege_escalation_by_every_write_route(console):
     admin_call(console, "POST", "/api/role-assignments", {"principal": "user:boss", "role": "administrator"}, key=console.admin)
     assert attempt("POST", "/api/keys", {"name": "k", "principal": "boss", "roles": ["usages-reader"]}).status == 403
     assert attempt("POST", "/api/keys", {"name": "fine", "roles": ["openai-user"]}).status == 201
+    # Who is in which group is as good as what the group holds: neither its connector nor what speaks for a member is for him to make.
+    assert attempt("POST", "/api/keys", {"name": "k", "roles": ["scim-provisioner"]}).status == 403
+    connector = console.key("connector", roles="scim-provisioner")["secret"]
+    wait_for(lambda: admin_call(console, "GET", "/api/whoami", key=connector).status == 200, "the connector")
+
+    def provision(kind, content):
+        made = admin_call(console, "POST", f"/scim/v2/{kind}", content, key=connector, headers=[("content-type", "application/scim+json")])
+        assert made.status == 201, made.body
+        return made.json()["id"]
+
+    ann = provision("Users", {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ann", "externalId": "ann"})
+    schema = ["urn:ietf:params:scim:schemas:core:2.0:Group"]
+    inner = provision("Groups", {"schemas": schema, "displayName": "night", "externalId": "night", "members": [{"value": ann}]})
+    provision("Groups", {"schemas": schema, "displayName": "staff", "externalId": "staff", "members": [{"value": inner}]})
+    assert attempt("POST", "/api/keys", {"name": "before", "principal": "scim:ann", "roles": ["usages-reader"]}).status == 201
+    admin_call(console, "POST", "/api/role-assignments", {"principal": "group:scim:staff", "role": "administrator"}, key=console.admin)
+    assert attempt("POST", "/api/keys", {"name": "k", "principal": "scim:ann", "roles": ["usages-reader"]}).status == 403
+    # What somebody could take up, and what waits for an account that is not there yet, count like what he holds.
+    eligible = {"principal": "user:local:eve", "role": "administrator", "needsApproval": False, "needsMfa": False}
+    assert admin_call(console, "POST", "/api/elevations/eligible", eligible, key=console.admin).status == 201
+    assert attempt("POST", "/api/keys", {"name": "k", "principal": "local:eve", "roles": ["usages-reader"]}).status == 403
+    assert attempt("POST", "/api/accounts", {"name": "eve"}).status == 403
+    admin_call(console, "POST", "/api/role-assignments", {"principal": "user:local:chief", "role": "administrator"}, key=console.admin)
+    assert attempt("POST", "/api/accounts", {"name": "chief"}).status == 403
+    assert attempt("POST", "/api/accounts", {"name": "clerk"}).status == 201
     # Roles without the write action are refused at every route that writes.
     auditor = console.key("auditor", roles="auditor")["secret"]
     wait_for(lambda: admin_call(console, "GET", "/api/whoami", key=auditor).status == 200, "the key")

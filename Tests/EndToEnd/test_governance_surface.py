@@ -79,6 +79,49 @@ def test_people_give_and_take_their_own_consent_and_ask_for_their_data(office):
     assert admin_call(office, "GET", path, key=office.officer).json()["reportDigest"]
 
 
+def test_rectification_puts_right_in_place_over_the_surface(office):
+    assert office.command("accounts", "create", "ann", "--display-name", "Anne Leigh", "--config", office.config).returncode == 0
+    name = lambda: next(a["displayName"] for a in shown(office, "accounts", "list") if a["name"] == "ann")  # noqa: E731
+    opened = admin_call(
+        office, "POST", "/api/privacy/requests", {"kind": "rectification", "subject": "local:ann", "detail": "the name is wrong"}, key=office.officer
+    )  # fmt: skip
+    assert opened.status == 201, opened.body
+    path = f"/api/privacy/requests/{opened.json()['id']}"
+    right = {"corrections": [{"store": "account", "field": "display_name", "value": "Ann Lee"}]}
+    assert admin_call(office, "POST", f"{path}/fulfil", right, key=office.officer).status == 409  # identity first
+    assert admin_call(office, "POST", f"{path}/verify", {"method": "identity card seen"}, key=office.officer).status == 200
+    assert admin_call(office, "POST", f"{path}/search", key=office.officer).status == 200
+    for wrong in (
+        {"corrections": [{"store": "account", "field": "password_hash", "value": "x"}]},
+        {"corrections": [{"store": "nothing", "field": "at_all", "value": "x"}]},
+        {"corrections": [{"store": "account", "field": "display_name", "value": "a\nb"}]},
+        {"corrections": [{"store": "account", "field": "display_name", "value": ""}]},
+        {"corrections": [{"store": "account", "field": "display_name"}]},
+        {"corrections": right["corrections"] * 65},
+        {"corrections": right["corrections"] + [{"store": "account", "field": "created_at", "value": "0"}]},  # all or nothing
+        {"right": []},
+    ):
+        answer = admin_call(office, "POST", f"{path}/fulfil", wrong, key=office.officer)
+        assert answer.status == 400, (wrong, answer.status, answer.body)
+    assert name() == "Anne Leigh" and admin_call(office, "GET", path, key=office.officer).json()["status"] == "searched"
+    assert admin_call(office, "POST", f"{path}/fulfil", right, key=office.admin).status == 403  # not his to do
+    report = admin_call(office, "POST", f"{path}/fulfil", right, key=office.officer)
+    assert report.status == 200, report.body
+    content = json.loads(report.body.decode().split("\n\n— ")[0])
+    assert {"store": "account", "removed": 0, "kept": 0, "corrected": 1, "why": "display_name was put right"} in content["request"]["outcomes"]
+    assert name() == "Ann Lee" and "Anne Leigh" not in report.body.decode()
+    act = office.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "privacy.rectify")
+    assert act["details"]["fields"] == "account.display_name" and "Ann Lee" not in json.dumps(act)
+    assert admin_call(office, "POST", f"{path}/fulfil", right, key=office.officer).status == 409  # closed
+
+
+def test_people_see_what_became_of_their_own_requests_and_of_nobody_elses(office):
+    made = admin_call(office, "POST", "/api/my/requests", {"kind": "objection", "detail": "pilot"}, key=office.reviewer).json()
+    own = admin_call(office, "GET", "/api/my/requests", key=office.reviewer).json()["value"]
+    assert [(r["id"], r["status"]) for r in own] == [(made["id"], "received")]
+    assert admin_call(office, "GET", "/api/my/requests", key=office.officer).json()["value"] == []
+
+
 def test_nobody_confirms_his_own_identity(office):
     request = admin_call(office, "POST", "/api/my/requests", {"kind": "erasure"}, key=office.officer).json()
     denied = admin_call(office, "POST", f"/api/privacy/requests/{request['id']}/verify", {"method": "me"}, key=office.officer)

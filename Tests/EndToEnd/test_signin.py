@@ -16,7 +16,9 @@ PASSWORD = "correct horse battery"
 
 
 def code(answer):
-    return answer.json()["error"]["code"]
+    """What went wrong, as programs and pages are told."""
+    told = re.search(rb'id="error-code">(\w+)<', answer.body)
+    return told.group(1).decode() if told else answer.json()["error"]["code"]
 
 
 def first_link(gateway):
@@ -416,6 +418,42 @@ def test_without_a_second_factor_a_provider_lets_nobody_administer(make_gateway,
     back = urllib.parse.urlsplit(at_provider(begin(browser), "bob"))
     browser.get(f"{back.path}?{back.query}")
     assert code(api(browser, "GET", "/api/keys")) == "MfaRequired"
+
+
+def test_a_session_that_has_shown_one_factor_uses_no_right_and_decides_nothing(make_gateway):
+    """Neither by an action, nor where it is named as approver or reviewer, nor by taking a role up that asks for no factor itself."""
+    gateway = make_gateway()
+    admin = gateway.key("root", roles="administrator")["secret"]
+    links = {name: gateway.command("accounts", "create", name, "--config", gateway.config).stdout.strip() for name in ("ann", "bob")}
+    wait_for(lambda: admin_call(gateway, "GET", "/api/whoami", key=admin).status == 200, "the key")
+    made = lambda *call: admin_call(gateway, "POST", *call, key=admin).json()  # noqa: E731
+    made("/api/role-assignments", {"principal": "user:local:bob", "role": "access-administrator"})
+    free = made("/api/elevations/eligible", {"principal": "user:local:bob", "role": "auditor", "needsApproval": False, "needsMfa": False})["id"]
+    named = {"principal": "user:local:ann", "role": "security-operator", "approvers": ["user:local:bob"]}
+    eligible = made("/api/elevations/eligible", named)["id"]
+    review = made("/api/reviews", {"name": "spring", "reviewers": ["user:local:bob"], "kinds": ["key"]})
+    ann, bob = Browser(gateway, agent="ann/1"), Browser(gateway, agent="bob/1")
+    set_up(gateway, ann, links["ann"], "another long password")
+    asked = api(ann, "POST", "/api/elevations", {"eligible": eligible, "reason": "case 17"})
+    assert asked.status == 202, asked.body
+    target = urllib.parse.urlsplit(links["bob"])
+    bob.get(f"{target.path}?{target.query}")
+    bob.post("/setup", {"password": PASSWORD, "again": PASSWORD})
+    assert bob.session() and api(bob, "GET", "/api/whoami").json()["actions"] == []
+    item = f"/api/my/reviews/{review['id']}/items/{review['items'][0]['id']}"
+    for method, path, body in [
+        ("GET", "/api/keys", None), ("POST", f"/api/elevations/{asked.json()['id']}/approve", {}), ("POST", f"/api/elevations/{asked.json()['id']}/deny", {}),
+        ("POST", f"/api/elevations/{asked.json()['id']}/end", {}), ("POST", "/api/elevations", {"eligible": free, "reason": "case 18"}),
+        ("POST", item, {"decision": "remove"}),
+    ]:  # fmt: skip
+        answer = api(bob, method, path, body)
+        assert answer.status == 403 and code(answer) == "MfaRequired", (path, answer.status, answer.body)
+    bob.get("/account")
+    secret = re.search(r'id="totp-secret">([A-Z2-7]+)<', bob.post("/account/totp").body.decode()).group(1)
+    bob.post("/account/totp/confirm", {"code": totp(secret)})
+    assert api(bob, "POST", f"/api/elevations/{asked.json()['id']}/approve", {}).status == 200
+    assert api(bob, "POST", "/api/elevations", {"eligible": free, "reason": "case 18"}).status == 201
+    assert api(bob, "POST", item, {"decision": "remove"}).status == 200
 
 
 # --- Passkeys in a real browser ---------------------------------------------------------------------------------------------------------------

@@ -147,6 +147,32 @@ def test_keys_are_private_and_the_process_leaves_no_dumps(make_gateway):
     assert int(next(line for line in status.splitlines() if line.startswith("VmLck")).split()[1]) > 0, status
 
 
+@pytest.mark.parametrize("way", ["credential", "passphraseFile"])
+def test_the_key_file_opens_only_with_its_passphrase(make_gateway, tmp_path, way):
+    """From a systemd credential, or from a file: without the right one nothing starts, with it everything is there."""
+    (tmp_path / "kek").write_text("a long pass phrase\n")
+    named = {"credential": "kek"} if way == "credential" else {"passphraseFile": str(tmp_path / "kek")}
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    gateway = make_gateway(lambda tree: tree.update(vault={"file": named}), environment=environment)
+    key = next((gateway.data / "keys").glob("*.key"))
+    assert key.stat().st_mode & 0o777 == 0o600 and b"pass phrase" not in key.read_bytes()
+    body = {"messages": [{"role": "user", "content": "When does the harbour office open?"}]}
+    assert gateway.chat("local", body, key=gateway.user).status == 200
+    gateway.stop()
+    (tmp_path / "kek").write_text("another pass phrase\n")
+    with pytest.raises(AssertionError, match="passphrase"):
+        gateway.start(attempts=1)
+    refused = gateway.command("reviews", "export", "--key", "--config", gateway.config)
+    assert refused.returncode != 0 and "pass phrase" not in refused.stderr
+    (tmp_path / "kek").unlink()
+    gone = gateway.command("config", "check", gateway.config)
+    assert gone.returncode != 0 and f"vault.file.{way}" in gone.stdout + gone.stderr
+    (tmp_path / "kek").write_text("a long pass phrase\n")
+    gateway.start()
+    assert gateway.chat("local", body, key=gateway.user).status == 200
+    assert "pass phrase" not in gateway.log()
+
+
 def test_a_revoked_key_stops_everything_until_it_is_given_back(make_gateway):
     gateway = make_gateway(quick)
     body = {"messages": [{"role": "user", "content": "hello"}]}
@@ -231,6 +257,17 @@ def test_who_is_erased_stays_erased_and_the_log_verifies(make_gateway, tmp_path)
     assert gateway.command("audit", "verify", "--directory", target / "audit").returncode == 0
     again = gateway.command("vault", "destroy-subject", principal, "--reason", "x", "--data", target)
     assert again.returncode != 0 and "has no key" in again.stderr
+
+
+def test_a_restore_without_its_keys_says_so_and_leaves_nothing(make_gateway, tmp_path):
+    gateway = make_gateway()
+    call(gateway, "backup", "--to", tmp_path / "backup")
+    (tmp_path / "empty").mkdir()
+    for keys, why in [(tmp_path / "nowhere", "cannot be read"), (tmp_path / "empty", "no key files")]:
+        done = gateway.command("restore", tmp_path / "backup", "--to", tmp_path / "new", "--keys", keys)
+        assert done.returncode != 0 and why in done.stderr and "NSCocoa" not in done.stderr, done.stderr
+        assert not (tmp_path / "new").exists()
+    assert "no old versions" in call(gateway, "vault", "prune")
 
 
 def test_backups_are_verified_and_never_overwrite(make_gateway, tmp_path):

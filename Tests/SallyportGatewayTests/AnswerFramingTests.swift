@@ -1,11 +1,12 @@
 import NIOCore
 import NIOHTTP1
+import SallyportCore
 import Testing
 
 @testable import SallyportGateway
 
 @Suite struct AnswerFramingTests {
-    private func answer(status: Int = 200, _ headers: HTTPHeaders, _ pieces: [String] = [], isLast: Bool = false) -> [String] {
+    private func answer(status: Int = 200, _ headers: HeaderFields, _ pieces: [String] = [], isLast: Bool = false) -> [String] {
         var framing = AnswerFraming()
         var sent: [String] = []
         framing.head(status: status, headers: headers, isLast: isLast, allocator: ByteBufferAllocator())
@@ -52,9 +53,9 @@ import Testing
     }
 
     @Test(arguments: ["a\r\nset-cookie: b", "a\nb", "a\u{0}b", "a\u{7F}"]) func leavesOutFieldsThatCouldBeReadAsMore(value: String) {
-        var headers = HTTPHeaders()
-        headers.add(name: "x-bad", value: value)
-        headers.add(name: "content-length", value: "0")
+        var headers = HeaderFields()
+        headers.append("x-bad", value)
+        headers.append("content-length", "0")
         #expect(answer(headers) == ["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"])
     }
 }

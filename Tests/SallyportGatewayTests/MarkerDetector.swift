@@ -7,7 +7,7 @@ import SallyportPatterns
 struct MarkerDetector: Detector {
     static let word = "zyxwombat"
     let id: DetectorID = "marker"
-    let layers = Set(TextLayer.Kind.allCases)
+    let layers = TextLayer.Kinds.all
     let patterns = [Pattern(MarkerDetector.word, isLiteral: true, ignoresCase: true)]
 
     func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding] {
@@ -19,7 +19,7 @@ struct MarkerDetector: Detector {
 struct BrokenDetector: Detector {
     struct Failure: Error {}
     let id: DetectorID = "broken"
-    let layers: Set<TextLayer.Kind> = [.original]
+    let layers: TextLayer.Kinds = [.original]
     func findings(in passage: Passage, hits: [PatternHit]) throws -> [Finding] { throw Failure() }
 }
 

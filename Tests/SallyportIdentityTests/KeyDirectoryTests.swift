@@ -100,6 +100,53 @@ import Testing
         #expect(code(first.key.reveal(), at: 3) == .unauthenticated)
     }
 
+    @Test func takesARevokedKeyBackWithoutReadingTheOthers() throws {
+        let gone = try operations.create(.init(name: "gone"), at: 1)
+        let stays = try KeyOperations(store: store, random: SeededGenerator(8)).create(.init(name: "stays"), at: 1)
+        try directory.reload(from: store, at: 1)
+        try operations.revoke(gone.record.id, at: 50)
+        try directory.takeBack(at: store.revision()) { [(.default, gone.record.id, 50), (.default, stays.record.id, 900)] }
+        #expect(store.reads == 1)
+        #expect(code(gone.key.reveal(), at: 49) == nil)
+        #expect(message(gone.key.reveal(), at: 50) == Self.azure)
+        #expect(code(stays.key.reveal(), at: 50) == nil, "a revocation in the future is one in the future")
+        #expect(code(stays.key.reveal(), at: 900) == .unauthenticated)
+        try directory.takeBack(at: store.revision()) {
+            Issue.record("nothing has changed since")
+            return []
+        }
+    }
+
+    @Test func whatWasReadBeforeARevocationDoesNotBringItsKeyBack() throws {
+        /// Reads, and tells what it read only after somebody has revoked a key.
+        struct Slow: KeyStore {
+            let base: MemoryKeyStore
+            let meanwhile: @Sendable () throws -> Void
+            func keys(of tenant: TenantID) throws -> [KeyRecord] { try base.keys(of: tenant) }
+            func allKeys() throws -> [KeyRecord] {
+                let read = try base.allKeys()
+                try meanwhile()
+                return read
+            }
+            func insert(_ key: KeyRecord) throws { try base.insert(key) }
+            func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool { try base.revoke(id, tenant: tenant, at: now) }
+            func revision() throws -> Int64 { try base.revision() }
+            func noteUses(_ uses: [KeyUse]) throws { try base.noteUses(uses) }
+            func uses(of tenant: TenantID) throws -> [KeyUse] { try base.uses(of: tenant) }
+        }
+        let issued = try operations.create(.init(name: "app"), at: 1)
+        let (store, directory) = (store, directory)
+        try directory.reload(from: store, at: 1)
+        let slow = Slow(base: store) {
+            _ = try store.revoke(issued.record.id, tenant: .default, at: 50)
+            try directory.takeBack(at: store.revision()) { [(.default, issued.record.id, 50)] }
+        }
+        try directory.reload(from: slow, at: 60)
+        #expect(code(issued.key.reveal(), at: 60) == .unauthenticated)
+        #expect(try directory.refresh(from: store, at: 61), "the keys are read once more")
+        #expect(code(issued.key.reveal(), at: 61) == .unauthenticated)
+    }
+
     @Test func keepsWhatItKnowsWhileTheStoreFailsButNotForever() throws {
         let directory = KeyDirectory(maximumAge: 60)
         let issued = try operations.create(.init(name: "app"), at: 0)

@@ -39,10 +39,15 @@ package enum Page {
     /// - Parameters:
     ///   - token: for scripts of this site; in a `meta` element, since there are no inline scripts.
     ///   - script: a file under `/assets`.
-    package static func make(_ title: String, token: String? = nil, script: String? = nil, refresh: String? = nil, _ body: HTML) -> String {
+    ///   - isWide: for tables.
+    package static func make(
+        _ title: String, token: String? = nil, script: String? = nil, refresh: String? = nil, isWide: Bool = false, navigation: HTML? = nil,
+        _ body: HTML
+    ) -> String {
         let metaRefresh: HTML? = refresh.map { "<meta http-equiv=\"refresh\" content=\"0; url=\($0)\">" }
         let metaToken: HTML? = token.map { "<meta name=\"csrf\" content=\"\($0)\">" }
         let loading: HTML? = script.map { "<script src=\"/assets/\($0)\" defer></script>" }
+        let kind: HTML = isWide ? " class=\"wide\"" : ""
         let html: HTML = """
             <!doctype html>
             <html lang="en">
@@ -55,7 +60,8 @@ package enum Page {
             \(loading)
             </head>
             <body>
-            <main>
+            <main\(kind)>
+            \(navigation)
             <h1>\(title)</h1>
             \(body)
             </main>
@@ -79,13 +85,18 @@ enum Assets {
         main { max-width: 42rem; margin: 3rem auto; padding: 0 1.25rem; }
         h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.5rem; }
         label { display: block; margin: 0.75rem 0 0.25rem; }
-        input { width: 100%; padding: 0.5rem; font: inherit; border: 1px solid var(--line); border-radius: 4px; }
+        input, select { width: 100%; padding: 0.5rem; font: inherit; border: 1px solid var(--line); border-radius: 4px; }
+        .box input { width: auto; }
         button, .button { display: inline-block; margin: 0.9rem 0.5rem 0 0; padding: 0.5rem 1rem; font: inherit; color: #fff; background: var(--accent); border: 0; border-radius: 4px; text-decoration: none; cursor: pointer; }
         button.quiet { color: inherit; background: none; border: 1px solid var(--line); margin-top: 0; padding: 0.2rem 0.6rem; }
-        button:focus-visible, input:focus-visible, a:focus-visible { outline: 3px solid #62a0ea; outline-offset: 1px; }
+        button:focus-visible, input:focus-visible, select:focus-visible, summary:focus-visible, a:focus-visible { outline: 3px solid #62a0ea; outline-offset: 1px; }
         table { width: 100%; border-collapse: collapse; } td, th { text-align: left; padding: 0.4rem 0.5rem 0.4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
         td form { display: inline; } code { overflow-wrap: anywhere; }
         .problem { padding: 0.6rem 0.9rem; border-left: 4px solid #c01c28; background: #c01c2818; }
+        main.wide { max-width: 84rem; } .wide > form { max-width: 42rem; } .scroll { overflow-x: auto; } .wide td, .wide th { padding-right: 1rem; }
+        details { margin: 0.25rem 0; } summary { cursor: pointer; } details form { max-width: 42rem; } td details form { display: block; min-width: 16rem; }
+        dt { font-weight: 600; } dd { margin: 0 0 0.5rem; overflow-wrap: anywhere; } .hint { opacity: 0.75; } nav { margin-bottom: 1rem; line-height: 2; }
+        .qr { display: block; width: 16rem; max-width: 100%; }
         .codes { columns: 2; list-style: none; padding: 0; } nav a { margin-right: 1rem; }
 
         """

@@ -30,6 +30,13 @@ package struct AccessRoutes: ConsoleRouteGroup {
         .init(
             "Principals_Enable", "POST", "/api/principals/{id}/enable", .action("Sallyport/principals/enable/action"),
             act: "access.principals.enable", enable),
+        // The same with the principal in the body: a SPIFFE id has slashes, which no segment of a path may hold.
+        .init(
+            "Principals_Disable", "POST", "/api/principals/disable", .action("Sallyport/principals/disable/action"),
+            act: "access.principals.disable", disable),
+        .init(
+            "Principals_Enable", "POST", "/api/principals/enable", .action("Sallyport/principals/enable/action"),
+            act: "access.principals.enable", enable),
         .init(
             "Tokens_Revoke", "POST", "/api/tokens/revoke", .action("Sallyport/tokens/revoke/action"), act: "access.tokens.revoke", revoke),
     ]
@@ -137,19 +144,24 @@ package struct AccessRoutes: ConsoleRouteGroup {
         return try .list(try await call.blocking { try operations.revocations() }.map(AccessDocuments.Revoked.init))
     }
 
-    private struct Reason: Decodable { let note: String? }
+    private struct Named: Decodable {
+        let principal: String?
+        let note: String?
+    }
 
-    private func reason(_ call: ConsoleCall) throws -> String? {
-        guard !call.body.isEmpty else { return nil }
-        let note = try call.json(Reason.self, allowing: ["note"]).note
-        try Texts.check(note, "note")
-        return note
+    /// Whom the path or the body names.
+    private func named(_ call: ConsoleCall) throws -> (id: String, note: String?) {
+        let body: Named? = call.body.isEmpty ? nil : try call.json(allowing: ["principal", "note"])
+        try Texts.check(body?.note, "note")
+        guard let id = call.parameters["id"] ?? body?.principal, call.parameters["id"] == nil || body?.principal == nil else {
+            throw Fault(.invalidRequest, "Say once whom you mean: 'principal'.", param: "principal")
+        }
+        try Texts.check(id, "principal", maximum: 256, mayBeEmpty: false)
+        return (id, body?.note)
     }
 
     private func disable(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let id = try call.parameter("id")
-        try Texts.check(id, "id", maximum: 256)
-        let note = try reason(call)
+        let (id, note) = try named(call)
         guard try call.caller().id.rawValue != id else {
             throw ConsoleRefusal(409, "Conflict", "You would lock yourself out: let somebody else do it.")
         }
@@ -159,7 +171,7 @@ package struct AccessRoutes: ConsoleRouteGroup {
     }
 
     private func enable(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let id = try call.parameter("id")
+        let id = try named(call).id
         let (operations, guarding) = (operations(), guarding)
         try await call.blocking { try guarding.checkKey(principal: PrincipalID(id), roles: [], by: call) }
         try await call.act(on: id) { try operations.restore(.principal, subject: id) }

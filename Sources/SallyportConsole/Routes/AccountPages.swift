@@ -70,6 +70,7 @@ package struct AccountPages: ConsoleRouteGroup {
                 <p>Signed in as <strong>\(session.name)</strong> (<code>\(session.principal.id.rawValue)</code>).</p>
                 \(lacks)
                 <nav><a href="/account">Your account</a><a href="/device">Let a program in</a></nav>
+                \(lacks == nil ? Administration.navigation(call) : nil)
                 <form method="post" action="/signout">\(Page.token(session.csrf))<button>Sign out</button></form>
                 """))
     }
@@ -212,14 +213,17 @@ package struct AccountPages: ConsoleRouteGroup {
     private func totpPage(
         _ seed: [UInt8], _ name: String, _ key: String, _ session: ConsoleSession, problem: String?, status: Int
     ) -> ConsoleAnswer {
-        .page(
+        let uri = TOTP.uri(seed, account: name, issuer: "Sallyport")
+        let symbol = services.qrCode(uri).map { QRSymbol.svg($0, label: "The same key as a QR code") }
+        return .page(
             Page.make(
                 "Authenticator app",
                 """
                 \(Page.problem(problem))
-                <p>Add this key to your app (time-based, six digits), then type the code that it shows.</p>
+                <p>Scan this code with your app, or add the key by hand (time-based, six digits); then type the code that it shows.</p>
+                \(symbol)
                 <p><code id="totp-secret">\(Base32.encode(seed))</code></p>
-                <p><a href="\(TOTP.uri(seed, account: name, issuer: "Sallyport"))">Open in an app on this device</a></p>
+                <p><a href="\(uri)">Open in an app on this device</a></p>
                 <form method="post" action="/account/totp/confirm">
                 \(Page.token(session.csrf))
                 <input type="hidden" name="setup" value="\(key)">

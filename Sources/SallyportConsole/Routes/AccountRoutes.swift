@@ -61,6 +61,8 @@ package struct AccountRoutes: ConsoleRouteGroup {
 
     private func create(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let wanted: NewAccount = try call.json(allowing: ["name", "displayName"])
+        // Roles may wait for an account that is not there yet, or no more: whoever gets the link gets them.
+        try await check(wanted.name, call)
         let (accounts, url) = (services.accounts, services.settings.publicURL)
         let made = try await call.act(on: String(wanted.name.prefix(64))) {
             let account = try accounts.create(wanted.name, displayName: wanted.displayName, at: call.now)

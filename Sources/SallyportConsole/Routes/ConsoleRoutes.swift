@@ -7,6 +7,8 @@ package enum ConsoleRoutes {
         + AccountPages.rows
         + ConditionalRoutes.rows + ElevationRoutes.rows + ChangeRoutes.rows
         + DataRoutes.rows + ReviewRoutes.rows + PrivacyRoutes.rows + ProvisioningRoutes.rows
+        + KeyPages.rows + AccessPages.rows + PeoplePages.rows + ElevationPages.rows + ChangePages.rows + ReviewPages.rows
+        + PrivacyPages.rows
 
     /// The management actions that requests are judged by.
     package static let actions: [String] = Set(rows.compactMap(\.action)).sorted()

@@ -23,9 +23,9 @@ package struct ElevationRoutes: ConsoleRouteGroup {
             "Eligible_Delete", "DELETE", "/api/elevations/eligible/{id}", .action("Sallyport/elevations/write"),
             act: "elevations.eligible.remove", delete),
         .init("Elevations_List", "GET", "/api/elevations", .known, list),
-        .init("Elevations_Request", "POST", "/api/elevations", .known, act: "elevations.request", request),
-        .init("Elevations_Approve", "POST", "/api/elevations/{id}/approve", .known, act: "elevations.approve", approve),
-        .init("Elevations_Deny", "POST", "/api/elevations/{id}/deny", .known, act: "elevations.deny", deny),
+        .init("Elevations_Request", "POST", "/api/elevations", .known, act: "elevations.request", proving: true, request),
+        .init("Elevations_Approve", "POST", "/api/elevations/{id}/approve", .known, act: "elevations.approve", proving: true, approve),
+        .init("Elevations_Deny", "POST", "/api/elevations/{id}/deny", .known, act: "elevations.deny", proving: true, deny),
         .init("Elevations_End", "POST", "/api/elevations/{id}/end", .known, act: "elevations.end", end),
     ]
 

@@ -12,7 +12,8 @@ package struct GrantGuard: Sendable {
         "Sallyport/access/write", "Sallyport/access/delete", "Sallyport/keys/write", "Sallyport/keys/rotate/action",
         "Sallyport/accounts/write",
         "Sallyport/policies/write", "Sallyport/policies/delete", "Sallyport/conditionalAccess/write", "Sallyport/changes/approve/action",
-        "Sallyport/elevations/approve/action", privilegedAction,
+        // Whoever says who is in a group gives what the group holds.
+        "Sallyport/elevations/approve/action", "Sallyport/scim/write", privilegedAction,
     ]
 
     let operations: AccessOperations
@@ -26,12 +27,10 @@ package struct GrantGuard: Sendable {
         return Self.privileges.contains { definition.permitsManagement($0) }
     }
 
-    /// Whether somebody holds, or could hold, a privileged role by any assignment.
+    /// Whether somebody holds, or could come to hold, a privileged role.
     package func isPrivileged(_ references: Set<PrincipalReference>, roles: Set<Role> = []) throws -> Bool {
         if roles.contains(where: isPrivileged) { return true }
-        return try operations.assignments().contains { assignment in
-            assignment.effect == .allow && references.contains(assignment.principal) && isPrivileged(assignment.role)
-        }
+        return try operations.roles(withinReachOf: references).contains(where: isPrivileged)
     }
 
     /// Giving or taking a role. Denials are as strong as grants: taking one away gives rights back.

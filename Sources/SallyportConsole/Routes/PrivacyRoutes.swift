@@ -68,6 +68,7 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
         .init("My_Withdraw", "POST", "/api/my/consents/withdraw", .known, act: "privacy.consent.withdraw", withdrawOwn),
         .init("My_Acknowledge", "POST", "/api/my/notices/{name}/acknowledge", .known, act: "privacy.notices.acknowledge", acknowledge),
         .init("My_Request", "POST", "/api/my/requests", .known, act: "privacy.requests.open", openOwn),
+        .init("My_Requests", "GET", "/api/my/requests", .known, ownRequests),
     ]
 
     // MARK: Consents
@@ -167,6 +168,14 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
     private func openOwn(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let wanted: OwnRequest = try call.json(allowing: ["kind", "detail"])
         return try await open(call, wanted.kind, subject: try call.caller().id.rawValue, detail: wanted.detail, receivedAt: call.now)
+    }
+
+    private func ownRequests(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (privacy, subject) = (privacy(), try call.caller().id.rawValue)
+        return try .list(
+            try await call.blocking {
+                try privacy.requests.list().filter { $0.subject == subject }.map { PrivacyDocuments.RequestShown($0, at: call.now) }
+            })
     }
 
     // MARK: Notices

@@ -17,31 +17,36 @@ package struct ProvisioningRoutes: ConsoleRouteGroup {
     private static let write = ConsoleRow.Access.action("Sallyport/scim/write")
     private static let largest = 2 << 20
 
-    package static let routes: [ConsoleRoute<Self>] =
-        ["Users", "Groups"].flatMap { kind -> [ConsoleRoute<Self>] in
-            let one = "/scim/v2/\(kind)/{id}"
-            return [
-                .init("SCIM_List\(kind)", "GET", "/scim/v2/\(kind)", read, answer),
-                .init("SCIM_Create\(kind)", "POST", "/scim/v2/\(kind)", write, maximumBody: largest, change),
-                .init("SCIM_Search\(kind)", "POST", "/scim/v2/\(kind)/.search", read, maximumBody: 64 << 10, answer),
-                .init("SCIM_Get\(kind)", "GET", one, read, answer),
-                .init("SCIM_Replace\(kind)", "PUT", one, write, maximumBody: largest, change),
-                .init("SCIM_Patch\(kind)", "PATCH", one, write, maximumBody: largest, change),
-                .init("SCIM_Delete\(kind)", "DELETE", one, write, maximumBody: 1024, change),
-            ]
-        } + [
-            .init("SCIM_ListAll", "GET", "/scim/v2", read, answer),
-            .init("SCIM_SearchAll", "POST", "/scim/v2/.search", read, maximumBody: 64 << 10, answer),
-            .init("SCIM_Provider", "GET", "/scim/v2/ServiceProviderConfig", read, answer),
-            .init("SCIM_ResourceTypes", "GET", "/scim/v2/ResourceTypes", read, answer),
-            .init("SCIM_ResourceType", "GET", "/scim/v2/ResourceTypes/{id}", read, answer),
-            .init("SCIM_Schemas", "GET", "/scim/v2/Schemas", read, answer),
-            .init("SCIM_Schema", "GET", "/scim/v2/Schemas/{id}", read, answer),
+    package static let routes: [ConsoleRoute<Self>] = resources("Users") + resources("Groups") + descriptions + others
+
+    private static func resources(_ kind: String) -> [ConsoleRoute<Self>] {
+        let all = "/scim/v2/\(kind)"
+        let one = "\(all)/{id}"
+        return [
+            .init("SCIM_List\(kind)", "GET", all, read, answer),
+            .init("SCIM_Create\(kind)", "POST", all, write, maximumBody: largest, change),
+            .init("SCIM_Search\(kind)", "POST", "\(all)/.search", read, maximumBody: 64 << 10, answer),
+            .init("SCIM_Get\(kind)", "GET", one, read, answer),
+            .init("SCIM_Replace\(kind)", "PUT", one, write, maximumBody: largest, change),
+            .init("SCIM_Patch\(kind)", "PATCH", one, write, maximumBody: largest, change),
+            .init("SCIM_Delete\(kind)", "DELETE", one, write, maximumBody: 1024, change),
         ]
-        // What is not served is refused in SCIM's own words.
-        + ["GET", "POST", "PUT", "PATCH", "DELETE"].map { method in
-            .init("SCIM_Other\(method)", method, "/scim/v2/{resource}", read, maximumBody: 1024, answer)
-        }
+    }
+
+    private static let descriptions: [ConsoleRoute<Self>] = [
+        .init("SCIM_ListAll", "GET", "/scim/v2", read, answer),
+        .init("SCIM_SearchAll", "POST", "/scim/v2/.search", read, maximumBody: 64 << 10, answer),
+        .init("SCIM_Provider", "GET", "/scim/v2/ServiceProviderConfig", read, answer),
+        .init("SCIM_ResourceTypes", "GET", "/scim/v2/ResourceTypes", read, answer),
+        .init("SCIM_ResourceType", "GET", "/scim/v2/ResourceTypes/{id}", read, answer),
+        .init("SCIM_Schemas", "GET", "/scim/v2/Schemas", read, answer),
+        .init("SCIM_Schema", "GET", "/scim/v2/Schemas/{id}", read, answer),
+    ]
+
+    /// What is not served is refused in SCIM's own words.
+    private static let others: [ConsoleRoute<Self>] = ["GET", "POST", "PUT", "PATCH", "DELETE"].map { method in
+        ConsoleRoute<Self>("SCIM_Other\(method)", method, "/scim/v2/{resource}", read, maximumBody: 1024, answer)
+    }
 
     private func request(_ call: ConsoleCall) throws -> SCIMRequest {
         var query: [String: String] = [:]

@@ -46,7 +46,7 @@ package struct ReviewRoutes: ConsoleRouteGroup {
         .init("Reviews_Export", "POST", "/api/reviews/{id}/export", read, act: "reviews.export", export),
         // Who is a reviewer is the review's matter, not a role's.
         .init("Reviews_Mine", "GET", "/api/my/reviews", .known, mine),
-        .init("Reviews_Decide", "POST", "/api/my/reviews/{id}/items/{item}", .known, act: "reviews.decide", decide),
+        .init("Reviews_Decide", "POST", "/api/my/reviews/{id}/items/{item}", .known, act: "reviews.decide", proving: true, decide),
     ]
 
     // MARK: Advice

@@ -29,12 +29,15 @@ package struct SignInServices: Sendable {
     /// Called before a one-time link is used, on record; and after.
     package let willRedeem: @Sendable (String, Int64) throws -> Void
     package let didRedeem: @Sendable (String) -> Void
+    /// A text as a QR code: rows of modules, true where dark.
+    let qrCode: @Sendable (String) -> [[Bool]]?
 
     package init(
         accounts: AccountOperations, sessions: SessionDesk, providers: (any SignInProviding)?, settings: ConsoleSettings,
         willRedeem: @escaping @Sendable (String, Int64) throws -> Void = { _, _ in },
-        didRedeem: @escaping @Sendable (String) -> Void = { _ in }
+        didRedeem: @escaping @Sendable (String) -> Void = { _ in }, qrCode: @escaping @Sendable (String) -> [[Bool]]? = { _ in nil }
     ) {
+        self.qrCode = qrCode
         self.accounts = accounts
         self.sessions = sessions
         self.providers = providers

@@ -102,6 +102,26 @@ package struct ConsoleRefusal: Error, Sendable {
         let error: Inner
     }
 
+    /// The same for people.
+    var page: ConsoleAnswer {
+        let way: HTML =
+            switch code {
+            case "MfaRequired": "<a class=\"button\" href=\"/account\">Your account</a>"
+            case "ReauthenticationRequired", "SignInExpired": "<a class=\"button\" href=\"/signin\">Sign in</a>"
+            default: "<a class=\"button\" href=\"/\">Go on</a>"
+            }
+        let html = Page.make(
+            "That did not work",
+            """
+            <p class="problem" role="alert">\(message)</p>
+            <p>\(status) <code id="error-code">\(code)</code></p>
+            \(way)
+            """)
+        var answer = ConsoleAnswer.page(html, status: status)
+        answer.headers += headers
+        return answer
+    }
+
     var answer: ConsoleAnswer {
         var answer =
             (try? ConsoleAnswer.json(Body(error: .init(code: code, message: message)), status: status)) ?? ConsoleAnswer(status: status)

@@ -17,8 +17,8 @@ package struct ConsoleCall: Sendable {
     package let path: [String]
     package let parameters: [String: String]
     package let query: [(name: String, value: String)]
-    package let headers: HeaderFields
-    package let body: [UInt8]
+    package private(set) var headers: HeaderFields
+    package private(set) var body: [UInt8]
     /// nil on open routes.
     package let principal: Principal?
     /// The session that the caller came with, if that is how it came.
@@ -103,6 +103,14 @@ package struct ConsoleCall: Sendable {
         return fields
     }
 
+    /// The same call with a body of JSON: what a page sends on to the interface for programs.
+    func sending(_ value: some Encodable) throws -> ConsoleCall {
+        var call = self
+        call.headers.set("content-type", "application/json")
+        call.body = Array(try JSONEncoder().encode(value))
+        return call
+    }
+
     // MARK: Work
 
     /// Runs what blocks (stores, hashing) on the pool.
@@ -156,19 +164,23 @@ package struct ConsoleCall: Sendable {
         records.withLockedValue { $0 += 1 }
     }
 
-    /// Whether the caller holds a management action here.
+    /// Whether the caller holds a management action here, and has shown what it takes to use one.
     package func may(_ action: String) -> Bool {
-        guard let principal, let rights else { return false }
+        guard let principal, let rights, !services.settings.lacksFactor(session) else { return false }
         return rights.decision(on: action, .management, in: services.context(of: principal, self)).isAllowed
     }
 
     /// - Throws: ``ConsoleRefusal`` as Resource Manager writes it.
     package func require(_ action: String) throws {
+        guard !services.settings.lacksFactor(session) else { throw ConsoleRefusal.secondFactor }
         guard may(action) else { throw ConsoleRefusal.lacks(action, principal?.id) }
     }
 }
 
 extension ConsoleRefusal {
+    static let secondFactor = ConsoleRefusal(
+        403, "MfaRequired", "This takes a second factor: add one to your account, and sign in with it.")
+
     static func lacks(_ action: String, _ principal: PrincipalID?) -> ConsoleRefusal {
         ConsoleRefusal(
             403, "AuthorizationFailed",

@@ -73,17 +73,17 @@ struct ConsoleResponder: Sendable {
         } catch {
             services.logger.error(
                 "an administrative request failed", metadata: ["request.id": "\(id)", "error.type": "\(type(of: error))"])
-            return ConsoleRefusal(500, "InternalServerError", "The request failed; the operator's log has its id \(id).").answer
+            return shown(ConsoleRefusal(500, "InternalServerError", "The request failed; the operator's log has its id \(id)."), incoming)
         }
     }
 
-    /// A browser that is not signed in is led to the sign-in page; programs get the error.
+    /// A browser that is not signed in is led to the sign-in page, and is told in a page what went wrong; programs get the error.
     private func shown(_ refusal: ConsoleRefusal, _ incoming: Incoming) -> ConsoleAnswer {
-        let wantsPage = incoming.method == "GET" && (incoming.headers.first("accept") ?? "").contains("text/html")
-        guard refusal.status == 401, refusal.code != "InsufficientClaims", wantsPage, services.sessions != nil,
-            incoming.headers.first("authorization") == nil
-        else { return refusal.answer }
-        return .redirect(to: "/signin")
+        let wantsPage = (incoming.headers.first("accept") ?? "").contains("text/html") && incoming.headers.first("authorization") == nil
+        guard wantsPage, services.sessions != nil else { return refusal.answer }
+        if refusal.status == 401, refusal.code != "InsufficientClaims", incoming.method == "GET" { return .redirect(to: "/signin") }
+        let isForPrograms = ["/api/", "/scim/"].contains { incoming.target.hasPrefix($0) }
+        return isForPrograms ? refusal.answer : refusal.page
     }
 
     private func respond(to incoming: Incoming, _ id: String) async throws -> ConsoleAnswer {
@@ -120,14 +120,14 @@ struct ConsoleResponder: Sendable {
             }
         }
         let needsToken = try checkBrowser(incoming, route, caller)
-        if case .action(let action) = route.row.access, let caller {
-            if services.settings.requiresSecondFactor, let session = caller.session, !session.methods.contains("mfa") {
-                throw ConsoleRefusal(403, "MfaRequired", "This takes a second factor: add one to your account, and sign in with it.")
-            }
+        if let caller, route.row.action != nil || route.row.isProving {
+            guard !services.settings.lacksFactor(caller.session) else { throw ConsoleRefusal.secondFactor }
             let context = services.context(
                 of: caller.principal, operation: route.row.operation, parameters: parameters, address: address, now: now)
-            guard caller.rights.decision(on: action, .management, in: context).isAllowed else {
-                throw ConsoleRefusal.lacks(action, caller.principal.id)
+            if let action = route.row.action {
+                guard caller.rights.decision(on: action, .management, in: context).isAllowed else {
+                    throw ConsoleRefusal.lacks(action, caller.principal.id)
+                }
             }
             try await checkConditions(caller.principal, context, id)
         }
@@ -163,7 +163,8 @@ struct ConsoleResponder: Sendable {
         return answer
     }
 
-    /// Conditional access, for everything that takes an action; a person's own pages stay open, so that he can bring what is demanded.
+    /// Conditional access, for everything that takes an action or decides about others; a person's own pages stay open, so that he can bring
+    /// what is demanded.
     private func checkConditions(_ principal: Principal, _ context: AccessContext, _ id: String) async throws {
         guard let policies = services.conditional.inForce else { return }
         let roles = policies.asksForRoles ? services.access.snapshot.roles(of: principal, in: context) : principal.roles

@@ -21,6 +21,9 @@ package struct ConsoleRow: Sendable, Hashable {
     package let act: String?
     /// Bytes of the body that are read at most.
     package let maximumBody: Int
+    /// On a route for everybody who is known: it decides about others, or takes a right up. A second factor and conditional access are asked for
+    /// as where an action is needed.
+    package let isProving: Bool
 
     package var action: String? { if case .action(let action) = access { action } else { nil } }
     /// Changes something.
@@ -39,11 +42,21 @@ package struct ConsoleRoute<Group: Sendable>: Sendable {
     ///     request fails.
     package init(
         _ operation: String, _ method: String, _ path: String, _ access: ConsoleRow.Access, act: String? = nil,
-        maximumBody: Int = 256 << 10,
+        maximumBody: Int = 256 << 10, proving isProving: Bool = false,
         _ handler: @escaping Handler
     ) {
-        row = ConsoleRow(operation: operation, method: method, path: path, access: access, act: act, maximumBody: maximumBody)
+        row = ConsoleRow(
+            operation: operation, method: method, path: path, access: access, act: act, maximumBody: maximumBody, isProving: isProving)
         self.handler = handler
+    }
+
+    /// A page, or what a form on it does. It is judged, and put on record, as the route for programs whose work it does: there is no way round
+    /// a right, a condition or a denial by asking in a browser.
+    package static func page(_ method: String, _ path: String, as row: ConsoleRow, _ handler: @escaping Handler) -> Self {
+        precondition(method != "GET" || row.act == nil, "a page that is only looked at changes nothing")
+        return Self(
+            row.operation, method, path, row.access, act: row.act, maximumBody: min(row.maximumBody, 64 << 10), proving: row.isProving,
+            handler)
     }
 }
 
@@ -61,6 +74,21 @@ package struct BoundRoute: Sendable {
 
 extension ConsoleRouteGroup {
     package static var rows: [ConsoleRow] { routes.map(\.row) }
+
+    private static func route(_ operation: String) -> ConsoleRoute<Self> {
+        guard let route = routes.first(where: { $0.row.operation == operation }) else {
+            preconditionFailure("there is no operation \(operation)")
+        }
+        return route
+    }
+
+    static func row(_ operation: String) -> ConsoleRow { route(operation).row }
+
+    /// What the operation answers, to whoever may ask a page of the same right.
+    func answer(_ operation: String, _ call: ConsoleCall) async throws -> ConsoleAnswer {
+        try await Self.route(operation).handler(self)(call)
+    }
+
     package var bound: [BoundRoute] {
         Self.routes.map { BoundRoute(row: $0.row, segments: $0.row.segments.map(String.init), answer: $0.handler(self)) }
     }

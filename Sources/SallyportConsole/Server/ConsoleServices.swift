@@ -98,6 +98,11 @@ package struct ConsoleSettings: Sendable, Hashable {
         self.maximumRequests = maximumRequests
     }
 
+    /// Whether a session has shown too little to use a right.
+    func lacksFactor(_ session: ConsoleSession?) -> Bool {
+        requiresSecondFactor && session.map { !$0.methods.contains("mfa") } ?? false
+    }
+
     package var isHTTPS: Bool { publicURL.hasPrefix("https://") }
     /// `host` or `host:port`, as `Host` says it.
     package var host: String {

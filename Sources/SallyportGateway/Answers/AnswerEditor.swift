@@ -40,7 +40,7 @@ enum AnswerEditor {
         ours.forEachMember(of: 0) { key, value in
             var existing: Int?
             document.forEachMember(of: object) { theirs, theirValue in
-                if document.text(theirs).bytes == ours.text(key).bytes { existing = theirValue }
+                if document.key(theirs, equals: key, of: ours) { existing = theirValue }
             }
             if let existing {
                 edits.replace(document.rawRange(existing), with: ours.raw(value))

@@ -219,8 +219,7 @@ extension Exchange {
                     edits.replace(document.rawRange(logprobs), with: "null")
                 }
                 if policy.annotates || isBlocked {
-                    let results = Annotations.results(
-                        (outcome.findings[index] ?? []) + (outcome.findings[-1] ?? []), policy: policy, direction: .completion)
+                    let results = policyInForce.annotations((outcome.findings[index] ?? []) + (outcome.findings[-1] ?? []), .completion)
                     AnswerEditor.annotate("content_filter_results", results, in: choice, of: document, &edits)
                 }
                 if let reason = document.member("finish_reason", of: choice).flatMap(document.string) {
@@ -229,7 +228,7 @@ extension Exchange {
             }
         }
         if policy.annotates {
-            AnswerEditor.annotatePrompt(Annotations.results(promptFindings, policy: policy, direction: .prompt), of: document, &edits)
+            AnswerEditor.annotatePrompt(policyInForce.annotations(promptFindings, .prompt), of: document, &edits)
         }
         annotateLabel(document, &edits)
         finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
@@ -246,8 +245,9 @@ extension Exchange {
         }
         if policy.annotates || outcome.isBlocked {
             let filters = AnswerEditor.contentFilters(
-                prompt: Annotations.results(promptFindings, policy: policy, direction: .prompt),
-                completion: Annotations.results(completionFindings, policy: policy, direction: .completion), isBlocked: outcome.isBlocked)
+                prompt: policyInForce.annotations(promptFindings, .prompt),
+                completion: policyInForce.annotations(completionFindings, .completion),
+                isBlocked: outcome.isBlocked)
             AnswerEditor.annotateResponse(filters, in: 0, of: document, &edits)
         }
         createdResponse = document.member("id", of: 0).flatMap(document.string)
@@ -306,7 +306,7 @@ extension Exchange {
             guard isRecorded else { return refuseUnrecorded() }
             var headers = baseHeaders()
             HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
-            if headers["content-type"].isEmpty { headers.add(name: "content-type", value: type.isEmpty ? "application/json" : type) }
+            if !headers.contains("content-type") { headers.append("content-type", type.isEmpty ? "application/json" : type) }
             respond(status: answerStatus, headers: headers, body: bytes)
             conclude()
         }

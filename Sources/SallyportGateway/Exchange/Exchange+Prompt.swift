@@ -19,12 +19,11 @@ extension Exchange {
         if let index = ownVectorStore(operation, ids) { return try answerVectorStoreSearch(index) }
         try resolveDeployment(operation, named: named, by: principal)
         let selected = head.headers.first(name: "x-policy-id")
-        policy =
-            if let deployment {
-                try snapshot.policy(floor: deployment.policy, selected: selected, by: principal)
-            } else {
-                try snapshot.resourcePolicy(selected: selected, for: principal, at: snapshot.resourceUpstream?.id, using: mayUse)
-            }
+        if let deployment {
+            policyInForce = try snapshot.policyInForce(floor: deployment.policy, selected: selected, by: principal)
+        } else {
+            policy = try snapshot.resourcePolicy(selected: selected, for: principal, at: snapshot.resourceUpstream?.id, using: mayUse)
+        }
         noteStream(operation)
         if operation.name == .chatCompletions { try readDataSource() }
         try judge(operation, form: form, ids: ids, for: principal)

@@ -114,32 +114,50 @@ extension Exchange {
 
     private func guardResults(_ verdict: Verdict, _ direction: Direction) -> [AuditRecord.GuardResult] {
         guard verdict.bytesInspected > 0 else { return [] }
-        var reports = Array(verdict.reports.values)
-        // A detector that had nothing to say is on record too.
-        for detector in snapshot.engine.detectorIDs where verdict.reports[detector] == nil && policy.settings(for: detector).isEnabled {
-            reports.append(GuardReport(detector))
-        }
-        if !policy.blocklists.isEmpty, verdict.reports["blocklist"] == nil { reports.append(GuardReport("blocklist")) }
-        reports.sort { $0.detector < $1.detector }
-        return reports.map { report in
-            let outcome: AuditRecord.GuardResult.Verdict =
-                switch report.outcome {
-                case .failed: .failed
-                case .timedOut: .timedOut
-                case .completed: report.counts.isEmpty ? .clear : .detected
-                }
-            var result = AuditRecord.GuardResult(report.detector, verdict: outcome, action: Exchange.recorded(report.action))
-            result.direction = direction
-            if !report.counts.isEmpty {
-                result.score = report.topScore
-                result.categories = report.counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+        let guards = policyInForce.recordedGuards(of: snapshot.engine)
+        var results: [AuditRecord.GuardResult] = []
+        results.reserveCapacity(guards.count)
+        var known = 0
+        for entry in guards {
+            if let report = verdict.reports[entry.id] {
+                known += 1
+                results.append(Exchange.result(report, direction, entry.threshold))
+            } else if entry.isAlwaysRecorded {
+                // A detector that had nothing to say is on record too.
+                var result = AuditRecord.GuardResult(entry.id, verdict: .clear, action: .allow)
+                result.direction = direction
+                result.threshold = entry.threshold
+                result.latencyMicros = 0
+                result.mode = .enforce
+                results.append(result)
             }
-            result.threshold = policy.threshold(of: report.detector)
-            result.modelHash = report.model
-            result.latencyMicros = Int64(report.nanoseconds / 1000)
-            result.mode = report.mode == .shadow ? .shadow : .enforce
-            return result
         }
+        guard known < verdict.reports.count else { return results }
+        // Those that are none of the engine's: learned and remote guards, and those of one exchange.
+        for (id, report) in verdict.reports where !guards.contains(where: { $0.id == id }) {
+            results.append(Exchange.result(report, direction, policy.threshold(of: id)))
+        }
+        return results.sorted { $0.detector < $1.detector }
+    }
+
+    private static func result(_ report: GuardReport, _ direction: Direction, _ threshold: Double?) -> AuditRecord.GuardResult {
+        let outcome: AuditRecord.GuardResult.Verdict =
+            switch report.outcome {
+            case .failed: .failed
+            case .timedOut: .timedOut
+            case .completed: report.counts.isEmpty ? .clear : .detected
+            }
+        var result = AuditRecord.GuardResult(report.detector, verdict: outcome, action: recorded(report.action))
+        result.direction = direction
+        if !report.counts.isEmpty {
+            result.score = report.topScore
+            result.categories = report.counts.sorted { $0.key < $1.key }.map { (name: $0.key, count: $0.value) }
+        }
+        result.threshold = threshold
+        result.modelHash = report.model
+        result.latencyMicros = Int64(report.nanoseconds / 1000)
+        result.mode = report.mode == .shadow ? .shadow : .enforce
+        return result
     }
 
     private static func recorded(_ action: GuardAction) -> AuditRecord.GuardResult.Action {
@@ -166,28 +184,5 @@ extension AccessDecision {
         case .allowedByAssignment(let id): "assignment:\(id)"
         case .lacking, .deniedByAssignment, .outsideCredential: nil
         }
-    }
-}
-
-extension GuardPolicy {
-    /// The lowest confidence at which any rule acts on what a guard of this kind finds.
-    func threshold(of detector: DetectorID) -> Double? {
-        let group: Finding.Category.Group? =
-            switch detector.rawValue {
-            case "sensitive-data": .sensitive
-            case "secrets": .secret
-            case "normaliser", "invisible": .invisible
-            case "blocklist": nil
-            case "prompt-attack", "document-attack": .attack
-            case "names": .sensitive
-            case let name where name.hasPrefix("harm-"): .harm
-            default: .output
-            }
-        guard let group else { return nil }
-        var lowest: Double?
-        for rule in rules where rule.group == group && rule.action > .allow {
-            lowest = min(lowest ?? rule.minimumConfidence, rule.minimumConfidence)
-        }
-        return lowest
     }
 }

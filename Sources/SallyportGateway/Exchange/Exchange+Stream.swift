@@ -19,7 +19,7 @@ extension Exchange {
     func openGate(_ dialect: StreamDialect, context: GuardEngine.Context) {
         let configuration = StreamGate.Configuration(
             dialect: dialect, choices: requestedChoices,
-            promptResults: policy.annotates ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil,
+            promptResults: policy.annotates ? policyInForce.annotations(promptFindings, .prompt) : nil,
             promptCodePoints: promptCodePoints, restore: pseudonyms?.restoring, keepsText: grounding.map { !$0.isComplete } ?? false,
             tools: toolWatch)
         var context = context
@@ -33,11 +33,11 @@ extension Exchange {
     func writeStreamHead() {
         var headers = baseHeaders()
         HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
-        headers.replaceOrAdd(name: "content-type", value: answerHeaders.first("content-type") ?? "text/event-stream; charset=utf-8")
-        headers.replaceOrAdd(name: "cache-control", value: "no-cache, must-revalidate")
-        headers.replaceOrAdd(name: "x-accel-buffering", value: "no")
+        headers.set("content-type", answerHeaders.first("content-type") ?? "text/event-stream; charset=utf-8")
+        headers.set("cache-control", "no-cache, must-revalidate")
+        headers.set("x-accel-buffering", "no")
         // An HTTP/1.0 caller knows no chunks: its answer ends with the connection.
-        if head.version.minor >= 1 { headers.add(name: "transfer-encoding", value: "chunked") }
+        if head.version.minor >= 1 { headers.append("transfer-encoding", "chunked") }
         isHeadWritten = true
         summary.status = 200
         responder.writeHead(status: 200, headers: headers)

@@ -179,7 +179,7 @@ extension Exchange: UpstreamResponseDelegate {
     private func readAnswerHeaders() throws {
         guard let context, !policy.isSilent(for: .completion) || !context.extraDetectors.isEmpty else { return }
         var hidden: [String] = []
-        for (name, value) in answerHeaders where HeaderRules.saysSomething(name, value) {
+        for (name, value) in answerHeaders.fields where HeaderRules.saysSomething(name, value) {
             var verdict = Verdict()
             let found = snapshot.engine.inspect(Passage(value, origin: .completion), meaningFrom: nil, in: context, verdict: &verdict)
             completionHeaderVerdict.merge(verdict)

@@ -54,7 +54,11 @@ final class Exchange {
     var document: JSONDocument?
     var multipart: MultipartBody?
     var deployment: Deployment?
-    var policy = GuardPolicy.default
+    var policy: GuardPolicy {
+        get { policyInForce.value }
+        set { policyInForce = PolicyInForce(newValue) }
+    }
+    var policyInForce = PolicyInForce.default
     var context: GuardEngine.Context?
     var promptVerdict = Verdict()
     var promptFindings: [DecidedFinding] = []
@@ -359,32 +363,32 @@ final class Exchange {
         guard !isHeadWritten else { return }
         let annotations =
             fault.code == .contentFiltered
-            ? Annotations.results(promptFindings, policy: policy, direction: .prompt) : nil
+            ? policyInForce.annotations(promptFindings, .prompt) : nil
         let answer = FaultAnswer(fault, in: dialect, annotations: annotations)
         summary.status = answer.status
         summary.faultCode = fault.code
         var headers = baseHeaders()
-        headers.add(name: "content-type", value: "application/json")
+        headers.append("content-type", "application/json")
         if let retryAfter = answer.retryAfter {
-            headers.add(name: "retry-after", value: "\(retryAfter)")
-            headers.add(name: "retry-after-ms", value: "\(retryAfter * 1000)")
+            headers.append("retry-after", "\(retryAfter)")
+            headers.append("retry-after-ms", "\(retryAfter * 1000)")
         }
-        if dialect != .openAI { headers.add(name: "x-ms-error-code", value: answer.code) }
-        if answer.status == 401 { headers.add(name: "www-authenticate", value: challenge) }
-        if fault.code == .networkDenied { headers.add(name: "policy-id", value: "ThrowExceptionDueToTrafficDenied") }
+        if dialect != .openAI { headers.append("x-ms-error-code", answer.code) }
+        if answer.status == 401 { headers.append("www-authenticate", challenge) }
+        if fault.code == .networkDenied { headers.append("policy-id", "ThrowExceptionDueToTrafficDenied") }
         respond(status: answer.status, headers: headers, body: answer.body)
         conclude()
     }
 
     /// Writes a complete answer.
-    func respond(status: Int, headers: HTTPHeaders, body: ByteBuffer) {
+    func respond(status: Int, headers: HeaderFields, body: ByteBuffer) {
         guard !isHeadWritten else { return }
         isHeadWritten = true
         summary.status = status
         summary.firstByteAt = Exchange.nanoseconds()
         summary.responseBytes = body.readableBytes
         var headers = headers
-        headers.replaceOrAdd(name: "content-length", value: "\(body.readableBytes)")
+        headers.set("content-length", "\(body.readableBytes)")
         settle()
         responder.writeHead(status: status, headers: headers)
         if body.readableBytes > 0 && head.method != .HEAD { responder.writeBody(body) }
@@ -453,24 +457,24 @@ final class Exchange {
     }
 
     /// What every answer carries.
-    func baseHeaders() -> HTTPHeaders {
-        var headers = HTTPHeaders()
+    func baseHeaders() -> HeaderFields {
+        var headers = HeaderFields()
         headers.reserveCapacity(16)
-        headers.add(name: "apim-request-id", value: id)
-        headers.add(name: "x-request-id", value: id)
-        headers.add(name: "x-ms-client-request-id", value: head.headers.first(name: "x-ms-client-request-id").map(Exchange.bounded) ?? id)
-        headers.add(name: "strict-transport-security", value: "max-age=31536000; includeSubDomains; preload")
-        headers.add(name: "x-content-type-options", value: "nosniff")
-        if !snapshot.configuration.region.isEmpty { headers.add(name: "x-ms-region", value: snapshot.configuration.region) }
+        headers.append("apim-request-id", id)
+        headers.append("x-request-id", id)
+        headers.append("x-ms-client-request-id", head.headers.first(name: "x-ms-client-request-id").map(Exchange.bounded) ?? id)
+        headers.append("strict-transport-security", "max-age=31536000; includeSubDomains; preload")
+        headers.append("x-content-type-options", "nosniff")
+        if !snapshot.configuration.region.isEmpty { headers.append("x-ms-region", snapshot.configuration.region) }
         addLabel(to: &headers)
-        if let deployment { headers.add(name: "x-ms-deployment-name", value: deployment.id.rawValue) }
+        if let deployment { headers.append("x-ms-deployment-name", deployment.id.rawValue) }
         if let status = reservation?.status {
-            headers.add(name: "x-ratelimit-limit-requests", value: "\(status.limitRequests)")
-            headers.add(name: "x-ratelimit-remaining-requests", value: "\(status.remainingRequests)")
-            headers.add(name: "x-ratelimit-limit-tokens", value: "\(status.limitTokens)")
-            headers.add(name: "x-ratelimit-remaining-tokens", value: "\(status.remainingTokens)")
-            headers.add(name: "x-ratelimit-reset-requests", value: "\(status.resetSeconds)")
-            headers.add(name: "x-ratelimit-reset-tokens", value: "\(status.resetSeconds)")
+            headers.append("x-ratelimit-limit-requests", "\(status.limitRequests)")
+            headers.append("x-ratelimit-remaining-requests", "\(status.remainingRequests)")
+            headers.append("x-ratelimit-limit-tokens", "\(status.limitTokens)")
+            headers.append("x-ratelimit-remaining-tokens", "\(status.remainingTokens)")
+            headers.append("x-ratelimit-reset-requests", "\(status.resetSeconds)")
+            headers.append("x-ratelimit-reset-tokens", "\(status.resetSeconds)")
         }
         return headers
     }

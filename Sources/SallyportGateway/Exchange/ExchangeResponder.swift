@@ -1,11 +1,12 @@
 import NIOCore
 import NIOHTTP1
+import SallyportCore
 
 /// The caller's end of an exchange. Used on its event loop only.
 protocol ExchangeResponder: AnyObject {
     /// The caller speaks TLS with us.
     var isSecure: Bool { get }
-    func writeHead(status: Int, headers: HTTPHeaders)
+    func writeHead(status: Int, headers: HeaderFields)
     func writeBody(_ bytes: ByteBuffer)
     func flush()
     /// Calls when all that was written so far was handed to the network, or never will be.

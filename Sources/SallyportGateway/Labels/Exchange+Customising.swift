@@ -124,7 +124,7 @@ extension Exchange {
     }
 
     /// As OpenAI (`ft:…`) and Azure (`….ft-…`) name models that were made of somebody's files.
-    private static func isCustomised(_ model: String) -> Bool { model.hasPrefix("ft:") || model.contains(".ft-") }
+    private static func isCustomised(_ model: String) -> Bool { model.hasPrefix("ft:") || model.mentions(".ft-") }
 
     private func checkOwners(of models: [String], for principal: Principal, then proceed: @escaping () throws -> Void) {
         guard !models.isEmpty else { return continuing(proceed) }

@@ -197,10 +197,10 @@ extension Exchange {
 
     // MARK: Telling
 
-    func addLabel(to headers: inout HTTPHeaders) {
+    func addLabel(to headers: inout HeaderFields) {
         guard let label else { return }
-        headers.add(name: Exchange.labelHeader, value: label.label.description)
-        headers.add(name: "x-sallyport-label-reason", value: label.reason)
+        headers.append(Exchange.labelHeader, label.label.description)
+        headers.append("x-sallyport-label-reason", label.reason)
     }
 
     /// `"sallyport":{"label":…,"label_reason":…}` in the answer's body.

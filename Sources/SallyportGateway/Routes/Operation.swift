@@ -1,7 +1,8 @@
 import SallyportCore
 
-/// One operation of the data plane: what it is called, what its bodies hold, and what it does with the upstream's ids.
-struct Operation: Sendable {
+/// One operation of the data plane: what it is called, what its bodies hold, and what it does with the upstream's ids. Immutable, and a
+/// reference into the table of routes.
+final class Operation: Sendable {
     enum Name: String, Sendable, CaseIterable {
         case chatCompletions = "ChatCompletions_Create"
         case completions = "Completions_Create"

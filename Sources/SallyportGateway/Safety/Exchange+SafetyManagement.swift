@@ -47,8 +47,8 @@ extension Exchange {
             guard phase != .ended else { return }
             guard isRecorded else { return refuse(Fault.auditUnavailable) }
             var headers = baseHeaders()
-            for field in answer.headers { headers.add(name: field.name, value: field.value) }
-            if answer.body.readableBytes > 0 { headers.add(name: "content-type", value: "application/json") }
+            for field in answer.headers { headers.append(field.name, field.value) }
+            if answer.body.readableBytes > 0 { headers.append("content-type", "application/json") }
             respond(status: answer.status, headers: headers, body: answer.body)
             conclude()
         }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import SallyportCore
 
 /// Spells answers in HTTP/1.1 and gathers their bytes, so that head, body and end leave in one write.
 struct AnswerFraming {
@@ -13,7 +14,7 @@ struct AnswerFraming {
     private static let full = 64 * 1024
 
     /// - Parameter isLast: the connection ends with this answer.
-    mutating func head(status: Int, headers: HTTPHeaders, isLast: Bool, allocator: ByteBufferAllocator) {
+    mutating func head(status: Int, headers: HeaderFields, isLast: Bool, allocator: ByteBufferAllocator) {
         if gathered.readableBytes == 0 { gathered = allocator.buffer(capacity: 2048) }
         if status == 200 {
             gathered.writeStaticString("HTTP/1.1 200 OK\r\n")
@@ -22,13 +23,13 @@ struct AnswerFraming {
         }
         // RFC 9110, section 6.4.1: these have no body, and no field that speaks of one.
         mayHaveBody = status >= 200 && status != 204 && status != 304
-        isChunked = mayHaveBody && headers.contains { $0.name == "transfer-encoding" }
+        isChunked = mayHaveBody && headers.fields.contains { $0.name == "transfer-encoding" }
         var size = 32
-        for (name, value) in headers { size += name.utf8.count + value.utf8.count + 4 }
+        for (name, value) in headers.fields { size += name.utf8.count + value.utf8.count + 4 }
         // Once into plain memory: a call of the buffer for each name and value costs three times as much.
         gathered.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { space in
             var end = 0
-            for (name, value) in headers where mayHaveBody || name != "content-length" && name != "transfer-encoding" {
+            for (name, value) in headers.fields where mayHaveBody || name != "content-length" && name != "transfer-encoding" {
                 end += AnswerFraming.write(name, value, into: UnsafeMutableRawBufferPointer(rebasing: space[end...]))
             }
             return end

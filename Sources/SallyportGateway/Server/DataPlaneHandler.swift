@@ -195,8 +195,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private func answerHealth(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         let isReady = head.uri == "/healthz" || (!runtime.isDraining && runtime.parts.audit.isHealthy)
         let body = ByteBuffer(string: isReady ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unavailable\"}\n")
-        var headers = HTTPHeaders()
-        headers.add(name: "content-type", value: "application/json")
+        var headers = HeaderFields()
+        headers.append("content-type", "application/json")
         writeHead(status: isReady ? 200 : 503, headers: headers, length: body.readableBytes)
         if head.method != .HEAD { writeBody(body) }
         isReading = false
@@ -207,18 +207,18 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private func refuseConnection(_ context: ChannelHandlerContext) {
         let answer = FaultAnswer(
             Fault(.overloaded, "The gateway has as many connections as it may. Please retry.", retryAfter: .seconds(1)), in: .openAI)
-        var headers = HTTPHeaders()
-        headers.add(name: "content-type", value: "application/json")
-        headers.add(name: "retry-after", value: "1")
+        var headers = HeaderFields()
+        headers.append("content-type", "application/json")
+        headers.append("retry-after", "1")
         closeAfterAnswer()
         writeHead(status: answer.status, headers: headers, length: answer.body.readableBytes)
         writeBody(answer.body)
         end(flushed: nil)
     }
 
-    private func writeHead(status: Int, headers: HTTPHeaders, length: Int) {
+    private func writeHead(status: Int, headers: HeaderFields, length: Int) {
         var headers = headers
-        headers.add(name: "content-length", value: "\(length)")
+        headers.append("content-length", "\(length)")
         writeHead(status: status, headers: headers)
     }
 
@@ -240,8 +240,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
             if let record = runtime.parts.refusals.refuse(context.remoteAddress, .malformedRequest) {
                 _ = runtime.parts.audit.append(record.encoded(), on: context.eventLoop)
             }
-            var headers = HTTPHeaders()
-            headers.add(name: "content-type", value: "application/json")
+            var headers = HeaderFields()
+            headers.append("content-type", "application/json")
             closeAfterAnswer()
             writeHead(status: 400, headers: headers, length: body.readableBytes)
             writeBody(body)
@@ -280,7 +280,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
 }
 
 extension DataPlaneHandler: ExchangeResponder {
-    func writeHead(status: Int, headers: HTTPHeaders) {
+    func writeHead(status: Int, headers: HeaderFields) {
         guard let context else { return }
         framing.head(status: status, headers: headers, isLast: !keepsAlive, allocator: context.channel.allocator)
     }

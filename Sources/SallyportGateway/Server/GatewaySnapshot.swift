@@ -14,6 +14,7 @@ package final class GatewaySnapshot: Sendable {
     /// Bytes that the body of a policy hash or a record may name; grows with every reload.
     package let generation: Int
     let services: [UpstreamDescriptor]
+    private let inForce: [PolicyID: PolicyInForce]
 
     package init(
         configuration: GatewayConfiguration, deployments: [Deployment], upstreams: [UpstreamDescriptor], policies: [GuardPolicy],
@@ -23,6 +24,7 @@ package final class GatewaySnapshot: Sendable {
         self.deployments = Dictionary(deployments.map { ($0.id, $0) }) { first, _ in first }
         self.upstreams = Dictionary(upstreams.map { ($0.id, $0) }) { first, _ in first }
         self.policies = Dictionary((GuardPolicy.builtIn(learned: engine.isLearned) + policies).map { ($0.id, $0) }) { _, last in last }
+        inForce = self.policies.mapValues(PolicyInForce.init)
         self.engine = engine
         self.limits = limits
         self.generation = generation
@@ -52,11 +54,15 @@ package final class GatewaySnapshot: Sendable {
 
     /// The policy in force: the deployment's floor, tightened by the one that the caller selected.
     /// - Throws: ``Fault`` `.invalidContentFilterPolicy` for one that does not exist or was not granted to the caller.
-    func policy(floor: PolicyID, selected: String?, by principal: Principal) throws -> GuardPolicy {
-        guard let floorPolicy = policies[floor] else { throw Fault.invalidPolicy }
+    func policyInForce(floor: PolicyID, selected: String?, by principal: Principal) throws -> PolicyInForce {
+        guard let floorPolicy = inForce[floor] else { throw Fault.invalidPolicy }
         guard let selected, selected != floor.rawValue else { return floorPolicy }
         let id = PolicyID(selected)
-        guard let chosen = policies[id], principal.grantedPolicies.contains(id) else { throw Fault.invalidPolicy }
-        return floorPolicy.tightened(by: chosen)
+        guard let chosen = inForce[id], principal.grantedPolicies.contains(id) else { throw Fault.invalidPolicy }
+        return PolicyInForce(floorPolicy.value.tightened(by: chosen.value))
+    }
+
+    func policy(floor: PolicyID, selected: String?, by principal: Principal) throws -> GuardPolicy {
+        try policyInForce(floor: floor, selected: selected, by: principal).value
     }
 }

@@ -73,10 +73,10 @@ enum HeaderRules {
     ]
 
     /// - Parameter ownLimits: the rate limits told are ours; the upstream's are not passed on.
-    static func forCaller(_ upstream: HeaderFields, ownLimits: Bool, into headers: inout HTTPHeaders) {
-        for (name, value) in upstream {
+    static func forCaller(_ upstream: HeaderFields, ownLimits: Bool, into headers: inout HeaderFields) {
+        for (name, value) in upstream.fields {
             guard let name = callerward[name], !(ownLimits && name.hasPrefix("x-ratelimit-")) else { continue }
-            headers.replaceOrAdd(name: name, value: value)
+            headers.set(name, value)
         }
     }
 

@@ -3,7 +3,7 @@ import SallyportCore
 /// Finds the items of a tenant's blocklists. It scans with their own index, since lists change while the shared patterns do not.
 package struct BlocklistDetector: Detector {
     package let id: DetectorID = "blocklist"
-    package let layers: Set<TextLayer.Kind> = Set(TextLayer.Kind.allCases)
+    package let layers: TextLayer.Kinds = .all
     private let index: BlocklistIndex
 
     package init(_ index: BlocklistIndex) { self.index = index }

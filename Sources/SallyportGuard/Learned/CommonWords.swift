@@ -12,21 +12,21 @@ enum CommonWords {
         ].map { Array($0.utf8) })
 
     /// At most the first 4 KB are looked at.
-    static func count(in passage: Passage) -> Int {
-        passage.withBytes { bytes in
-            var count = 0
-            var word: [UInt8] = []
-            word.reserveCapacity(16)
-            for byte in bytes.prefix(4096) {
-                let lower = byte | 0x20
-                if lower >= 0x61 && lower <= 0x7A {
-                    if word.count < 16 { word.append(lower) }
-                } else {
-                    if word.count > 1, words.contains(word) { count += 1 }
-                    word.removeAll(keepingCapacity: true)
-                }
+    static func count(in passage: Passage) -> Int { passage.withBytes { count(in: $0.prefix(4096)) } }
+
+    static func count(in bytes: some Sequence<UInt8>) -> Int {
+        var count = 0
+        var word: [UInt8] = []
+        word.reserveCapacity(16)
+        for byte in bytes {
+            let lower = byte | 0x20
+            if lower >= 0x61 && lower <= 0x7A {
+                if word.count < 16 { word.append(lower) }
+            } else {
+                if word.count > 1, words.contains(word) { count += 1 }
+                word.removeAll(keepingCapacity: true)
             }
-            return word.count > 1 && words.contains(word) ? count + 1 : count
         }
+        return word.count > 1 && words.contains(word) ? count + 1 : count
     }
 }

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Finds base64, base32, hex, binary digits and Morse code inside a text and decodes what turns out to be text.
+/// Finds base64, base32, hex, binary digits, Morse code and the spelling alphabet inside a text and decodes what turns out to be text.
 struct EncodedRegions {
     /// All that one encoding hid in a text, a line for each region.
     struct Decoded {
@@ -445,6 +445,48 @@ struct EncodedRegions {
         // Dotted lines say one letter over and over.
         guard known >= 12, known >= 6 * unknown, Set(scratch).count >= 6 else { return offset }
         if mayKeep(start..<offset) { morse.append(scratch[...], from: start..<offset) }
+        return offset
+    }
+
+    // MARK: Spelling alphabet
+
+    /// Letters spelled out as "alfa bravo charlie", a dozen or more in a row; a stroke, a line break or a wide gap ends a word.
+    mutating func findSpelled() {
+        var offset = 0
+        while offset < source.count, !isStopped {
+            while offset < source.count, !ASCII.isLetter(source[offset]) { offset += 1 }
+            if offset >= source.count { break }
+            offset = spelled(from: offset)
+        }
+    }
+
+    /// - Returns: where to go on: behind the letters, or behind one word that is none.
+    private mutating func spelled(from start: Int) -> Int {
+        var offset = start
+        var end = start
+        var letters = 0
+        var isWordEnd = false
+        while let (letter, next) = SpellingAlphabet.letter(in: source, at: offset) {
+            if letters == 0 { scratch.removeAll(keepingCapacity: true) } else if isWordEnd { scratch.append(0x20) }
+            scratch.append(letter)
+            letters += 1
+            end = next
+            offset = next
+            isWordEnd = false
+            while offset < source.count, offset - end < 6, !ASCII.isWord(source[offset]) {
+                let byte = source[offset]
+                isWordEnd = isWordEnd || byte == 0x2F || byte == 0x7C || byte == 0x0A || offset - end >= 2
+                offset += 1
+            }
+            if scratch.count > limit { break }
+        }
+        guard letters > 0 else {
+            offset = start
+            while offset < source.count, ASCII.isWord(source[offset]) { offset += 1 }
+            return offset
+        }
+        // Whoever spells a name or a call sign uses few.
+        if letters >= 12, mayKeep(start..<end) { morse.append(scratch[...], from: start..<end) }
         return offset
     }
 

@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Undoes what stands for a character by its number or name: `%41`, `&#65;`, `&lt;`, `\u0041`, `\x41`, all in one pass.
+/// Undoes what stands for a character by its number or name: `%41`, `=41`, `&#65;`, `&lt;`, `\u0041`, `\x41`, all in one pass.
 struct Escapes {
     /// What was undone decides what the reading is called.
     private(set) var percents = 0
@@ -24,6 +24,11 @@ struct Escapes {
     /// - Returns: nil when there is nothing to undo.
     mutating func undo(_ parent: Reading) -> Reading? {
         let takesPercents = holdsPercents()
+        if holdsQuotedPrintable() { undoQuotedPrintable(takesPercents) } else { undoRest(takesPercents) }
+        return isLoud ? builder.finish(from: parent) : nil
+    }
+
+    private mutating func undoRest(_ takesPercents: Bool) {
         var offset = source.first(of: 0x25, 0x26, 0x5C, from: 0)
         while offset < source.count {
             switch source[offset] {
@@ -33,7 +38,57 @@ struct Escapes {
             }
             offset = source.first(of: 0x25, 0x26, 0x5C, from: offset)
         }
-        return isLoud ? builder.finish(from: parent) : nil
+    }
+
+    /// As mail is written: `=20` for a byte, an equals sign at a line's end for no line break. What else the text escapes is undone too.
+    private mutating func undoQuotedPrintable(_ takesPercents: Bool) {
+        var offset = 0
+        while offset < source.count {
+            switch source[offset] {
+            case 0x3D:
+                if let end = softBreak(offset) {
+                    builder.remove(offset..<end)
+                    offset = end
+                } else if isQuoted(offset), let end = byteEscape(offset, width: 3) {
+                    percents += 1
+                    offset = end
+                } else {
+                    offset += 1
+                }
+            case 0x25: offset = takesPercents ? percent(offset) : offset + 1
+            case 0x26: offset = entity(offset)
+            case 0x5C: offset = backslash(offset)
+            default: offset += 1
+            }
+        }
+    }
+
+    private func softBreak(_ start: Int) -> Int? {
+        guard start + 1 < source.count else { return nil }
+        if source[start + 1] == 0x0A { return start + 2 }
+        return source[start + 1] == 0x0D && start + 2 < source.count && source[start + 2] == 0x0A ? start + 3 : nil
+    }
+
+    /// An equals sign and two digits, capital where they are letters, as the standard has it.
+    private func isQuoted(_ offset: Int) -> Bool {
+        guard offset + 2 < source.count else { return false }
+        return ASCII.hexValue(source[offset + 1]) != nil && ASCII.hexValue(source[offset + 2]) != nil
+            && source[offset + 1] < 0x61 && source[offset + 2] < 0x61
+    }
+
+    /// Three or more that stand inside words or beside one another: `a=20&b=30` and `width=20` are something else.
+    private func holdsQuotedPrintable() -> Bool {
+        var count = 0
+        var offset = source.first(of: 0x3D, 0x3D, 0x3D, from: 0)
+        while offset < source.count {
+            if isQuoted(offset), offset > 0, offset + 3 < source.count {
+                let next = source[offset + 3]
+                if next == 0x3D || ASCII.isLetter(next) { count += 1 }
+                if count >= Self.leastPercents { return true }
+            }
+            offset = source.first(of: 0x3D, 0x3D, 0x3D, from: offset + 1)
+        }
+        return false
     }
 
     private func holdsPercents() -> Bool {

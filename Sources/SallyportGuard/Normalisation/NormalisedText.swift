@@ -18,7 +18,7 @@ package struct NormalisedText: Sendable {
 
     /// The layers that a detector with these kinds looks at, each once. Where nothing needed folding the original is the folded
     /// reading. `.url` and `.htmlEntities` name one reading, in which all escapes are undone: either asks for it.
-    package func reading(_ kinds: Set<TextLayer.Kind>) -> [TextLayer] {
+    package func reading(_ kinds: TextLayer.Kinds) -> [TextLayer] {
         var wanted = kinds
         if kinds.contains(.url) || kinds.contains(.htmlEntities) { wanted.formUnion([.url, .htmlEntities]) }
         if kinds.contains(.folded), !layers.contains(where: { $0.kind == .folded }) { wanted.insert(.original) }

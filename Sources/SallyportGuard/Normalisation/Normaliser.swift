@@ -27,7 +27,7 @@ package struct Normaliser: Sendable {
 
     /// - Parameter kinds: the readings that anyone looks at; others are not made. Readings of decoded texts (a rot13 inside a
     ///   base64) are made when both kinds are wanted. Decoded texts are given folded.
-    package func layers(of passage: Passage, wanting kinds: Set<TextLayer.Kind>) -> NormalisedText {
+    package func layers(of passage: Passage, wanting kinds: TextLayer.Kinds) -> NormalisedText {
         var work = Work(passage, wanting: kinds, configuration, trie)
         work.run()
         return NormalisedText(layers: work.layers, observations: work.observations, isComplete: work.isComplete)
@@ -40,14 +40,14 @@ private struct Work {
     private(set) var observations: [Finding] = []
     private(set) var isComplete = true
     private let passage: Passage
-    private let kinds: Set<TextLayer.Kind>
+    private let kinds: TextLayer.Kinds
     private let configuration: Normaliser.Configuration
     private let trie: FoldTrie
     private let undoesEscapes: Bool
     private let decodesRegions: Bool
     private var budget: Int
 
-    init(_ passage: Passage, wanting kinds: Set<TextLayer.Kind>, _ configuration: Normaliser.Configuration, _ trie: FoldTrie) {
+    init(_ passage: Passage, wanting kinds: TextLayer.Kinds, _ configuration: Normaliser.Configuration, _ trie: FoldTrie) {
         self.passage = passage
         self.kinds = kinds
         self.configuration = configuration
@@ -171,12 +171,14 @@ private struct Work {
     }
 
     private mutating func decodeRegions(_ reading: Reading, _ survey: Survey, _ depth: Int) {
-        if survey.longRuns.isEmpty, survey.mixed.isEmpty, survey.spaced.isEmpty, survey.dotted.isEmpty { return }
+        let isSpelled = kinds.contains(.morse) && reading.text.withUnsafeReadableBytes { SpellingAlphabet.mayOccur(in: $0) }
+        if survey.longRuns.isEmpty, survey.mixed.isEmpty, survey.spaced.isEmpty, survey.dotted.isEmpty, !isSpelled { return }
         let isDeepest = depth >= configuration.maximumDepth
         let regions = reading.text.withUnsafeReadableBytes { bytes in
             var regions = EncodedRegions(bytes, least: configuration.leastEncodedLength, limit: budget, stopsAtFirst: isDeepest)
             regions.find(survey)
             if kinds.contains(.morse) { regions.findMorse(survey) }
+            if isSpelled { regions.findSpelled() }
             return regions
         }
         if let first = regions.first, isDeepest || regions.exceedsLimit { giveUp(at: reading.map.original(first)) }

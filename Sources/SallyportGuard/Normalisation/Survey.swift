@@ -4,6 +4,7 @@ struct Survey {
     private(set) var hasPercent = false
     private(set) var hasAmpersand = false
     private(set) var hasBackslash = false
+    private(set) var hasEquals = false
     /// Blocks (their offsets) in which sixteen or more base64 characters, or eight digits, in a row end.
     private(set) var longRuns: [Int] = []
     /// Blocks with four single characters, or four pairs, at equal distances.
@@ -17,7 +18,7 @@ struct Survey {
 
     static let block = 64
 
-    var mayHoldEscapes: Bool { hasPercent || hasAmpersand || hasBackslash }
+    var mayHoldEscapes: Bool { hasPercent || hasAmpersand || hasBackslash || hasEquals }
 
     init(_ text: UnsafeRawBufferPointer) {
         guard let base = text.baseAddress, !text.isEmpty else { return }
@@ -76,6 +77,7 @@ struct Survey {
         var code: UInt64 = 0
         var marks: UInt64 = 0
         var rare = Vector.zero
+        var equals = Vector.zero
         var all = Vector.zero
         for i in 0..<4 {
             let x = pointer.loadUnaligned(fromByteOffset: 16 * i, as: Vector.self)
@@ -88,11 +90,14 @@ struct Survey {
             let signs = x.equal(0x25) .| x.equal(0x26) .| x.equal(0x5C) .| x.equal(0x40) .| x.equal(0x24) .| x.equal(0x21) .| x.equal(0x7C)
             let broken = dash .& (next.equal(0x0A) .| next.equal(0x0D))
             rare |= unsafeBitCast(signs .| broken, to: Vector.self)
+            equals |= unsafeBitCast(x.equal(0x3D), to: Vector.self)
             letters |= Self.bits(letter) << UInt64(16 * i)
             words |= Self.bits(alphanumeric .| x.atLeast(0x80)) << UInt64(16 * i)
             code |= Self.bits(isCode) << UInt64(16 * i)
             marks |= Self.bits(dash .| x.equal(0x2E)) << UInt64(16 * i)
         }
+        let equalsLanes = unsafeBitCast(equals, to: SIMD2<UInt64>.self)
+        if equalsLanes[0] | equalsLanes[1] != 0 { hasEquals = true }
         let high = unsafeBitCast(all, to: SIMD2<UInt64>.self)
         var digits = words & ~letters
         if (high[0] | high[1]) & 0x8080_8080_8080_8080 != 0 {

@@ -13,8 +13,31 @@ package struct TextLayer: Sendable {
         /// Digits and signs read as letters (1337).
         case leet
         case rot13, reversed
-        /// Decoded from inside the text, in one or more steps. Base32 goes with base64, binary digits go with hex.
+        /// Decoded from inside the text, in one or more steps. Base32 goes with base64, binary digits go with hex, the spelling
+        /// alphabet goes with Morse, quoted-printable with URLs.
         case base64, hex, morse, url, htmlEntities, tagCharacters, variationSelectors
+    }
+
+    /// A set of kinds, one bit each: guards ask what it holds a few hundred times for each request.
+    package struct Kinds: Sendable, Hashable, ExpressibleByArrayLiteral {
+        private var bits: UInt32 = 0
+
+        package static let all = Kinds(Kind.allCases)
+
+        package init(_ kinds: some Sequence<Kind>) { for kind in kinds { insert(kind) } }
+        package init(arrayLiteral kinds: Kind...) { self.init(kinds) }
+
+        /// Each kind has a byte of its own, as an enumeration without payloads.
+        private static func bit(_ kind: Kind) -> UInt32 { withUnsafeBytes(of: kind) { 1 << UInt32($0[0]) } }
+
+        package func contains(_ kind: Kind) -> Bool { bits & Kinds.bit(kind) != 0 }
+        package mutating func insert(_ kind: Kind) { bits |= Kinds.bit(kind) }
+        package mutating func formUnion(_ other: Kinds) { bits |= other.bits }
+        package func union(_ other: Kinds) -> Kinds {
+            var union = self
+            union.formUnion(other)
+            return union
+        }
     }
 
     package let kind: Kind

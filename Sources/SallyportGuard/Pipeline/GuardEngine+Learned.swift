@@ -4,15 +4,16 @@ import SallyportCore
 /// What learned guards can and cannot do for a policy, and which readings of a text they see.
 extension GuardEngine {
     /// The readings of a text whose meaning is looked at: what a model would understand of it.
-    static let meaningful: Set<TextLayer.Kind> = [
+    static let meaningful: TextLayer.Kinds = [
         .folded, .joined, .leet, .rot13, .reversed, .base64, .hex, .morse, .url, .htmlEntities, .tagCharacters, .variationSelectors,
     ]
 
     /// - Parameter withLetters: names are looked for, which need the exact letters; else the folded reading says all that the original does.
     static func meaningfulLayers(of normalised: NormalisedText, withLetters: Bool) -> [TextLayer] {
         let likeliest = likeliestRespelling(in: normalised)
-        return normalised.reading(meaningful).filter { layer in
-            layer.kind != .rot13 && layer.kind != .reversed || layer.passage.text == likeliest?.passage.text
+        return normalised.reading(meaningful).compactMap { layer in
+            guard layer.kind == .rot13 || layer.kind == .reversed else { return layer }
+            return layer.passage.text == likeliest?.passage.text ? withoutItsRequest(layer, of: normalised) : nil
         }
             + (withLetters && normalised.layers.contains { $0.kind == .folded } ? normalised.layers.prefix(1) : [])
     }
@@ -26,6 +27,29 @@ extension GuardEngine {
         guard let most = counts.max(), most >= 2, most > CommonWords.count(in: original.passage), let index = counts.firstIndex(of: most)
         else { return nil }
         return candidates[index]
+    }
+
+    /// A respelled reading without the part that says so in plain words ("read this backwards: …"), which respelled is noise.
+    private static func withoutItsRequest(_ layer: TextLayer, of normalised: NormalisedText) -> TextLayer {
+        guard let original = normalised.layers.first?.passage, original.count == layer.passage.count else { return layer }
+        let text = Array(original.text.readableBytesView)
+        let read = Array(layer.passage.text.readableBytesView)
+        // The request ends with a sentence, a colon or a line, near the beginning.
+        let ends = text.indices.prefix(256).dropLast().filter { [0x3A, 0x2E, 0x3F, 0x21, 0x0A].contains(text[$0]) }.map { $0 + 1 }
+        var best: (cut: Int, words: Int) = (0, CommonWords.count(in: read.prefix(4096)))
+        for cut in ends {
+            let rest = layer.kind == .reversed ? read.dropLast(cut) : read.dropFirst(cut)
+            let words = CommonWords.count(in: text.prefix(cut)) + CommonWords.count(in: rest.prefix(4096))
+            if words > best.words { best = (cut, words) }
+        }
+        guard best.cut > 0 else { return layer }
+        // A text of the same shape, or its beginning: the way back to the original stays what it was.
+        let shown =
+            layer.kind == .reversed
+            ? ByteBuffer(bytes: read.dropLast(best.cut)) : ByteBuffer(bytes: text.prefix(best.cut) + read.dropFirst(best.cut))
+        return TextLayer(
+            kind: layer.kind, depth: layer.depth, passage: Passage(shown, origin: layer.passage.origin, isASCII: layer.passage.isASCII),
+            map: layer.map)
     }
 
     /// The texts that the encoder is given of a passage, as the gateway does.

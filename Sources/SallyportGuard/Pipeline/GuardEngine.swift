@@ -7,7 +7,16 @@ import SallyportCore
 package struct GuardEngine: Sendable {
     /// What an inspection needs besides the text.
     package struct Context: Sendable {
-        package var policy: GuardPolicy
+        package var policy: GuardPolicy {
+            get { shared.policy }
+            set { shared = Shared(newValue) }
+        }
+        /// Behind a reference: contexts are copied more often than policies change.
+        private var shared: Shared
+        private final class Shared: Sendable {
+            let policy: GuardPolicy
+            init(_ policy: GuardPolicy) { self.policy = policy }
+        }
         /// The lists that the policy names, compiled; nil when it names none.
         package var blocklists: (any Detector)? {
             didSet { readings = Context.readings(blocklists, extraDetectors) }
@@ -27,9 +36,9 @@ package struct GuardEngine: Sendable {
         /// Told what will be missing before the patterns are scanned, so that both go on at the same time; on the inspection's thread.
         package var announce: (@Sendable ([ReadingRequest]) -> Void)?
         /// What these want to see, gathered once: it is asked for with every text.
-        fileprivate private(set) var readings: Set<TextLayer.Kind>
+        fileprivate private(set) var readings: TextLayer.Kinds
 
-        private static func readings(_ blocklists: (any Detector)?, _ extra: [any Detector]) -> Set<TextLayer.Kind> {
+        private static func readings(_ blocklists: (any Detector)?, _ extra: [any Detector]) -> TextLayer.Kinds {
             extra.reduce(blocklists?.layers ?? []) { $0.union($1.layers) }
         }
 
@@ -37,7 +46,7 @@ package struct GuardEngine: Sendable {
             policy: GuardPolicy, blocklists: (any Detector)? = nil, extraDetectors: [any Detector] = [],
             mint: (@Sendable (String, Finding.Category) -> [UInt8]?)? = nil
         ) {
-            self.policy = policy
+            shared = Shared(policy)
             self.blocklists = blocklists
             self.extraDetectors = extraDetectors
             self.mint = mint
@@ -54,13 +63,15 @@ package struct GuardEngine: Sendable {
     /// For each compiled pattern: whose it is, and which of its patterns.
     private let owners: [(detector: Int, pattern: Int)]
     private let hasPatterns: [Bool]
-    private let kinds: Set<TextLayer.Kind>
+    private let kinds: TextLayer.Kinds
     private let normaliserID: DetectorID = "normaliser"
     let learned: LearnedGuards?
     let remotes: [any RemoteGuard]
+    /// The guards that are in every engine's nature: detectors, and the normaliser.
+    package let detectorIDs: [DetectorID]
     /// There is protected material to compare answers with: contexts bring the detector.
     let comparesMaterial: Bool
-    private static let plain: Set<TextLayer.Kind> = [.original]
+    private static let plain: TextLayer.Kinds = [.original]
 
     /// - Throws: ``PatternError`` when a detector's expression cannot be compiled.
     package init(
@@ -69,6 +80,7 @@ package struct GuardEngine: Sendable {
     ) throws {
         self.remotes = remotes
         self.detectors = detectors
+        detectorIDs = detectors.map(\.id) + [Normaliser.detectorID]
         self.comparesMaterial = comparesMaterial
         self.learned = learned
         self.normaliser = normaliser
@@ -85,8 +97,6 @@ package struct GuardEngine: Sendable {
         hasPatterns = detectors.map { !$0.patterns.isEmpty }
         kinds = detectors.reduce(into: []) { $0.formUnion($1.layers) }
     }
-
-    package var detectorIDs: [DetectorID] { detectors.map(\.id) + [normaliserID] }
 
     // MARK: One text
 
@@ -141,20 +151,15 @@ package struct GuardEngine: Sendable {
     ) {
         verdict.bytesInspected += passage.count
         guard passage.count > 0 else { return }
-        let policy = context.policy
         var wanted = GuardEngine.plain
-        if !asItStands {
-            wanted =
-                context.readings.count == TextLayer.Kind.allCases.count
-                ? context.readings : context.readings.isEmpty ? kinds : kinds.union(context.readings)
-        }
-        let readers = meaningFrom == nil ? [] : learned?.wanted(for: passage.origin, under: policy) ?? []
+        if !asItStands { wanted = kinds.union(context.readings) }
+        let readers = meaningFrom == nil ? [] : learned?.wanted(for: passage.origin, under: context.policy) ?? []
         if !readers.isEmpty { wanted.formUnion(GuardEngine.meaningful) }
 
         let normalised = normaliser.layers(of: passage, wanting: wanted)
         verdict.layersInspected += normalised.layers.count
-        if !normalised.isComplete { fail(normaliserID, .failed, policy, &verdict) }
-        for observation in normalised.observations { decide(observation, in: .original, passage, policy, &verdict, &decided) }
+        if !normalised.isComplete { fail(normaliserID, .failed, context.policy, &verdict) }
+        for observation in normalised.observations { decide(observation, in: .original, passage, context.policy, &verdict, &decided) }
         if let meaningFrom, !readers.isEmpty, let announce = context.announce {
             announce(requests(for: normalised, from: meaningFrom, by: readers).map(\.request).filter { context.learned[$0] == nil })
         }
@@ -267,7 +272,6 @@ package struct GuardEngine: Sendable {
         _ normalised: NormalisedText, _ context: Context, _ verdict: inout Verdict, _ decided: inout [DecidedFinding]
     ) {
         guard let database else { return }
-        let policy = context.policy
         for layer in normalised.reading(kinds) {
             let isOriginal = layer.kind == .original
             var hits: [(detector: Int, hit: PatternHit)] = []
@@ -280,7 +284,7 @@ package struct GuardEngine: Sendable {
                     }
                 }
             } catch {
-                for detector in detectors where !detector.patterns.isEmpty { fail(detector.id, .failed, policy, &verdict) }
+                for detector in detectors where !detector.patterns.isEmpty { fail(detector.id, .failed, context.policy, &verdict) }
                 continue
             }
             for (index, detector) in detectors.enumerated() {

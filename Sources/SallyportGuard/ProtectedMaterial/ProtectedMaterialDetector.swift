@@ -5,7 +5,7 @@ package struct ProtectedMaterialDetector: Detector {
     package static func category(_ kind: MaterialKind) -> Finding.Category { Finding.Category(.protectedMaterial, kind.name) }
 
     package let id: DetectorID = "protected-material"
-    package let layers: Set<TextLayer.Kind> = [.original]
+    package let layers: TextLayer.Kinds = [.original]
     private let material: ProtectedMaterial
     private let kinds: [Direction: [MaterialKind]]
 

@@ -282,7 +282,7 @@ package struct ToolCallGuard: Sendable {
         return normaliser.layers(of: passage, wanting: kinds).layers.map(\.passage.text)
     }
 
-    private static let kinds: Set<TextLayer.Kind> = [
+    private static let kinds: TextLayer.Kinds = [
         .original, .folded, .joined, .reversed, .rot13, .base64, .hex, .url, .htmlEntities, .tagCharacters,
     ]
 }

@@ -7,6 +7,8 @@ package final class AccessDirectory: Sendable {
     private struct State {
         var snapshot: AccessSnapshot
         var revocations = RevocationList()
+        /// Of the store when the revocations were read.
+        var revokedAt: Int64?
         var configured: [RoleAssignment] = []
         var catalog = RoleCatalog()
         var revision: Int64?
@@ -65,8 +67,7 @@ package final class AccessDirectory: Sendable {
             return false
         }
         // First, and at once: reading everybody's assignments and groups takes a while when there are many, and taking back must not wait for it.
-        let revocations = RevocationList(try store.allRevocations())
-        state.withLockedValue { $0.revocations = revocations }
+        try takeBack(from: store)
         let stored = try store.allAssignments()
         var memberships: [String: [String]] = [:]
         for (group, members) in try provisioning?.members(of: .default) ?? [:] {
@@ -74,14 +75,25 @@ package final class AccessDirectory: Sendable {
         }
         state.withLockedValue { [memberships] state in
             state.memberships = memberships
-            // Again, with the revision that it belongs to: somebody who reads at the same time may have put an older list here meanwhile.
-            state.revocations = revocations
             state.revision = revision
             state.snapshot = AccessSnapshot(
                 catalog: state.catalog, assignments: state.configured + stored, actions: actions, memberships: memberships)
         }
         confirmedAt.store(now, ordering: .relaxed)
         return true
+    }
+
+    /// Heeds who was disabled and which tokens were revoked, and nothing else: quick however many assignments there are. Blocks, briefly.
+    package func takeBack(from store: any AccessStore) throws {
+        let revision = try store.revision()
+        guard revision != state.withLockedValue({ $0.revokedAt }) else { return }
+        let revocations = RevocationList(try store.allRevocations())
+        state.withLockedValue { state in
+            // Somebody who began to read later may be done already.
+            guard state.revokedAt.map({ $0 < revision }) ?? true else { return }
+            state.revocations = revocations
+            state.revokedAt = revision
+        }
     }
 
     private static let disabled = Fault(.unauthenticated, "Access denied: this principal is disabled.")

@@ -8,6 +8,23 @@ package struct AccessOperations: Sendable {
     private let deployments: [Deployment]?
     private let actions: [String]
     private let store: any AccessStore
+    private let reach: Reach
+
+    /// How people come by roles besides by assignments in their own name.
+    package struct Reach: Sendable {
+        /// Groups that are provisioned here and have somebody in them, directly or by another group.
+        package var groups: @Sendable (_ principal: String) throws -> [String]
+        /// Roles that somebody may take up for a while.
+        package var eligible: @Sendable () throws -> [EligibleAssignment]
+
+        package init(
+            groups: @escaping @Sendable (_ principal: String) throws -> [String] = { _ in [] },
+            eligible: @escaping @Sendable () throws -> [EligibleAssignment] = { [] }
+        ) {
+            self.groups = groups
+            self.eligible = eligible
+        }
+    }
 
     /// - Parameters:
     ///   - configured: the configuration's assignments.
@@ -15,8 +32,9 @@ package struct AccessOperations: Sendable {
     ///   - actions: the data actions that requests are judged by.
     package init(
         catalog: RoleCatalog = RoleCatalog(), configured: [RoleAssignment] = [], deployments: [Deployment]? = nil, actions: [String] = [],
-        store: any AccessStore
+        store: any AccessStore, reach: Reach = Reach()
     ) {
+        self.reach = reach
         self.catalog = catalog
         self.configured = configured
         self.deployments = deployments
@@ -25,6 +43,17 @@ package struct AccessOperations: Sendable {
     }
 
     package func assignments() throws -> [RoleAssignment] { configured + (try store.allAssignments()) }
+
+    /// Every role that whoever bears one of these names holds or could take up, now or when a condition is met: by assignments, by the groups
+    /// that a provider put him in, by elevation.
+    package func roles(withinReachOf references: Set<PrincipalReference>) throws -> Set<Role> {
+        var names = references
+        for reference in references where reference.kind == .user || reference.kind == .service {
+            for group in try reach.groups(reference.id) { names.insert(PrincipalReference(.group, group)) }
+        }
+        let held = try assignments().filter { $0.effect == .allow && names.contains($0.principal) }.map(\.role)
+        return Set(held + (try reach.eligible()).filter { names.contains($0.principal) }.map(\.role))
+    }
 
     /// - Throws: ``Fault`` `.invalidRequest` for a role, scope or condition that cannot be.
     package func add(_ assignment: RoleAssignment, at now: Int64) throws {
@@ -44,7 +73,14 @@ package struct AccessOperations: Sendable {
     }
 
     package func revocations() throws -> [Revocation] { try store.allRevocations() }
-    package func revoke(_ revocation: Revocation) throws { try store.put(revocation) }
+    /// - Throws: ``Fault`` `.invalidRequest` for a subject that nothing can have.
+    package func revoke(_ revocation: Revocation) throws {
+        guard (1...512).contains(revocation.subject.utf8.count),
+            revocation.subject.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F })
+        else { throw Fault(.invalidRequest, "Say whom or what: 1 to 512 bytes without control characters.", param: "subject") }
+        try store.put(revocation)
+    }
+
     package func restore(_ kind: Revocation.Kind, subject: String) throws {
         guard try store.removeRevocation(kind, subject: subject, tenant: .default) else {
             throw Fault(.notFound, "There is no such revocation.")

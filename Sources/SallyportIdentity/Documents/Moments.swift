@@ -1,4 +1,5 @@
 import Foundation
+import SallyportCore
 
 /// Moments and spans as people write them.
 package enum Moments {
@@ -23,6 +24,6 @@ package enum Moments {
     package static func end(_ text: String, from now: Int64) -> Int64? { moment(text) ?? span(text).map { now + $0 } }
 
     package static func date(_ seconds: Int64) -> String {
-        ISO8601DateFormatter().string(from: Date(timeIntervalSince1970: TimeInterval(seconds)))
+        CivilDate(secondsSince1970: seconds).timestamp
     }
 }

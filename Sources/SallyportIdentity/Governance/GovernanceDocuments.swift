@@ -2,8 +2,6 @@ import SallyportCore
 
 /// How the governance of access is written, wherever it is shown.
 package enum GovernanceDocuments {
-    static func date(_ seconds: Int64) -> String { CivilDate(secondsSince1970: seconds).timestamp }
-
     // MARK: Least privilege
 
     package struct Usage: Encodable, Sendable {
@@ -60,7 +58,8 @@ package enum GovernanceDocuments {
             }
             return Grant(
                 source: use.grant.source, role: use.grant.role.rawValue, scope: use.grant.scope.description, uses: use.uses,
-                lastUsedAt: use.lastUsedAt.map(date), used: use.used, unused: use.unused, deployments: use.deployments.map(\.rawValue),
+                lastUsedAt: use.lastUsedAt.map(Moments.date), used: use.used, unused: use.unused,
+                deployments: use.deployments.map(\.rawValue),
                 proposal: proposal, narrow: narrow)
         }
     }
@@ -114,20 +113,20 @@ package enum GovernanceDocuments {
             principal = item.principal
             summary = item.summary
             breakGlass = item.isBreakGlass
-            lastUsedAt = item.evidence.lastUsedAt.map(date)
+            lastUsedAt = item.evidence.lastUsedAt.map(Moments.date)
             uses = item.evidence.uses
             denials = item.evidence.denials
-            createdAt = date(item.evidence.createdAt)
-            expiresAt = item.evidence.expiresAt.map(date)
+            createdAt = Moments.date(item.evidence.createdAt)
+            expiresAt = item.evidence.expiresAt.map(Moments.date)
             risk = item.evidence.risk
             reasons = item.evidence.reasons
             recommendation = item.recommendation.rawValue
             decision = item.decision?.rawValue ?? "notReviewed"
             reason = item.reason
             reviewedBy = item.reviewedBy
-            reviewedAt = item.reviewedAt.map(date)
+            reviewedAt = item.reviewedAt.map(Moments.date)
             result = item.result
-            appliedAt = item.appliedAt.map(date)
+            appliedAt = item.appliedAt.map(Moments.date)
         }
     }
 
@@ -165,11 +164,11 @@ package enum GovernanceDocuments {
             onSilence = campaign.onSilence.rawValue
             appliesAtEnd = campaign.appliesAtEnd
             recursAfterDays = campaign.recursAfterDays
-            createdAt = date(campaign.createdAt)
+            createdAt = Moments.date(campaign.createdAt)
             createdBy = campaign.createdBy
-            startedAt = campaign.startedAt.map(date)
-            endsAt = date(campaign.endsAt)
-            endedAt = campaign.endedAt.map(date)
+            startedAt = campaign.startedAt.map(Moments.date)
+            endsAt = Moments.date(campaign.endsAt)
+            endedAt = campaign.endedAt.map(Moments.date)
             previewDigest = campaign.previewDigest
             self.items = items?.map(Item.init)
         }

@@ -13,7 +13,7 @@ package final class KeyDirectory: Authenticator {
         let principal: Principal
         let limits: LimitSet
         let expiresAt: Int64
-        let revokedAt: Int64
+        let revokedAt: Synchronization.Atomic<Int64>
         let isHoney: Bool
         let lastUse: Synchronization.Atomic<Int64>
         let notedUse = Synchronization.Atomic<Int64>(0)
@@ -36,8 +36,13 @@ package final class KeyDirectory: Authenticator {
                 limits: record.limits, expiresAt: ends)
             limits = record.limits
             expiresAt = record.expiresAt ?? .max
-            revokedAt = record.revokedAt ?? .max
+            revokedAt = Synchronization.Atomic(record.revokedAt ?? .max)
             self.lastUse = Synchronization.Atomic(lastUse)
+        }
+
+        /// A revocation only ever moves to an earlier time.
+        func revoke(at moment: Int64) {
+            if moment < revokedAt.load(ordering: .relaxed) { revokedAt.store(moment, ordering: .relaxed) }
         }
     }
 
@@ -59,7 +64,14 @@ package final class KeyDirectory: Authenticator {
         let key: KeyID
     }
 
+    /// Revocations that were heard of before the keys were read anew.
+    private struct TakenBack {
+        var revision: Int64?
+        var moments: [KeyReference: Int64] = [:]
+    }
+
     private let snapshot = NIOLockedValueBox(Snapshot())
+    private let takenBack = NIOLockedValueBox(TakenBack())
     private let confirmedAt = Synchronization.Atomic<Int64>(.min)
     private let maximumAge: Int64?
 
@@ -78,7 +90,7 @@ package final class KeyDirectory: Authenticator {
         guard credential.utf8.count == APIKey.length else { throw Self.unknown }
         guard let entry = entry(of: credential) else { throw Self.unknown }
         // Revocation first: it is the stronger statement, and its message says less.
-        guard now < entry.revokedAt else { throw Self.unknown }
+        guard now < entry.revokedAt.load(ordering: .relaxed) else { throw Self.unknown }
         guard now < entry.expiresAt else { throw Self.expired }
         guard !entry.isHoney else {
             throw HoneyKeyUsed(
@@ -135,8 +147,34 @@ package final class KeyDirectory: Authenticator {
             }
             byID[reference] = entry
         }
-        snapshot.withLockedValue { $0 = Snapshot(entries: entries, byID: byID, revision: revision) }
+        takenBack.withLockedValue { taken in
+            // What was read before a revocation must not bring its key back.
+            if taken.revision ?? .min > revision {
+                for (reference, moment) in taken.moments { byID[reference]?.revoke(at: moment) }
+            } else {
+                taken.moments = [:]
+            }
+            snapshot.withLockedValue { $0 = Snapshot(entries: entries, byID: byID, revision: revision) }
+        }
         confirmedAt.store(now, ordering: .relaxed)
+    }
+
+    /// Heeds which keys were revoked, and nothing else: quick however many keys there are. Blocks, briefly.
+    /// - Parameters:
+    ///   - revision: the store's.
+    ///   - revocations: the recent ones at least; asked for when the store has changed since the keys were read.
+    package func takeBack(at revision: Int64, _ revocations: () throws -> [(tenant: TenantID, key: KeyID, at: Int64)]) throws {
+        guard revision != snapshot.withLockedValue({ $0 }).revision, revision != takenBack.withLockedValue({ $0.revision }) else { return }
+        let found = try revocations()
+        takenBack.withLockedValue { taken in
+            taken.revision = max(taken.revision ?? .min, revision)
+            let known = snapshot.withLockedValue { $0 }.byID
+            for (tenant, key, moment) in found {
+                let reference = KeyReference(tenant: tenant, key: key)
+                taken.moments[reference] = min(moment, taken.moments[reference] ?? .max)
+                known[reference]?.revoke(at: moment)
+            }
+        }
     }
 
     /// ``reload(from:at:)`` when the store has changed since; else confirms that what is known still holds. Blocks, briefly.

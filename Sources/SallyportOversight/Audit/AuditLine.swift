@@ -38,6 +38,10 @@ package struct AuditLine {
         return found
     }
 
+    /// Gives each top-level field's name, without quotes, and the JSON text of its value, in the order of the line; `body` returns false to
+    /// stop. One walk, for whoever needs several fields.
+    package func forEachField(_ body: (_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) -> Bool) { _ = scan(body) }
+
     /// True when a top-level field is this string. The string must be one that needs no escapes in JSON, as identifiers are.
     package func field(_ name: String, is value: String) -> Bool {
         guard let raw = field(name), raw.count == value.utf8.count + 2, raw[0] == 0x22 else { return false }
@@ -46,10 +50,13 @@ package struct AuditLine {
     }
 
     /// A top-level string field without escapes; nil when it is none.
-    package func string(_ name: String) -> String? {
-        guard let raw = field(name), raw.count >= 2, raw[0] == 0x22 else { return nil }
-        let content = raw[1..<(raw.count - 1)]
-        return content.contains(0x5C) ? nil : String(decoding: content, as: UTF8.self)
+    package func string(_ name: String) -> String? { field(name).flatMap(Self.string) }
+
+    /// The string that a value's JSON text spells without escapes; nil when it is none.
+    package static func string(_ raw: UnsafeRawBufferPointer) -> String? {
+        guard raw.count >= 2, raw[0] == 0x22 else { return nil }
+        let content = UnsafeRawBufferPointer(rebasing: raw[1..<(raw.count - 1)])
+        return LineReader.position(of: 0x5C, in: content, from: 0) == nil ? String(decoding: content, as: UTF8.self) : nil
     }
 
     private static func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
@@ -94,6 +101,11 @@ package struct AuditLine {
             let start = position
             guard take(0x22) else { return nil }
             while position < bytes.count {
+                // Eight bytes at once, as long as none of them ends the string or needs a look.
+                if position + 8 <= bytes.count, JSONLineWriter.isPlain(bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)) {
+                    position += 8
+                    continue
+                }
                 let byte = bytes[position]
                 position += 1
                 if byte == 0x22 { return start..<position }

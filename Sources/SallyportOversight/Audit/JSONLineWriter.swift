@@ -196,6 +196,10 @@ struct JSONLineWriter: ~Copyable {
                     position += 8
                     continue
                 }
+                // The last few, together with what stands before them.
+                if position + 8 > end, end >= 8, JSONLineWriter.isPlain(UnsafeRawPointer(base + end - 8).loadUnaligned(as: UInt64.self)) {
+                    break
+                }
                 let byte = base[position]
                 position += 1
                 guard byte < 0x20 || byte == 0x22 || byte == 0x5C || byte == 0x7F else { continue }
@@ -210,7 +214,7 @@ struct JSONLineWriter: ~Copyable {
 
     /// No control character, quote, backslash or DEL among eight bytes. Says no now and then where it could say yes.
     @inline(__always)
-    private static func isPlain(_ word: UInt64) -> Bool {
+    static func isPlain(_ word: UInt64) -> Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
         func has(_ byte: UInt64) -> UInt64 {
             let difference = word ^ (ones &* byte)

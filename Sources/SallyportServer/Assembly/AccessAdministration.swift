@@ -10,10 +10,10 @@ package enum AccessAdministration {
     package static let operations = Set(RouteRow.all.map(\.operation) + ["CognitiveServices_Call"])
 
     /// - Parameter plan: nil: without a configuration there are the built-in roles and what is stored.
-    package static func operations(plan: ServerPlan?, store: any AccessStore) -> AccessOperations {
+    package static func operations(plan: ServerPlan?, store: any AccessStore, reach: AccessOperations.Reach = .init()) -> AccessOperations {
         AccessOperations(
             catalog: RoleCatalog(custom: plan?.access.roles ?? []), configured: plan?.access.assignments ?? [],
-            deployments: plan?.deployments, actions: RouteRow.actions, store: store)
+            deployments: plan?.deployments, actions: RouteRow.actions, store: store, reach: reach)
     }
 
     // MARK: The matrix

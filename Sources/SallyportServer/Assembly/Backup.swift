@@ -256,6 +256,16 @@ package enum Backup {
         }
         let manifest = try manifest(of: folder)
         guard try list(folder) == manifest.files else { throw Mistake(description: "\(folder) does not hold what its manifest says") }
+        let keyFiles: [String]
+        if let keys, settings.keyDirectory == nil {
+            guard let names = try? FileManager.default.contentsOfDirectory(atPath: keys) else {
+                throw Mistake(description: "the folder of key files \(keys) cannot be read")
+            }
+            keyFiles = names.filter { $0.hasSuffix(".key") }.map { keys + "/" + $0 }
+            guard !keyFiles.isEmpty else { throw Mistake(description: "there are no key files (*.key) in \(keys)") }
+        } else {
+            keyFiles = []
+        }
         _ = try checkLog(folder + "/audit")
         try makeFolder(directory)
         do {
@@ -263,11 +273,9 @@ package enum Backup {
                 try makeFolder((directory + "/" + file.path as NSString).deletingLastPathComponent)
                 try copyFile(from: folder + "/" + file.path, to: directory + "/" + file.path)
             }
-            if let keys, settings.keyDirectory == nil {
+            if !keyFiles.isEmpty {
                 try makeFolder(directory + "/keys")
-                for name in try FileManager.default.contentsOfDirectory(atPath: keys) where name.hasSuffix(".key") {
-                    try copyFile(from: keys + "/" + name, to: directory + "/keys/" + name)
-                }
+                for file in keyFiles { try copyFile(from: file, to: directory + "/keys/" + (file as NSString).lastPathComponent) }
             }
             var report = try check(settings, directory, manifest)
             report.files = manifest.files.count

@@ -15,9 +15,7 @@ extension ConsoleSurface {
                 let plan = plan.withLockedValue { $0 }
                 return GovernanceAdministration(plan: plan, database: database, auditDirectory: plan.dataDirectory + "/audit")
             },
-            groups: { principal in
-                try provisioning.members(of: principal.tenant).filter { $0.value.contains { $0.id == principal.id.rawValue } }.keys.sorted()
-            })
+            groups: { try provisioning.groups(holding: $0.id.rawValue, tenant: $0.tenant) })
         let privacy = PrivacyRoutes { PrivacyAdministration(plan: plan.withLockedValue { $0 }, database: database) }
         let scim = ProvisioningRoutes(
             service: {
@@ -25,6 +23,6 @@ extension ConsoleSurface {
                     store: provisioning, settings: plan.withLockedValue { $0.provisioning }, makeID: { UUID().uuidString.lowercased() },
                     clock: { ServerProcess.wallTime().seconds })
             }, publicURL: publicURL)
-        return reviews.bound + privacy.bound + scim.bound
+        return reviews.bound + privacy.bound + scim.bound + ReviewPages(reviews).bound + PrivacyPages(privacy).bound
     }
 }

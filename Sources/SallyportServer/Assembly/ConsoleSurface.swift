@@ -10,6 +10,7 @@ import SallyportGateway
 import SallyportIdentity
 import SallyportOversight
 import SallyportPasswords
+import SallyportQRCode
 import SallyportStorage
 
 /// The administrative surface with everything that it stands on.
@@ -100,19 +101,28 @@ final class ConsoleSurface: Sendable {
     }
 
     private static func routes(_ parts: Parts, _ plan: NIOLockedValueBox<ServerPlan>, _ signIn: SignInServices) -> [BoundRoute] {
+        let (provisioning, eligible) = (SQLProvisioningStore(parts.database), SQLElevationStore(parts.database))
+        let reach = AccessOperations.Reach(groups: { try provisioning.groups(holding: $0) }, eligible: { try eligible.eligible() })
         let access: @Sendable () -> AccessOperations = {
-            AccessAdministration.operations(plan: plan.withLockedValue { $0 }, store: parts.access)
+            AccessAdministration.operations(plan: plan.withLockedValue { $0 }, store: parts.access, reach: reach)
         }
         let elevations = elevations(parts, plan)
         let conditional = ConditionalOperations(store: SQLConditionalAccessStore(parts.database))
         let desk = changeDesk(parts, plan, conditional)
-        return SignInRoutes(signIn).bound + AccountPages(signIn).bound + AccountRoutes(signIn, access: access).bound + SelfRoutes().bound
-            + AccessRoutes(operations: access, keys: parts.keys).bound
-            + KeyRoutes(store: parts.keys, access: access, operations: AccessAdministration.operations).bound
+        let accounts = AccountRoutes(signIn, access: access)
+        let assignments = AccessRoutes(operations: access, keys: parts.keys)
+        let keys = KeyRoutes(store: parts.keys, access: access, operations: AccessAdministration.operations)
+        let elevation = ElevationRoutes(operations: elevations, access: access)
+        let changes = ChangeRoutes(desk)
+        let people = SignInRoutes(signIn).bound + AccountPages(signIn).bound + SelfRoutes().bound
+        let programs =
+            accounts.bound + assignments.bound + keys.bound + elevation.bound + changes.bound
             + PolicyRoutes(store: parts.policies, changes: desk).bound
-            + ConditionalRoutes(conditional, access: access, keys: parts.keys, changes: desk).bound
-            + dataRoutes(parts, plan).bound + ElevationRoutes(operations: elevations, access: access).bound + ChangeRoutes(desk).bound
-            + governanceRoutes(parts, plan, publicURL: signIn.settings.publicURL)
+            + ConditionalRoutes(conditional, access: access, keys: parts.keys, changes: desk).bound + dataRoutes(parts, plan).bound
+        let pages =
+            PeoplePages(accounts).bound + AccessPages(assignments).bound + KeyPages(keys).bound + ElevationPages(elevation).bound
+            + ChangePages(changes).bound
+        return people + programs + pages + governanceRoutes(parts, plan, publicURL: signIn.settings.publicURL)
     }
 
     private static func changeDesk(
@@ -164,7 +174,7 @@ final class ConsoleSurface: Sendable {
             didRedeem: { name in
                 // The file has done its work; that it cannot be removed changes nothing, the link is used up.
                 if name == FirstAdministrator.name { try? FileManager.default.removeItem(atPath: FirstAdministrator.file(in: directory)) }
-            })
+            }, qrCode: QRCode.modules)
     }
 
     /// While nobody can administer anything, a link that works once makes somebody who can.

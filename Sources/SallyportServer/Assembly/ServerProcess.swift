@@ -1,3 +1,4 @@
+import CProcess
 import Foundation
 import Logging
 import NIOConcurrencyHelpers
@@ -22,7 +23,7 @@ package final class ServerProcess: Sendable {
     let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
-    private let audit: AuditLog
+    let audit: AuditLog
     let outbox: AdministrationOutbox
     private let runtime: GatewayRuntime
     private let server: DataPlaneServer
@@ -55,6 +56,7 @@ package final class ServerProcess: Sendable {
         var governedAt: Int64 = 0
         /// Documents that were found not to be as they were taken in, and were told of.
         var doubtful: Set<String> = []
+        var isSettled = false
     }
 
     private struct Stores: Sendable {
@@ -319,6 +321,26 @@ package final class ServerProcess: Sendable {
 
     // MARK: Life
 
+    /// Several times a second, whatever else there is to do: who was disabled, which tokens and keys were revoked. By itself, since reading a
+    /// hundred thousand keys or people anew takes longer than taking back may.
+    package func takeBack() async {
+        await chore("taking back") {
+            try runtime.parts.identity.access.takeBack(from: stores.access)
+            // Those from before this minute were in what was read last.
+            try directory.takeBack(at: stores.keys.revision()) { try stores.keys.revocations(since: Self.wallTime().seconds - 60) }
+        }
+    }
+
+    /// Gives back the memory that only starting needed: what the heap has free, and the mapping of code that ran once (it comes back from the
+    /// page cache when it runs again). Once, after the first look at everything else.
+    private func giveBackMemory() {
+        let isDue = state.withLockedValue { state in
+            defer { state.isSettled = true }
+            return !state.isSettled
+        }
+        if isDue { process_give_back_memory() }
+    }
+
     /// Several times a second: what other processes changed, what waits to be written.
     package func tick() async {
         // One that fails does not keep the others from their work.
@@ -371,6 +393,7 @@ package final class ServerProcess: Sendable {
         await chore("outbox") { _ = try await outbox.drain(into: audit) }
         await governanceChores()
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
+        giveBackMemory()
     }
 
     /// The plan, when ``GovernanceAdministration`` is due to look after its things (every few seconds).

@@ -201,6 +201,10 @@ extension ConfigurationKey {
                 "upstreams.*.breaker.openFor", .duration, "5s",
                 "How long it is left alone at first; each failed probe doubles it, up to a minute."),
             .init("upstreams.*.allowLinkLocal", .flag, "false", "Permit link-local and metadata addresses: leave it off."),
+            .init(
+                "upstreams.*.allowPrivate", .flag, "true",
+                "Whether its name may resolve into private networks, as a private endpoint's does. `false` for what is reached over the Internet only: a name that suddenly leads inwards is not followed."
+            ),
             .init("deployments.*.upstream", .text, "", "Who answers; this or `targets` is needed."),
             .init("deployments.*.model", .text, "the deployment's name", "The model's or deployment's name at the upstream."),
             .init("deployments.*.targets", .objects, "", "Several places that can answer, instead of `upstream` and `model`."),

@@ -363,8 +363,9 @@ struct ConfigurationMapping {
     }
 
     private func egressPolicy(_ base: String) -> EgressPolicy {
-        // What the operator configured may lie in a private network; link-local and metadata addresses need a word more.
-        EgressPolicy(allowPrivate: true, allowLinkLocal: text("\(base).allowLinkLocal") == "true")
+        // What the operator configured may lie in a private network unless he says otherwise; link-local and metadata addresses need a word more.
+        EgressPolicy(
+            allowPrivate: text("\(base).allowPrivate") != "false", allowLinkLocal: text("\(base).allowLinkLocal") == "true")
     }
 
     private func breaker(_ base: String) -> CircuitBreaker.Policy {

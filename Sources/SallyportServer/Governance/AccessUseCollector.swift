@@ -17,16 +17,6 @@ package struct AccessUseCollector: Sendable {
         self.store = store
     }
 
-    private struct Key: Hashable {
-        let tenant: TenantID
-        let principal: PrincipalID
-        let key: KeyID?
-        let action: String
-        let deployment: DeploymentID?
-        let grant: String?
-        let day: Int64
-    }
-
     /// Reads on from where the last one stopped.
     /// - Parameter most: batches at most: a caller with little time comes back for the rest.
     /// - Returns: whether the end of the log was reached.
@@ -35,24 +25,20 @@ package struct AccessUseCollector: Sendable {
         for _ in 0..<batches {
             let known = try store.place()
             let position = try known.map { try JSONDecoder().decode(AuditReader.Position.self, from: Data($0.cursor.utf8)) } ?? .start
-            var counts: [Key: AccessUse] = [:]
+            var counts = Counts()
             var first: Int64?
             var read = 0
             let next = try reader.read(after: position) { _, line in
                 read += 1
-                if let (key, use) = Self.use(line) {
-                    if first == nil { first = use.lastAt }
-                    counts[key] = counts[key].map { Self.sum($0, use) } ?? use
-                } else if first == nil {
-                    first = line.string("time").flatMap(Self.seconds)
-                }
+                if first == nil { first = line.field("time").flatMap(Self.seconds) }
+                counts.add(line)
                 return read < Self.batch
             }
             guard read > 0 else { return true }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys]
             let isAdded = try store.add(
-                Array(counts.values), from: known?.cursor, to: String(decoding: try encoder.encode(next), as: UTF8.self),
+                counts.all, from: known?.cursor, to: String(decoding: try encoder.encode(next), as: UTF8.self),
                 observedSince: known?.observedSince ?? first ?? now)
             // Another process counted these: its place is ours now.
             if !isAdded { continue }
@@ -64,50 +50,107 @@ package struct AccessUseCollector: Sendable {
     /// Forgets counts that are older than what is kept of metadata.
     package func prune(at now: Int64) throws { _ = try store.removeUses(before: now / 86_400 - Self.keptDays) }
 
-    private static func sum(_ a: AccessUse, _ b: AccessUse) -> AccessUse {
-        var sum = a
-        sum.allowed += b.allowed
-        sum.denied += b.denied
-        sum.lastAt = max(a.lastAt, b.lastAt)
-        return sum
+    /// Sums records that say the same of who, what and which day: told apart by the bytes that say it, so that the words are made once.
+    private struct Counts {
+        private var uses: [[UInt8]: AccessUse] = [:]
+        private var signature: [UInt8] = []
+
+        var all: [AccessUse] { Array(uses.values) }
+
+        mutating func add(_ line: AuditLine) {
+            let fields = Fields(of: line)
+            guard let details = fields.details, let principal = fields.principal, let time = fields.time,
+                let at = AccessUseCollector.seconds(time)
+            else { return }
+            let (action, grant) = Fields.permission(in: AuditLine(details))
+            guard let action else { return }
+            signature.removeAll(keepingCapacity: true)
+            // Each with its length: no two rows of fields are spelled alike. Ten digits and dashes of the time are the day.
+            let day = UnsafeRawBufferPointer(rebasing: time[1..<11])
+            for part in [day, principal, action, grant, fields.tenant, fields.key, fields.deployment] {
+                withUnsafeBytes(of: part?.count ?? -1) { signature.append(contentsOf: $0) }
+                if let part { signature.append(contentsOf: part) }
+            }
+            let isDenied = fields.error.flatMap(AuditLine.string) == "PermissionDenied"
+            if uses[signature] == nil {
+                guard let principal = AuditLine.string(principal), let action = AuditLine.string(action) else { return }
+                uses[signature] = AccessUse(
+                    tenant: fields.tenant.flatMap(AuditLine.string).map { TenantID($0) } ?? .default, principal: PrincipalID(principal),
+                    key: fields.key.flatMap(AuditLine.string).map { KeyID($0) }, action: action,
+                    deployment: fields.deployment.flatMap(AuditLine.string).map { DeploymentID($0) },
+                    grant: grant.flatMap(AuditLine.string), day: at / 86_400, allowed: 0, denied: 0, lastAt: at)
+            }
+            uses[signature]?.note(isDenied: isDenied, at: at)
+        }
     }
 
-    private static func use(_ line: AuditLine) -> (Key, AccessUse)? {
-        guard let type = line.string("type"), type == "exchange.outcome" || type == "admin.act", let raw = line.field("details"),
-            let principal = line.string("principal"), let at = line.string("time").flatMap(seconds)
-        else { return nil }
-        let details = AuditLine(raw)
-        guard let action = details.string("action") else { return nil }
-        let isDenied = line.string("error") == "PermissionDenied"
-        let tenant = line.string("tenant").map { TenantID($0) } ?? .default
-        let key = line.string("key").map { KeyID($0) }
-        let deployment = line.string("deployment").map { DeploymentID($0) }
-        let grant = details.string("grant")
-        let use = AccessUse(
-            tenant: tenant, principal: PrincipalID(principal), key: key, action: action, deployment: deployment, grant: grant,
-            day: at / 86_400, allowed: isDenied ? 0 : 1, denied: isDenied ? 1 : 0, lastAt: at)
-        return (
-            Key(
-                tenant: tenant, principal: use.principal, key: key, action: action, deployment: deployment, grant: grant, day: use.day),
-            use
-        )
+    /// What a record says of who used what, as it stands in the line.
+    private struct Fields {
+        var time: UnsafeRawBufferPointer?
+        var tenant: UnsafeRawBufferPointer?
+        var principal: UnsafeRawBufferPointer?
+        var key: UnsafeRawBufferPointer?
+        var deployment: UnsafeRawBufferPointer?
+        var error: UnsafeRawBufferPointer?
+        var details: UnsafeRawBufferPointer?
+
+        /// Of outcomes and administrative acts; everything else is left at its first words.
+        init(of line: AuditLine) {
+            line.forEachField { name, value in
+                switch name.count {
+                case 4 where name.spells("type"): return value.spells("\"exchange.outcome\"") || value.spells("\"admin.act\"")
+                case 4 where name.spells("time"): time = value
+                case 6 where name.spells("tenant"): tenant = value
+                case 9 where name.spells("principal"): principal = value
+                case 3 where name.spells("key"): key = value
+                case 10 where name.spells("deployment"): deployment = value
+                case 5 where name.spells("error"): error = value
+                case 7 where name.spells("details"): details = value
+                default: break
+                }
+                return true
+            }
+        }
+
+        static func permission(in details: AuditLine) -> (action: UnsafeRawBufferPointer?, grant: UnsafeRawBufferPointer?) {
+            var (action, grant): (UnsafeRawBufferPointer?, UnsafeRawBufferPointer?)
+            details.forEachField { name, value in
+                if name.spells("action") { action = value }
+                if name.spells("grant") { grant = value }
+                return true
+            }
+            return (action, grant)
+        }
     }
 
-    /// `2026-11-24T10:00:00.000Z`; one spelling, so that no formatter is needed for each record.
-    static func seconds(_ text: String) -> Int64? {
-        let bytes = Array(text.utf8)
-        guard bytes.count == 24, bytes[10] == 0x54, bytes[23] == 0x5A else { return nil }
+    /// `"2026-11-24T10:00:00.000Z"`; one spelling, so that no formatter is needed for each record.
+    private static func seconds(_ bytes: UnsafeRawBufferPointer) -> Int64? {
+        guard bytes.count == 26, bytes[11] == 0x54, bytes[24] == 0x5A else { return nil }
         func number(_ range: Range<Int>) -> Int64? {
             var value: Int64 = 0
-            for byte in bytes[range] {
-                guard (0x30...0x39).contains(byte) else { return nil }
-                value = value * 10 + Int64(byte - 0x30)
+            for index in range {
+                guard (0x30...0x39).contains(bytes[index]) else { return nil }
+                value = value * 10 + Int64(bytes[index] - 0x30)
             }
             return value
         }
-        guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
-            let minute = number(14..<16), let second = number(17..<19), (1...12).contains(month)
+        guard let year = number(1..<5), let month = number(6..<8), let day = number(9..<11), let hour = number(12..<14),
+            let minute = number(15..<17), let second = number(18..<20), (1...12).contains(month)
         else { return nil }
         return CivilDate.seconds(year: Int(year), month: Int(month), day: Int(day)) + hour * 3600 + minute * 60 + second
+    }
+}
+
+extension AccessUse {
+    fileprivate mutating func note(isDenied: Bool, at time: Int64) {
+        if isDenied { denied += 1 } else { allowed += 1 }
+        lastAt = max(lastAt, time)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func spells(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount, let baseAddress else { return false }
+        return memcmp(baseAddress, text.utf8Start, count) == 0
     }
 }

@@ -85,7 +85,7 @@ struct NormaliserFuzzTests {
     ])
     func endsOnLongRepetitions(_ unit: String) {
         let text = String(repeating: unit, count: 60_000 / unit.utf8.count)
-        let result = Normaliser().layers(of: Passage(text, origin: .user), wanting: Set(TextLayer.Kind.allCases))
+        let result = Normaliser().layers(of: Passage(text, origin: .user), wanting: TextLayer.Kinds.all)
         #expect(result.isComplete)
         #expect(result.layers.allSatisfy { $0.passage.count <= 2 * text.utf8.count })
     }
@@ -107,7 +107,7 @@ struct NormaliserFuzzTests {
         for _ in 0..<200 {
             let bytes = (0..<Int.random(in: 0...200, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
             let passage = Passage(ByteBuffer(bytes: bytes), origin: .user, isASCII: false)
-            let result = Normaliser().layers(of: passage, wanting: Set(TextLayer.Kind.allCases))
+            let result = Normaliser().layers(of: passage, wanting: TextLayer.Kinds.all)
             #expect(result.layers.first?.passage.count == bytes.count)
         }
     }

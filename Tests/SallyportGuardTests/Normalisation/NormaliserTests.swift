@@ -10,7 +10,7 @@ struct Normalised {
     let result: NormalisedText
 
     init(
-        _ text: String, wanting kinds: Set<TextLayer.Kind> = Set(TextLayer.Kind.allCases),
+        _ text: String, wanting kinds: TextLayer.Kinds = .all,
         _ configuration: Normaliser.Configuration = .standard
     ) {
         self.text = text

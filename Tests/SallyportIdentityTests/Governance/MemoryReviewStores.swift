@@ -41,22 +41,49 @@ final class MemoryReviewStore: ReviewStore {
     }
 }
 
-/// Assignments in memory.
+/// Assignments and revocations in memory.
 final class MemoryAccessStore: AccessStore {
-    private let assignments: NIOLockedValueBox<[RoleAssignment]>
-    init(_ assignments: [RoleAssignment]) { self.assignments = NIOLockedValueBox(assignments) }
+    private struct State {
+        var assignments: [RoleAssignment]
+        var revocations: [Revocation] = []
+        var revision: Int64 = 1
+        var reads = 0
+    }
+    private let state: NIOLockedValueBox<State>
+    init(_ assignments: [RoleAssignment]) { state = NIOLockedValueBox(State(assignments: assignments)) }
 
-    func allAssignments() throws -> [RoleAssignment] { assignments.withLockedValue { $0 } }
-    func insert(_ assignment: RoleAssignment) throws { assignments.withLockedValue { $0.append(assignment) } }
-    func removeAssignment(_ id: String, tenant: TenantID) throws -> Bool {
-        assignments.withLockedValue { assignments in
-            let before = assignments.count
-            assignments.removeAll { $0.id == id }
-            return assignments.count < before
+    /// How often all assignments were read.
+    var reads: Int { state.withLockedValue { $0.reads } }
+
+    func allAssignments() throws -> [RoleAssignment] {
+        state.withLockedValue {
+            $0.reads += 1
+            return $0.assignments
         }
     }
-    func allRevocations() throws -> [Revocation] { [] }
-    func put(_ revocation: Revocation) throws {}
-    func removeRevocation(_ kind: Revocation.Kind, subject: String, tenant: TenantID) throws -> Bool { false }
-    func revision() throws -> Int64 { 0 }
+    func insert(_ assignment: RoleAssignment) throws { changed { $0.assignments.append(assignment) } }
+    func removeAssignment(_ id: String, tenant: TenantID) throws -> Bool {
+        changed { state in
+            let before = state.assignments.count
+            state.assignments.removeAll { $0.id == id }
+            return state.assignments.count < before
+        }
+    }
+    func allRevocations() throws -> [Revocation] { state.withLockedValue { $0.revocations } }
+    func put(_ revocation: Revocation) throws { changed { $0.revocations.append(revocation) } }
+    func removeRevocation(_ kind: Revocation.Kind, subject: String, tenant: TenantID) throws -> Bool {
+        changed { state in
+            let before = state.revocations.count
+            state.revocations.removeAll { $0.kind == kind && $0.subject == subject }
+            return state.revocations.count < before
+        }
+    }
+    func revision() throws -> Int64 { state.withLockedValue { $0.revision } }
+
+    private func changed<T>(_ body: (inout State) -> T) -> T {
+        state.withLockedValue { state in
+            state.revision += 1
+            return body(&state)
+        }
+    }
 }

@@ -6,7 +6,7 @@ import SallyportCore
 /// or only a part leaked.
 package struct CanaryDetector: Detector {
     package let id: DetectorID = "canary"
-    package let layers: Set<TextLayer.Kind> = Set(TextLayer.Kind.allCases)
+    package let layers: TextLayer.Kinds = .all
 
     /// The random parts; the word before them gives nothing away.
     private let tails: [[UInt8]]

@@ -8,7 +8,7 @@ import SallyportCore
 /// byte order mark.
 package struct InvisibleTextDetector: Detector {
     package let id: DetectorID = "invisible"
-    package let layers: Set<TextLayer.Kind> = [.original]
+    package let layers: TextLayer.Kinds = [.original]
 
     package init() {}
 

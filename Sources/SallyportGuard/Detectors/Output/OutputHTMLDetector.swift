@@ -8,7 +8,7 @@ import SallyportCore
 /// `style`, `stylesheet`.
 package struct OutputHTMLDetector: Detector {
     package let id: DetectorID = "output-html"
-    package let layers: Set<TextLayer.Kind> = [.original]
+    package let layers: TextLayer.Kinds = [.original]
     package let patterns: [Pattern] = [Pattern("<[a-zA-Z]")]
 
     private static let maximumTags = 16_384

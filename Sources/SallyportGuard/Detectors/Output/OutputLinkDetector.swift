@@ -7,7 +7,7 @@ import SallyportCore
 /// `lookalike-host`. The range is the destination; the evidence is the host, for a dangerous scheme the scheme.
 package struct OutputLinkDetector: Detector {
     package let id: DetectorID = "output-link"
-    package let layers: Set<TextLayer.Kind> = [.original]
+    package let layers: TextLayer.Kinds = [.original]
     package var patterns: [Pattern] { OutputLinkReader.patterns }
 
     private let allowedHosts: Set<String>

@@ -7,7 +7,7 @@ import SallyportCore
 /// shape whose check fails. Evidence is the family's name, never a part of the secret. Nothing is ever tried against its service.
 package struct SecretsDetector: Detector {
     package let id: DetectorID = "secrets"
-    package let layers: Set<TextLayer.Kind> = [
+    package let layers: TextLayer.Kinds = [
         .original, .folded, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
     ]
     package let patterns: [Pattern]

@@ -7,7 +7,7 @@ import SallyportCore
 /// a finding (`check`, `context`, `check+context`, `pattern`) or that it is a published sample (`test`).
 package struct SensitiveDataDetector: Detector {
     package let id: DetectorID = "sensitive-data"
-    package let layers: Set<TextLayer.Kind> = [
+    package let layers: TextLayer.Kinds = [
         .original, .folded, .base64, .hex, .url, .htmlEntities, .tagCharacters, .variationSelectors,
     ]
     package let patterns: [Pattern]
