@@ -14,10 +14,10 @@ package struct GroundedAnswer: Sendable, Hashable {
         package let pages: [Int]
         package let label: SensitivityLabel
     }
-    /// The few words of a quoted sentence that answer the question by themselves.
+    /// The few words of a quoted sentence that answer the question by themselves. They come before the part's first sentence.
     package struct Short: Sendable, Hashable {
         package let text: String
-        /// Which of ``sentences`` they stand in.
+        /// Which of ``sentences`` they are said before.
         package var sentence: Int
         /// UTF-8 bytes of the document's extracted text.
         package let span: Range<Int>
@@ -37,7 +37,7 @@ package struct GroundedAnswer: Sendable, Hashable {
     /// All that was found for the question (for several, for each), best first.
     package var retrieved: [RetrievedChunk] = []
 
-    /// What is said, to be joined by spaces: the short answer, where there is one, before the sentence that it stands in.
+    /// What is said, to be joined by spaces: the short answer, where there is one, before the sentences that it stands in.
     package var said: [String] {
         var said = sentences
         for short in shorts where said.indices.contains(short.sentence) { said[short.sentence] = "\(short.text) — \(said[short.sentence])" }
@@ -171,8 +171,7 @@ package struct GroundedAnswerer: Sendable {
             none.confidence = max(none.confidence, sureness ?? 0)
             if let sureness, sureness < configuration.neededConfidence { continue }
             guard !wanted.isKnown || sentences.contains(where: \.hasKind) else { continue }
-            let short = short(to: question, resolved, sentences)
-            let quoted = short.map { [sentences[$0.sentence]] } ?? chosen(sentences, wanted)
+            let quoted = chosen(sentences, wanted)
             guard let best = quoted.max(by: { $0.score < $1.score }) else { continue }
             if embedder != nil, !isLearned, best.likeness < configuration.neededLikeness, best.share < 0.8 { continue }
             var quotes = [Quote(found: candidate, sentences: quoted)]
@@ -182,11 +181,11 @@ package struct GroundedAnswerer: Sendable {
             var answer = GroundedAnswer(
                 sentences: [], intents: [query.text], isFound: true, confidence: sureness ?? confidence(of: candidate, best))
             answer.retrieved = Array(ranked)
-            if let short {
-                let place = quoted[0].range.lowerBound + candidate.chunk.range.lowerBound
+            if let short = short(to: question, resolved, quoted) {
+                let start = candidate.chunk.range.lowerBound
                 answer.shorts = [
                     GroundedAnswer.Short(
-                        text: short.text, sentence: 0, span: place + short.range.lowerBound..<place + short.range.upperBound)
+                        text: short.text, sentence: 0, span: short.range.lowerBound + start..<short.range.upperBound + start)
                 ]
             }
             for quote in quotes {
@@ -199,23 +198,19 @@ package struct GroundedAnswerer: Sendable {
         return none
     }
 
-    /// The words of one of the sentences that answer the question, where it asks for such and it is sure enough.
-    private func short(
-        to question: String, _ query: DocumentQuery, _ sentences: [Sentence]
-    ) -> (sentence: Int, range: Range<Int>, text: String)? {
-        // What a turn before said is no part of what this one asks for.
+    /// The words of one of the quoted sentences that answer the question, where it asks for such and it is sure enough.
+    /// - Returns: bytes of the chunk.
+    private func short(to question: String, _ query: DocumentQuery, _ quoted: [Sentence]) -> (range: Range<Int>, text: String)? {
         let rarity = Dictionary(query.terms.map { ($0.text, $0.rarity) }) { first, _ in first }
         let spans = AnswerSpans(String(question.suffix(1000)), rarity: rarity)
         guard spans.isAnswerable else { return nil }
-        let ordered = sentences.indices.sorted { (sentences[$1].score, $0) < (sentences[$0].score, $1) }.prefix(AnswerSpans.sentences)
-        let read = ordered.map {
-            AnswerSpans.Sentence(text: sentences[$0].text, share: sentences[$0].share, likeness: sentences[$0].likeness)
-        }
+        let read = quoted.map { AnswerSpans.Sentence(text: $0.text, share: $0.share, likeness: $0.likeness) }
         guard let found = spans.best(in: read), found.sureness >= configuration.neededSureness else { return nil }
-        let sentence = sentences[ordered[found.sentence]]
+        let sentence = quoted[found.sentence]
         let bytes = Array(sentence.text.utf8)
         guard Double(found.range.count) <= configuration.largestShort * Double(bytes.count) else { return nil }
-        return (ordered[found.sentence], found.range, String(decoding: bytes[found.range], as: UTF8.self))
+        let start = sentence.range.lowerBound
+        return (start + found.range.lowerBound..<start + found.range.upperBound, String(decoding: bytes[found.range], as: UTF8.self))
     }
 
     /// How sure: how much of the question the chunk has, and how alike its best sentence is.
