@@ -9,15 +9,11 @@ package struct JSONDocument: Sendable {
     package let bytes: ByteBuffer
     /// The tape in document order; node 0 is the root value.
     package let nodes: [JSONNode]
-    /// The memory of ``bytes``. It stays as long as they do: whoever writes to a buffer that is shared writes to a copy. Asking the buffer
-    /// for it costs an access check, and it is needed for every key that is looked at.
-    nonisolated(unsafe) let memory: UnsafeRawBufferPointer
 
     package init(parsing bytes: ByteBuffer, limits: JSONLimits = .standard) throws(JSONFault) {
         let outcome = bytes.withUnsafeReadableBytes { raw in JSONParser.parse(raw, limits: limits) }
         self.bytes = bytes
         self.nodes = try outcome.get()
-        memory = self.bytes.withUnsafeReadableBytes { $0 }
     }
 
     // MARK: Walking
@@ -25,16 +21,18 @@ package struct JSONDocument: Sendable {
     /// The tape index of a member's value; nil when there is none or `object` is not an object.
     package func member(_ name: StaticString, of object: Int) -> Int? {
         guard nodes[object].kind == .object else { return nil }
-        return name.withUTF8Buffer { wanted in
-            nodes.withUnsafeBufferPointer { nodes in
-                let wanted = UnsafeRawBufferPointer(wanted)
-                var key = object + 1
-                let end = nodes[object].next
-                while key < end {
-                    if JSONDocument.text(of: nodes[key], in: memory, equals: wanted) { return key + 1 }
-                    key = nodes[key].next
+        return bytes.withUnsafeReadableBytes { raw in
+            name.withUTF8Buffer { wanted in
+                nodes.withUnsafeBufferPointer { nodes in
+                    let wanted = UnsafeRawBufferPointer(wanted)
+                    var key = object + 1
+                    let end = nodes[object].next
+                    while key < end {
+                        if JSONDocument.text(of: nodes[key], in: raw, equals: wanted) { return key + 1 }
+                        key = nodes[key].next
+                    }
+                    return nil
                 }
-                return nil
             }
         }
     }
@@ -77,28 +75,38 @@ package struct JSONDocument: Sendable {
     /// Whether a string or key, decoded, is exactly `text`.
     package func equals(_ node: Int, _ text: StaticString) -> Bool {
         guard isText(node) else { return false }
-        return text.withUTF8Buffer { JSONDocument.text(of: nodes[node], in: memory, equals: UnsafeRawBufferPointer($0)) }
+        return bytes.withUnsafeReadableBytes { raw in
+            text.withUTF8Buffer { JSONDocument.text(of: nodes[node], in: raw, equals: UnsafeRawBufferPointer($0)) }
+        }
     }
 
     /// Whether a key is the same as one of another document, decoded.
     package func key(_ node: Int, equals theirs: Int, of other: JSONDocument) -> Bool {
         let (own, their) = (nodes[node], other.nodes[theirs])
         if own.hasEscapes || their.hasEscapes { return text(node).bytes == other.text(theirs).bytes }
-        guard own.end - own.start == their.end - their.start else { return false }
-        guard let left = memory.baseAddress, let right = other.memory.baseAddress else { return true }
-        return Bytes.areEqual(left + own.start, right + their.start, count: own.end - own.start)
+        return bytes.withUnsafeReadableBytes { left in
+            other.bytes.withUnsafeReadableBytes { right in
+                Bytes.areEqual(
+                    UnsafeRawBufferPointer(rebasing: left[own.start..<own.end]),
+                    UnsafeRawBufferPointer(rebasing: right[their.start..<their.end]))
+            }
+        }
     }
 
     /// A number's value when it is exactly an integer that fits; `1.0` and `1e2` are, `1.5` is not.
     package func integer(_ node: Int) -> Int? {
         guard nodes[node].kind == .number else { return nil }
-        return JSONNumber.integer(UnsafeRawBufferPointer(rebasing: memory[nodes[node].start..<nodes[node].end]))
+        return bytes.withUnsafeReadableBytes {
+            JSONNumber.integer(UnsafeRawBufferPointer(rebasing: $0[nodes[node].start..<nodes[node].end]))
+        }
     }
 
     /// A number's nearest double; nil for what is not a number or lies beyond the range of a double.
     package func double(_ node: Int) -> Double? {
         guard nodes[node].kind == .number else { return nil }
-        return JSONNumber.double(UnsafeRawBufferPointer(rebasing: memory[nodes[node].start..<nodes[node].end]))
+        return bytes.withUnsafeReadableBytes {
+            JSONNumber.double(UnsafeRawBufferPointer(rebasing: $0[nodes[node].start..<nodes[node].end]))
+        }
     }
 
     package func bool(_ node: Int) -> Bool? {

@@ -58,6 +58,6 @@ extension JSONDocument {
             if let index = decoded(key) { return .name(index) }
             return .spelledOtherwise
         }
-        return names.match(node, in: memory)
+        return bytes.withUnsafeReadableBytes { names.match(node, in: $0) }
     }
 }
