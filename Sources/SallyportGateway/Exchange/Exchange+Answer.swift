@@ -152,7 +152,7 @@ extension Exchange {
             case .json(let shape), .stream(_, let shape), .transcript(let shape): isError ? Shapes.errorAnswer : shape
             case .generatedAudio, .file: Shapes.anyAnswer
             }
-        let isSilent = policy.isSilent(for: .completion) && context.extraDetectors.isEmpty && pseudonyms == nil
+        let isSilent = policyInForce.isSilent(for: .completion) && context.extraDetectors.isEmpty && pseudonyms == nil
         let reading = BodyReading(of: document, as: shape, direction: .completion, keepsTexts: !isSilent)
         for kind in reading.opaque.sorted(by: { $0.rawValue < $1.rawValue }) { try requireRecording(of: kind) }
         if isSilent { return conclude(document, BodyInspector.Outcome(), operation, isError: isError, type: type) }

@@ -318,7 +318,7 @@ extension Exchange {
 
     /// Filters that the policy wants and nobody here can run: refused, unless every target runs them itself or the policy fails open.
     private func checkFilters() throws {
-        let missing = snapshot.engine.missingFilters(of: policy)
+        let missing = policyInForce.missingFilters(in: snapshot.engine)
         guard !missing.isEmpty else { return }
         let isDelegated = targets.allSatisfy { snapshot.upstreams[$0.upstream]?.kind == .azureOpenAI }
         if isDelegated { return leaveOut(missing) }
@@ -413,7 +413,7 @@ extension Exchange {
         guard let context else { return refuse(Fault(.internal, "No policy.")) }
         summary.upstream = targets.first?.upstream
         let intent = recordIntent()
-        let isSilent = policy.isSilent(for: .prompt)
+        let isSilent = policyInForce.isSilent(for: .prompt)
         // A canary in the system prompt must not come back in the answer.
         let canaries = slots.filter { $0.passage.origin == .system }.flatMap { $0.passage.withBytes { Canary.tokens(in: $0) } }
         if !canaries.isEmpty { self.context?.extraDetectors.append(CanaryDetector(tokens: canaries)) }

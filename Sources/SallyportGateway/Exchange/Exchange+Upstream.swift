@@ -177,7 +177,7 @@ extension Exchange: UpstreamResponseDelegate {
     /// Words travel in fields too: one that must not be shown is left out.
     /// - Throws: when the guards could not read it.
     private func readAnswerHeaders() throws {
-        guard let context, !policy.isSilent(for: .completion) || !context.extraDetectors.isEmpty else { return }
+        guard let context, !policyInForce.isSilent(for: .completion) || !context.extraDetectors.isEmpty else { return }
         var hidden: [String] = []
         for (name, value) in answerHeaders.fields where HeaderRules.saysSomething(name, value) {
             var verdict = Verdict()

@@ -388,7 +388,8 @@ final class Exchange {
         summary.firstByteAt = Exchange.nanoseconds()
         summary.responseBytes = body.readableBytes
         var headers = headers
-        headers.set("content-length", "\(body.readableBytes)")
+        // No rule lets an upstream's through.
+        headers.append("content-length", "\(body.readableBytes)")
         settle()
         responder.writeHead(status: status, headers: headers)
         if body.readableBytes > 0 && head.method != .HEAD { responder.writeBody(body) }

@@ -18,14 +18,32 @@ final class PolicyInForce: Sendable {
     static let `default` = PolicyInForce(.default)
 
     let value: GuardPolicy
+    /// The directions in which no rule leads to anything and no list is looked for.
+    private let silent: Set<Direction>
     private let made = NIOLockedValueBox(Made())
 
     private struct Made {
         var annotations: [Direction: ByteBuffer] = [:]
+        var missing: (detectors: [DetectorID], filters: Set<String>)?
         var guards: (detectors: [DetectorID], guards: [RecordedGuard])?
     }
 
-    init(_ value: GuardPolicy) { self.value = value }
+    init(_ value: GuardPolicy) {
+        self.value = value
+        silent = Set(Direction.allCases.filter { value.isSilent(for: $0) })
+    }
+
+    func isSilent(for direction: Direction) -> Bool { silent.contains(direction) }
+
+    /// Azure filters that the policy wants and nobody here can run.
+    func missingFilters(in engine: GuardEngine) -> Set<String> {
+        made.withLockedValue { made in
+            if let known = made.missing, known.detectors == engine.detectorIDs { return known.filters }
+            let filters = engine.missingFilters(of: value)
+            made.missing = (engine.detectorIDs, filters)
+            return filters
+        }
+    }
 
     /// Azure's annotations of what was found; see ``Annotations``.
     func annotations(_ findings: [DecidedFinding], _ direction: Direction) -> ByteBuffer {
