@@ -203,7 +203,7 @@ class Peer:
 
 
 class Sallyport(Peer):
-    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options):
+    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options, learned=False):
         home = directory / name.replace(" ", "-").replace(",", "")
         (home / "policies").mkdir(parents=True)
         (home / "policies/Off.json").write_text(json.dumps(OFF))
@@ -223,7 +223,7 @@ class Sallyport(Peer):
             "policies": {"directory": str(home / "policies")},
             "audit": {"durability": durability},
             # The encoder has a benchmark of its own: learned.py.
-            "guards": {"learned": False},
+            "guards": {"learned": learned},
         }
         (home / "config.yaml").write_text(json.dumps(configuration, indent=2))  # YAML reads JSON
         made = subprocess.run(
