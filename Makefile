@@ -28,6 +28,8 @@ bench-learned: ## what detectors cost, beside other pattern scanners, and the gu
 	@scripts/build.sh
 	@.deps/venv/bin/python Benchmarks/detectors.py
 	@python3 Benchmarks/learned.py
+	@training/environment.sh requirements-eval.txt
+	@.deps/training/bin/python Benchmarks/floor.py
 
 bench-retrieval: ## finding and answering on question sets, words and vectors alone and together: make bench-retrieval DATA=folder
 	@test -d "$(DATA)" || { echo "say where the questions are: make bench-retrieval DATA=folder"; exit 2; }

@@ -203,7 +203,7 @@ class Peer:
 
 
 class Sallyport(Peer):
-    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options):
+    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options, learned=False):
         home = directory / name.replace(" ", "-").replace(",", "")
         (home / "policies").mkdir(parents=True)
         (home / "policies/Off.json").write_text(json.dumps(OFF))
@@ -223,7 +223,7 @@ class Sallyport(Peer):
             "policies": {"directory": str(home / "policies")},
             "audit": {"durability": durability},
             # The encoder has a benchmark of its own: learned.py.
-            "guards": {"learned": False},
+            "guards": {"learned": learned},
         }
         (home / "config.yaml").write_text(json.dumps(configuration, indent=2))  # YAML reads JSON
         made = subprocess.run(
@@ -274,12 +274,12 @@ GUARDED = policy(
 )
 
 
-def wrk(peer, connections, seconds, body):
+def wrk(peer, connections, seconds, body, script="post.lua"):
     before = peer.process.cpu() if peer.process else 0
     done = subprocess.run(
-        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", HERE / "post.lua",
+        ["taskset", "-c", str(LOAD_CORE), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", HERE / script,
          f"http://127.0.0.1:{peer.port}{peer.target}"],
-        capture_output=True, text=True, env={**os.environ, "BENCH_BODY": str(body), "BENCH_KEY": peer.key},
+        capture_output=True, text=True, env={**os.environ, "BENCH_BODY": str(body), "BENCH_KEY": peer.key, "BENCH_SCRIPTS": str(HERE)},
     )  # fmt: skip
     line = next((x for x in done.stdout.splitlines() if x.startswith("RESULT ")), None)
     if line is None:
