@@ -168,6 +168,7 @@ import Testing
             key: k
             region: eu-central-1
             endpoint: https://kms.example
+            allowPrivate: true
             accessKeyId: ${KEY}
             secretAccessKey: ${KEY}
             sessionToken: ${KEY}
