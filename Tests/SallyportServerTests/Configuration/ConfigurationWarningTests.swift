@@ -168,7 +168,6 @@ import Testing
             key: k
             region: eu-central-1
             endpoint: https://kms.example
-            allowPrivate: true
             accessKeyId: ${KEY}
             secretAccessKey: ${KEY}
             sessionToken: ${KEY}
@@ -244,6 +243,7 @@ import Testing
           a:
             kind: azure-openai
             endpoint: https://a.example
+            allowPrivate: true
             region: germanywestcentral
             sharing:
               recipient: Example
