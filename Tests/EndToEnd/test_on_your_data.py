@@ -75,7 +75,9 @@ def test_answers_with_citations(samples):
     assert citation["filepath"] == "leave-policy.md" and citation["title"] == "Leave policy"
     assert "27 days" in citation["content"] and citation["chunk_id"]
     assert json.loads(context["intent"]) == [QUESTION]
-    quoted = message.content.replace(" [doc1]", "")
+    # A number stands out in the sentence: it comes first, then the sentence as it stands.
+    short, _, quoted = message.content.replace(" [doc1]", "").partition(" — ")
+    assert short == "27" and short in quoted
     assert all(span["end"] > span["start"] for span in citation["spans"])
     assert quoted.split(". ")[0] in citation["content"]
 
