@@ -1,12 +1,12 @@
 /// The words by which letters are spelled over the radio ("alfa", "bravo", …), in the ways they are written.
 enum SpellingAlphabet {
-    private static let words: [UInt64: UInt8] = {
-        let names =
-            "alfa alpha bravo charlie delta echo foxtrot golf hotel india juliett juliet kilo lima mike november oscar papa quebec romeo "
-            + "sierra tango uniform victor whiskey whisky xray yankee zulu"
-        return Dictionary(uniqueKeysWithValues: names.split(separator: " ").map { (key($0.utf8), $0.utf8.first ?? 0) })
-    }()
+    private static let names =
+        ("alfa alpha bravo charlie delta echo foxtrot golf hotel india juliett juliet kilo lima mike november oscar papa quebec romeo "
+        + "sierra tango uniform victor whiskey whisky xray yankee zulu").split(separator: " ").map { Array($0.utf8) }
+    private static let words = Dictionary(uniqueKeysWithValues: names.map { (key($0), $0[0]) })
     private static let longest = 8
+    /// Each word's second letter, by its first: no two words begin alike.
+    private static let second = names.reduce(into: [UInt8](repeating: 0, count: 26)) { $0[Int($1[0] - 0x61)] = $1[1] }
 
     private static func key(_ word: some Sequence<UInt8>) -> UInt64 { word.reduce(0) { $0 << 8 | UInt64($1 | 0x20) } }
 
@@ -29,13 +29,21 @@ enum SpellingAlphabet {
         return (letter, end)
     }
 
+    /// By its first two letters: nearly every other word is told apart by them.
+    @inline(__always)
+    private static func mayBegin(_ text: UnsafeRawBufferPointer, _ offset: Int) -> Bool {
+        guard offset + 1 < text.count else { return false }
+        let (first, next) = (text[offset] | 0x20, text[offset + 1])
+        return next | 0x20 == second[Int(first &- 0x61)] || next == UInt8(ascii: "-") && first == UInt8(ascii: "x")
+    }
+
     /// Whether a text may hold a run worth decoding: the letters that texts use most are spelled with these.
     static func mayOccur(in text: UnsafeRawBufferPointer) -> Bool {
         var offset = 0
         var found = 0
         while offset < text.count {
             while offset < text.count, !ASCII.isLetter(text[offset]) { offset += 1 }
-            if offset < text.count, letter(in: text, at: offset) != nil {
+            if offset < text.count, mayBegin(text, offset), letter(in: text, at: offset) != nil {
                 found += 1
                 if found >= 12 { return true }
             } else {
