@@ -1,5 +1,3 @@
-import Foundation
-
 /// The cheap model in front of the encoder: a linear one over hashed runs of one, two and three tokens. Microseconds for a window.
 ///
 /// It is asked one question: is this window plainly benign to every head? Features and arithmetic stand in `training/cascade.py`.
@@ -31,26 +29,18 @@ package struct CascadeScorer: Sendable {
     ///   - directory: holds `manifest.json` and `weights.bin`.
     ///   - window: the most tokens that a row of the self-test has.
     package init(directory: String, tokenizer: WordPieceTokenizer, window: Int) throws(ModelError) {
-        let file = try MappedFile(path: directory + "/manifest.json")
-        func mistake(_ reason: String) -> ModelError { .manifest(path: file.path, reason: reason) }
-        let manifest: Manifest
-        let shape: HashedLinear.Shape
-        do {
-            manifest = try JSONDecoder().decode(Manifest.self, from: Data(file.bytes))
-            shape = try JSONDecoder().decode(HashedLinear.Shape.self, from: Data(file.bytes))
-        } catch {
-            throw mistake(ModelManifest.reason(error))
-        }
-        guard tokenizer.vocabularyCount <= 1 << 16 else { throw mistake("the vocabulary has more than 65,536 entries") }
+        let read = try HashedLinear.Manifest<Manifest>(of: directory)
+        let (file, shape, manifest) = (read.file, read.shape, read.own)
+        guard tokenizer.vocabularyCount <= 1 << 16 else { throw read.mistake("the vocabulary has more than 65,536 entries") }
         var limits: [Float] = []
         for task in shape.tasks {
-            guard let limit = manifest.clearBelow[task] else { throw mistake("clear_below: lacks \(task)") }
+            guard let limit = manifest.clearBelow[task] else { throw read.mistake("clear_below: lacks \(task)") }
             limits.append(Float(limit))
         }
         model = try HashedLinear(shape, directory: directory, manifest: file.path)
         digest = file.digest
         clearBelow = limits
-        guard !manifest.selfTest.isEmpty else { throw mistake("self_test is empty") }
+        guard !manifest.selfTest.isEmpty else { throw read.mistake("self_test is empty") }
         for (number, row) in manifest.selfTest.enumerated() {
             guard let tokens = try? tokenizer.tokens(of: Array(row.text.utf8)).prefix(window) else {
                 throw .selfTest("cascade, row \(number): cannot be tokenised")

@@ -15,6 +15,26 @@ struct HashedLinear: Sendable {
         let files: [String: String]
     }
 
+    /// What stands in a manifest: the shape, and what one kind of scorer says besides.
+    struct Manifest<Own: Decodable> {
+        let file: MappedFile
+        let shape: Shape
+        let own: Own
+
+        init(of directory: String) throws(ModelError) {
+            file = try MappedFile(path: directory + "/manifest.json")
+            let bytes = Data(file.bytes)
+            do {
+                own = try JSONDecoder().decode(Own.self, from: bytes)
+                shape = try JSONDecoder().decode(Shape.self, from: bytes)
+            } catch {
+                throw .manifest(path: file.path, reason: ModelManifest.reason(error))
+            }
+        }
+
+        func mistake(_ reason: String) -> ModelError { .manifest(path: file.path, reason: reason) }
+    }
+
     let tasks: [String]
     let scales: [Float]
     let biases: [Float]

@@ -1,4 +1,3 @@
-import Foundation
 import SallyportCore
 
 /// What a linear model says of windows that are not English, beside the encoder, whose vocabulary is: it knows what words of an attack
@@ -50,29 +49,21 @@ package struct LanguageScorer: Sendable {
     ///   - directory: holds `manifest.json`, `weights.bin` and `lexicon.txt`.
     ///   - window: the most tokens that a row of the self-test has.
     package init(directory: String, tokenizer: WordPieceTokenizer, window: Int) throws(ModelError) {
-        let file = try MappedFile(path: directory + "/manifest.json")
-        func mistake(_ reason: String) -> ModelError { .manifest(path: file.path, reason: reason) }
-        let manifest: Manifest
-        let shape: HashedLinear.Shape
-        do {
-            manifest = try JSONDecoder().decode(Manifest.self, from: Data(file.bytes))
-            shape = try JSONDecoder().decode(HashedLinear.Shape.self, from: Data(file.bytes))
-        } catch {
-            throw mistake(ModelManifest.reason(error))
-        }
-        guard tokenizer.vocabularyCount <= 1 << 15 else { throw mistake("the vocabulary has more than 32,768 entries") }
+        let read = try HashedLinear.Manifest<Manifest>(of: directory)
+        let (file, shape, manifest) = (read.file, read.shape, read.own)
+        guard tokenizer.vocabularyCount <= 1 << 15 else { throw read.mistake("the vocabulary has more than 32,768 entries") }
         let words = manifest.stopWords
         guard let english = words["english"], let germanic = words["germanic"], let latin = words["latin"] else {
-            throw mistake("stop_words: lacks english, germanic or latin")
+            throw read.mistake("stop_words: lacks english, germanic or latin")
         }
         var fits: [[LanguageGuess.Domain: Fit]] = []
         for task in shape.tasks {
             var own: [LanguageGuess.Domain: Fit] = [:]
             for domain in LanguageGuess.Domain.allCases where domain != .english {
                 guard let fit = manifest.domains[task]?[domain.rawValue] else {
-                    throw mistake("domains: lacks \(domain.rawValue) of \(task)")
+                    throw read.mistake("domains: lacks \(domain.rawValue) of \(task)")
                 }
-                guard fit.slope > 0 else { throw mistake("domains: a slope is not positive") }
+                guard fit.slope > 0 else { throw read.mistake("domains: a slope is not positive") }
                 own[domain] = fit
             }
             fits.append(own)
@@ -84,7 +75,7 @@ package struct LanguageScorer: Sendable {
         digest = file.digest
         self.fits = fits
         unknown = tokenizer.markers.unknown
-        guard !manifest.selfTest.isEmpty else { throw mistake("self_test is empty") }
+        guard !manifest.selfTest.isEmpty else { throw read.mistake("self_test is empty") }
         for (number, row) in manifest.selfTest.enumerated() {
             let bytes = Array(row.text.utf8)
             guard let tokens = try? tokenizer.tokens(of: bytes).prefix(window) else {
