@@ -101,10 +101,11 @@ package struct AuditLine {
             let start = position
             guard take(0x22) else { return nil }
             while position < bytes.count {
-                // Eight bytes at once, as long as none of them ends the string or needs a look.
-                if position + 8 <= bytes.count, JSONLineWriter.isPlain(bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)) {
-                    position += 8
-                    continue
+                // Eight bytes at once, up to one that ends the string or needs a look.
+                if position + 8 <= bytes.count {
+                    let plain = JSONLineWriter.plainBytes(of: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+                    position += plain
+                    if plain == 8 { continue }
                 }
                 let byte = bytes[position]
                 position += 1
