@@ -59,6 +59,11 @@ package struct AuditLine {
         return LineReader.position(of: 0x5C, in: content, from: 0) == nil ? String(decoding: content, as: UTF8.self) : nil
     }
 
+    /// Whether these bytes, a name or a value's JSON text, are exactly that text.
+    package static func isExactly(_ raw: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+        text.withUTF8Buffer { equal(raw, UnsafeRawBufferPointer($0)) }
+    }
+
     private static func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
         guard a.count == b.count else { return false }
         guard let x = a.baseAddress, let y = b.baseAddress else { return true }
