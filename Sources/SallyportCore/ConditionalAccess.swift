@@ -72,8 +72,9 @@ package struct PrincipalRisk: Sendable, Hashable {
 /// Conditional access at rest: policies, devices, risks. Every method blocks.
 package protocol ConditionalAccessStore: Sendable {
     func policies() throws -> [StoredConditionalPolicy]
-    /// - Returns: the version that it was given.
-    func put(_ name: String, document: [UInt8], of tenant: TenantID, at now: Int64) throws -> Int
+    /// - Parameter known: the version that it takes the place of, 0 where there is to be none; nil: whichever is in force.
+    /// - Returns: the version that it was given; nil: another one is in force, and nothing was changed.
+    func put(_ name: String, document: [UInt8], of tenant: TenantID, at now: Int64, replacing known: Int?) throws -> Int?
     func removePolicy(_ name: String, of tenant: TenantID) throws -> Bool
     func devices() throws -> [DevicePosture]
     func put(_ device: DevicePosture) throws

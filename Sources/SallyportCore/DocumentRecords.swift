@@ -250,6 +250,23 @@ package struct QuarantinedChunk: Sendable, Hashable {
     }
 }
 
+/// How much an index holds.
+package struct IndexSize: Sendable, Hashable {
+    package let index: IndexID
+    package let documents: Int
+    package let chunks: Int
+    package let quarantined: Int
+    /// When something was last taken in; seconds since 1970.
+    package let addedAt: Int64
+    package init(index: IndexID, documents: Int, chunks: Int, quarantined: Int, addedAt: Int64) {
+        self.index = index
+        self.documents = documents
+        self.chunks = chunks
+        self.quarantined = quarantined
+        self.addedAt = addedAt
+    }
+}
+
 /// What changed in the store.
 package struct DocumentChanges: Sendable {
     package let revision: Int64
@@ -283,6 +300,8 @@ package protocol DocumentStore: Sendable {
     func documents(in index: IndexID, of tenant: TenantID) throws -> [DocumentRecord]
     /// Sorted by name.
     func indexes(of tenant: TenantID) throws -> [IndexID]
+    /// Sorted by name.
+    func sizes(of tenant: TenantID) throws -> [IndexSize]
     /// - Returns: false when there is no such document.
     func remove(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> Bool
     /// - Parameter searchableOnly: without those in quarantine.

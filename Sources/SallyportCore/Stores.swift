@@ -139,10 +139,26 @@ package struct StoredPolicy: Sendable, Hashable {
 package protocol PolicyStore: Sendable {
     /// The newest version of each policy.
     func policies(of tenant: TenantID) throws -> [StoredPolicy]
-    /// - Returns: the version that was given to it.
-    func put(_ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64) throws -> Int
+    /// - Parameter known: the version that it takes the place of, 0 where there is to be none; nil: whichever is in force.
+    /// - Returns: the version that was given to it; nil: another one is in force, and nothing was changed.
+    func put(_ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64, replacing known: Int?) throws -> Int?
     func delete(_ name: PolicyID, of tenant: TenantID) throws -> Bool
+    /// Every version that is or was in force, the newest first; also of a policy that was deleted.
+    func versions(of name: PolicyID, tenant: TenantID) throws -> [(version: Int, createdAt: Int64)]
+    /// A version that is or was in force.
+    func policy(_ name: PolicyID, version: Int, of tenant: TenantID) throws -> StoredPolicy?
     func revision() throws -> Int64
+}
+
+extension PolicyStore {
+    /// Whichever version is in force.
+    /// - Returns: the version that was given to it.
+    package func put(_ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64) throws -> Int {
+        guard let version = try put(name, document: document, of: tenant, at: now, replacing: nil) else {
+            throw Fault(.internal, "The policy was not taken.")
+        }
+        return version
+    }
 }
 
 /// The kinds of things that an upstream hands ids out for.

@@ -1,13 +1,13 @@
 import SallyportCore
 
 /// A document without its text, as lists show it in JSON. What one list alone tells is left out of the other.
-package struct DocumentShown: Encodable {
-    let id, source, title, owner, label, labelOrigin, language, format, sha256: String
-    let access: [String]
-    let chunks, quarantined: Int
-    let addedAt: String?
-    let isLabelDeclared: Bool?
-    let notes: [String]
+package struct DocumentShown: Codable {
+    package let id, source, title, owner, label, labelOrigin, language, format, sha256: String
+    package let access: [String]
+    package let chunks, quarantined: Int
+    package let addedAt: String?
+    package let isLabelDeclared: Bool?
+    package let notes: [String]
 
     package init(_ document: DocumentRecord, addedAt: String? = nil, isLabelDeclared: Bool? = nil) {
         id = document.id.rawValue

@@ -184,6 +184,26 @@ package struct SQLDocumentStore: DocumentStore {
         }
     }
 
+    package func sizes(of tenant: TenantID) throws -> [IndexSize] {
+        try database.read { db in
+            try db.rows(
+                """
+                SELECT d.collection, count(*),
+                    sum((SELECT count(*) FROM document_chunk c
+                        WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id)),
+                    sum((SELECT count(c.quarantine) FROM document_chunk c
+                        WHERE c.tenant = d.tenant AND c.collection = d.collection AND c.document = d.id)),
+                    max(d.added_at)
+                FROM document d WHERE d.tenant = $1 GROUP BY d.collection ORDER BY d.collection
+                """, [.text(tenant)]
+            ).map { row in
+                IndexSize(
+                    index: IndexID(try row.text(0)), documents: Int(try row.integer(1)), chunks: Int(try row.integer(2)),
+                    quarantined: Int(try row.integer(3)), addedAt: try row.integer(4))
+            }
+        }
+    }
+
     package func chunks(of id: DocumentID, in index: IndexID, of tenant: TenantID, searchableOnly: Bool) throws -> [ChunkRecord] {
         try database.read { db in try chunks(of: id, in: index, of: tenant, searchableOnly: searchableOnly, db) }
     }

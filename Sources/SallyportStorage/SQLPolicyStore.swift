@@ -27,8 +27,25 @@ package struct SQLPolicyStore: PolicyStore {
         }
     }
 
-    package func put(_ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64) throws -> Int {
+    package func versions(of name: PolicyID, tenant: TenantID) throws -> [(version: Int, createdAt: Int64)] {
+        try database.read { db in
+            try db.rows(
+                "SELECT version, created_at FROM policy_version WHERE tenant = $1 AND name = $2 ORDER BY version DESC",
+                [.text(tenant), .text(name)]
+            ).map { (version: Int(try $0.integer(0)), createdAt: try $0.integer(1)) }
+        }
+    }
+
+    package func put(
+        _ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64, replacing known: Int?
+    ) throws -> Int? {
         try database.write { db in
+            if let known {
+                let current = try db.rows(
+                    "SELECT version FROM policy WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]
+                ).first?.integer(0)
+                guard Int(current ?? 0) == known else { return nil }
+            }
             // Counted over all versions ever: a number never means two documents, also after a deletion.
             let last = try db.rows(
                 "SELECT coalesce(max(version), 0) FROM policy_version WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]

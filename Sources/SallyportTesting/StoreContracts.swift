@@ -163,6 +163,17 @@ package enum PolicyStoreContract {
         try require(try store.policies(of: .default).map(\.name) == ["a"], "a deleted policy is gone")
         try require(try store.policies(of: "other").map(\.name) == ["p"], "another tenant's policy of the same name is untouched")
         try require(try store.put("p", document: [1], of: .default, at: 5) == 3, "a version number never means two documents")
+        try require(try store.put("p", document: [2], of: .default, at: 6, replacing: 2) == nil, "what is not in force is not replaced")
+        try require(try store.put("p", document: [2], of: .default, at: 6, replacing: 0) == nil, "what is there is not new")
+        try require(try store.put("p", document: [2], of: .default, at: 6, replacing: 3) == 4, "what is in force is replaced")
+        try require(try store.put("n", document: [2], of: .default, at: 7, replacing: 1) == nil, "what is not there is not replaced")
+        try require(try store.put("n", document: [2], of: .default, at: 7, replacing: 0) == 1, "what is new is taken")
+        let versions = try store.versions(of: "p", tenant: .default)
+        try require(versions.map(\.version) == [4, 3, 2, 1], "all versions are told, the newest first")
+        try require(versions.map(\.createdAt) == [6, 5, 2, 1], "with the time that each was made")
+        try require(try store.versions(of: "p", tenant: "other").map(\.version) == [1], "of one tenant")
+        try require(try store.policy("p", version: 1, of: .default)?.document == document, "a former version comes back byte for byte")
+        try require(try store.policy("p", version: 9, of: .default) == nil, "one that never was does not")
     }
 }
 

@@ -36,6 +36,19 @@ package struct CanonicalPath: Sendable, Equatable {
         self = try outcome.get()
     }
 
+    /// The fields of a form as browsers send it (`application/x-www-form-urlencoded`): written like a query, of any length.
+    package static func fields(ofForm body: [UInt8]) throws(CanonicalPathFault) -> [(name: String, value: String)] {
+        try body.withUnsafeBytes { raw -> Result<[(name: String, value: String)], CanonicalPathFault> in
+            do throws(CanonicalPathFault) {
+                try checkBytes(raw)
+                var scratch: [UInt8] = []
+                return .success(try items(raw, &scratch))
+            } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
+
     package init(parsing target: UnsafeRawBufferPointer) throws(CanonicalPathFault) {
         self = try CanonicalPath.read(target).get()
     }
@@ -58,10 +71,7 @@ package struct CanonicalPath: Sendable, Equatable {
     private static func parse(_ raw: UnsafeRawBufferPointer) throws(CanonicalPathFault) -> CanonicalPath {
         guard raw.count <= maximumBytes else { throw .tooLong }
         guard raw.first == UInt8(ascii: "/") else { throw .notOriginForm }
-        for byte in raw {
-            guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\") else { throw .invalidCharacter }
-            guard byte != UInt8(ascii: "#") else { throw .fragment }
-        }
+        try checkBytes(raw)
         let mark = Bytes.firstIndex(of: UInt8(ascii: "?"), in: raw, from: 0)
         let path = UnsafeRawBufferPointer(rebasing: raw[..<mark])
         var scratch: [UInt8] = []
@@ -82,6 +92,13 @@ package struct CanonicalPath: Sendable, Equatable {
         return CanonicalPath(
             segments: segments, hasTrailingSlash: trailing, query: try items(query, &scratch),
             rawQuery: String(decoding: query, as: UTF8.self))
+    }
+
+    private static func checkBytes(_ raw: UnsafeRawBufferPointer) throws(CanonicalPathFault) {
+        for byte in raw {
+            guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\") else { throw .invalidCharacter }
+            guard byte != UInt8(ascii: "#") else { throw .fragment }
+        }
     }
 
     private static func segment(_ raw: UnsafeRawBufferPointer, _ scratch: inout [UInt8]) throws(CanonicalPathFault) -> String {

@@ -111,11 +111,7 @@ struct PoliciesCommand: AsyncParsableCommand {
             do {
                 let name = try PolicyDocument.name(
                     of: bytes, named: URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent)
-                var family = others
-                family.add(StoredPolicy(name: name, version: 1, document: bytes, createdAt: 0))
-                // Those that are based on it must still make sense.
-                _ = try family.policies()
-                return try family.policy(name)
+                return try others.policy(putting: StoredPolicy(name: name, version: 1, document: bytes, createdAt: 0))
             } catch let mistake as PolicyDocument.Mistake {
                 throw ValidationError("\(file): \(mistake)")
             } catch let mistake as PolicyLibrary.Mistake {
@@ -127,9 +123,8 @@ struct PoliciesCommand: AsyncParsableCommand {
     /// All documents that there are where the data is.
     static func family(_ store: StoreOptions, without removed: PolicyID? = nil) throws -> PolicyFamily {
         let configuration = try store.config.map { try LoadedConfiguration.required($0) }
-        var family = PolicyFamily(learned: configuration?.plan.learned.isEnabled ?? true)
-        if let path = configuration?.plan.policiesDirectory { try family.add(directory: path) }
-        for stored in try SQLPolicyStore(store.database()).policies(of: .default) where stored.name != removed { family.add(stored) }
-        return family
+        return try PolicyLibrary.family(
+            directory: configuration?.plan.policiesDirectory, store: SQLPolicyStore(store.database()),
+            learned: configuration?.plan.learned.isEnabled ?? true, without: removed)
     }
 }

@@ -138,6 +138,7 @@ struct CorpusStore: DocumentStore {
     func document(source: String, in index: IndexID, of tenant: TenantID) throws -> DocumentRecord? { throw Unused() }
     func documents(in index: IndexID, of tenant: TenantID) throws -> [DocumentRecord] { throw Unused() }
     func indexes(of tenant: TenantID) throws -> [IndexID] { throw Unused() }
+    func sizes(of tenant: TenantID) throws -> [IndexSize] { throw Unused() }
     func remove(_ id: DocumentID, in index: IndexID, of tenant: TenantID) throws -> Bool { throw Unused() }
     func chunks(_ ids: [ChunkID], in index: IndexID, of tenant: TenantID) throws -> [(id: ChunkID, chunk: ChunkRecord)] { throw Unused() }
     func quarantined(in index: IndexID, of tenant: TenantID) throws -> [QuarantinedChunk] { throw Unused() }

@@ -89,12 +89,16 @@ enum Assets {
         .box input { width: auto; }
         button, .button { display: inline-block; margin: 0.9rem 0.5rem 0 0; padding: 0.5rem 1rem; font: inherit; color: #fff; background: var(--accent); border: 0; border-radius: 4px; text-decoration: none; cursor: pointer; }
         button.quiet { color: inherit; background: none; border: 1px solid var(--line); margin-top: 0; padding: 0.2rem 0.6rem; }
-        button:focus-visible, input:focus-visible, select:focus-visible, summary:focus-visible, a:focus-visible { outline: 3px solid #62a0ea; outline-offset: 1px; }
+        button:focus-visible, input:focus-visible, select:focus-visible, textarea:focus-visible, summary:focus-visible, a:focus-visible { outline: 3px solid #62a0ea; outline-offset: 1px; }
         table { width: 100%; border-collapse: collapse; } td, th { text-align: left; padding: 0.4rem 0.5rem 0.4rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
         td form { display: inline; } code { overflow-wrap: anywhere; }
         .problem { padding: 0.6rem 0.9rem; border-left: 4px solid #c01c28; background: #c01c2818; }
         main.wide { max-width: 84rem; } .wide > form { max-width: 42rem; } .scroll { overflow-x: auto; } .wide td, .wide th { padding-right: 1rem; }
         details { margin: 0.25rem 0; } summary { cursor: pointer; } details form { max-width: 42rem; } td details form { display: block; min-width: 16rem; }
+        textarea { width: 100%; padding: 0.5rem; font: 0.9rem/1.45 ui-monospace, monospace; border: 1px solid var(--line); border-radius: 4px; tab-size: 2; }
+        caption { text-align: left; font-weight: 600; padding: 0.4rem 0; } pre { overflow-x: auto; padding: 0.6rem 0.9rem; border: 1px solid var(--line); border-radius: 4px; }
+        .note { padding: 0.6rem 0.9rem; border-left: 4px solid var(--accent); background: #1a5fb418; } .pages a, .pages span { margin-right: 1rem; }
+        .find { max-width: 24rem; } .wide > form.document { max-width: 64rem; }
         dt { font-weight: 600; } dd { margin: 0 0 0.5rem; overflow-wrap: anywhere; } .hint { opacity: 0.75; } nav { margin-bottom: 1rem; line-height: 2; }
         .qr { display: block; width: 16rem; max-width: 100%; }
         .codes { columns: 2; list-style: none; padding: 0; } nav a { margin-right: 1rem; }

@@ -1,5 +1,7 @@
+import NIOCore
 import SallyportCore
 import SallyportIdentity
+import SallyportWire
 
 /// Conditional access: policies, what is known of devices and risks, and what would be decided.
 package struct ConditionalRoutes: ConsoleRouteGroup {
@@ -48,7 +50,8 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
     private func show(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let name = try call.parameter("name")
         let operations = operations
-        return .json(bytes: try await call.blocking { try operations.policy(name) }.document)
+        let stored = try await call.blocking { try operations.policy(name) }
+        return ConsoleAnswer.json(bytes: stored.document).adding("etag", "\"\(stored.version)\"")
     }
 
     private struct Version: Encodable, Sendable {
@@ -57,15 +60,21 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
     }
 
     private func put(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let name = try call.parameter("name")
-        let document = call.body
+        let (name, document, known) = (try call.parameter("name"), call.body, try call.expectedVersion())
+        try call.checkOneMeaning()
         _ = try ConditionalOperations.check(name, document)
+        let operations = operations
+        if let known {
+            let current = try await call.blocking { try operations.store.policies().first { $0.name == name }?.version ?? 0 }
+            guard current == known else { throw ConsoleRefusal.changed }
+        }
         if let waiting = try await changes.ask(.policies, "conditional-access.put", target: name, content: document, call) {
             return waiting
         }
-        let operations = operations
-        let version = try await call.act(on: name, made: { "\($0)" }) { try operations.put(name, document: document, at: call.now) }
-        return try .json(Version(name: name, version: version))
+        let version = try await call.act(on: name, made: { "\($0)" }) {
+            try operations.put(name, document: document, at: call.now, replacing: known)
+        }
+        return try ConsoleAnswer.json(Version(name: name, version: version)).adding("etag", "\"\(version)\"")
     }
 
     private func delete(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -89,12 +98,30 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
         let roles: [String]?
         let signedInSecondsAgo: Int64?
         let at: String?
-        let state: String?
+        let without: [String]?
     }
 
-    /// What would be decided, by the policies that there are.
+    /// A policy as it might be: `"with": {"name": "…", "policy": {…}}`.
+    private static func draft(_ call: ConsoleCall) throws -> ConditionalPolicy? {
+        guard let document = try? JSONDocument(parsing: ByteBuffer(bytes: call.body)), let member = document.member("with", of: 0) else {
+            return nil
+        }
+        guard let name = document.member("name", of: member).flatMap({ document.string($0) }),
+            let policy = document.member("policy", of: member)
+        else { throw Fault(.invalidRequest, "'with' has the 'name' of a policy and the 'policy' itself.") }
+        return try ConditionalOperations.check(name, Array(document.raw(policy).readableBytesView))
+    }
+
+    /// What would be decided, by the policies that there are; or by what they would be with one more (`with`), or without some (`without`).
     private func evaluate(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let asked: Question = try call.json()
+        let asked: Question = try call.json(allowing: [
+            "principal", "surface", "deployment", "label", "client", "from", "methods", "device", "groups", "roles", "signedInSecondsAgo",
+            "at", "with", "without",
+        ])
+        let draft = try Self.draft(call)
+        guard asked.from == nil || asked.from.flatMap({ IPAddress($0) }) != nil else {
+            throw Fault(.invalidRequest, "'from' is no address.")
+        }
         let now = try asked.at.map { text in
             guard let moment = Moments.moment(text) else { throw Fault(.invalidRequest, "'at' is an ISO 8601 date.") }
             return moment
@@ -105,6 +132,7 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
         let (operations, access, keys) = (operations, access(), keys)
         let outcome = try await call.blocking {
             let snapshot = try ConditionalAccessDirectory.read(operations.store, catalog: access.catalog)
+                .changed(adding: draft, removing: Set(asked.without ?? []))
             let found = try access.principal(asked.principal, groups: asked.groups ?? [], roles: asked.roles ?? [], keys: keys)
             let moment = now ?? call.now
             let principal = found.with(

@@ -25,6 +25,8 @@ package struct DataRoutes: ConsoleRouteGroup {
     private static let largest = 64 << 20
     /// An answer is waited for so long; later the operation's own address has it.
     private static let patience = Duration.seconds(8)
+    /// A lower label lets more people and upstreams have a document.
+    package static let lowerAction = "Sallyport/indexes/labels/lower/action"
     private static let noPiece = Fault(.notFound, "There is no such piece in quarantine.")
 
     package static let routes: [ConsoleRoute<Self>] = [
@@ -36,6 +38,9 @@ package struct DataRoutes: ConsoleRouteGroup {
         .init(
             "Documents_Delete", "DELETE", "/api/indexes/{index}/documents", .action("Sallyport/indexes/documents/delete"),
             act: "data.remove", remove),
+        .init(
+            "Documents_Label", "POST", "/api/indexes/{index}/documents/label", .action("Sallyport/indexes/labels/write"), act: "data.label",
+            label),
         .init(
             "Documents_Operation", "GET", "/api/indexes/{index}/operations/{id}", .action("Sallyport/indexes/documents/write"), operation),
         .init("Quarantine_List", "GET", "/api/indexes/{index}/quarantine", .action("Sallyport/indexes/quarantine/read"), quarantine),
@@ -57,9 +62,22 @@ package struct DataRoutes: ConsoleRouteGroup {
 
     // MARK: Documents
 
+    struct Index: Codable {
+        let name: String
+        let documents: Int
+        let chunks: Int
+        let quarantined: Int
+        let addedAt: String
+    }
+
     private func indexes(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (store, tenant) = (store, try call.caller().tenant)
-        return try .list(try await call.blocking { try store.indexes(of: tenant) }.map { ["name": $0.rawValue] })
+        return try .list(
+            try await call.blocking { try store.sizes(of: tenant) }.map {
+                Index(
+                    name: $0.index.rawValue, documents: $0.documents, chunks: $0.chunks, quarantined: $0.quarantined,
+                    addedAt: Moments.date($0.addedAt))
+            })
     }
 
     private func documents(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -176,6 +194,40 @@ package struct DataRoutes: ConsoleRouteGroup {
         return .empty
     }
 
+    private struct NewLabel: Decodable {
+        let label: String
+        let reason: String?
+    }
+
+    private func label(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let caller = try call.caller()
+        let (store, index, source) = (store, try index(call), try source(call))
+        let wanted: NewLabel = try call.json(allowing: ["label", "reason"])
+        guard let label = SensitivityLabel(wanted.label) else {
+            throw Fault(.invalidRequest, "'label' is one of \(SensitivityLabel.allCases.map(\.description).joined(separator: ", ")).")
+        }
+        try Texts.check(wanted.reason, "reason", maximum: 500)
+        let found = try await call.blocking { try store.document(source: source, in: index, of: caller.tenant) }
+        guard var document = found else { throw Fault(.notFound, "There is no such document.") }
+        let before = document.label
+        let isLower = label < before
+        if isLower {
+            try call.require(DataRoutes.lowerAction)
+            guard document.owner != caller.id else {
+                throw ConsoleRefusal(403, "OwnDocument", "Labels of one's own documents are lowered by somebody else.")
+            }
+            guard wanted.reason?.contains(where: { !$0.isWhitespace }) ?? false else {
+                throw Fault(.invalidRequest, "'reason' says why a lower label than '\(before)' will do.", param: "reason")
+            }
+        }
+        (document.label, document.isLabelDeclared, document.labelOrigin) = (label, true, isLower ? .lowered : .declared)
+        try await call.act(
+            on: "\(index)/\(source)", as: isLower ? "data.label.lower" : "data.label",
+            details: [(name: "label", value: "\(before) to \(label)")] + (wanted.reason.map { [(name: "reason", value: $0)] } ?? [])
+        ) { [document] in try store.update(document) }
+        return try .json(DocumentShown(document, addedAt: Moments.date(document.addedAt)))
+    }
+
     // MARK: Quarantine
 
     private func quarantine(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -265,7 +317,7 @@ private struct OperationShown: Encodable {
     }
 }
 
-private struct PieceShown: Encodable {
+struct PieceShown: Codable {
     let piece, index, source, owner, reason: String
     let page: Int?
     let text: String?

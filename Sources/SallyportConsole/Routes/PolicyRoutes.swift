@@ -5,78 +5,162 @@ import SallyportIdentity
 /// Guard policies: what `sallyport policies` does.
 package struct PolicyRoutes: ConsoleRouteGroup {
     let store: any PolicyStore
+    /// As the configuration is now.
+    let desk: @Sendable () -> any PolicyDesk
     let changes: ChangeDesk
 
-    package init(store: any PolicyStore, changes: ChangeDesk) {
+    package init(store: any PolicyStore, desk: @escaping @Sendable () -> any PolicyDesk, changes: ChangeDesk) {
         self.store = store
+        self.desk = desk
         self.changes = changes
     }
 
+    static let largest = 1 << 20
+    private static let read = ConsoleRow.Access.action("Sallyport/policies/read")
+
     package static let routes: [ConsoleRoute<Self>] = [
-        .init("Policies_List", "GET", "/api/policies", .action("Sallyport/policies/read"), list),
-        .init("Policies_Show", "GET", "/api/policies/{name}", .action("Sallyport/policies/read"), show),
+        .init("Policies_List", "GET", "/api/policies", read, list),
+        .init("Policies_Show", "GET", "/api/policies/{name}", read, show),
+        .init("Policies_Versions", "GET", "/api/policies/{name}/versions", read, versions),
+        .init("Policies_Version", "GET", "/api/policies/{name}/versions/{version}", read, version),
+        // Says nothing of what is in force but what a reader may know.
+        .init("Policies_Check", "POST", "/api/policies/{name}/check", read, maximumBody: largest, check),
         .init(
-            "Policies_Put", "PUT", "/api/policies/{name}", .action("Sallyport/policies/write"), act: "policies.put", maximumBody: 1 << 20,
+            "Policies_Put", "PUT", "/api/policies/{name}", .action("Sallyport/policies/write"), act: "policies.put", maximumBody: largest,
             put),
         .init("Policies_Delete", "DELETE", "/api/policies/{name}", .action("Sallyport/policies/delete"), act: "policies.delete", delete),
     ]
 
-    private struct Listed: Encodable {
+    struct Listed: Codable {
         let name: String
         let version: Int?
         let builtIn: Bool
+        /// `builtIn`, `file`, `store`.
+        let source: String
         let createdAt: String?
     }
 
     private func list(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let store = store
-        let stored = try await call.blocking { try store.policies(of: .default) }
+        let (store, desk) = (store, desk())
+        let (stored, files) = try await call.blocking { (try store.policies(of: .default), try desk.files()) }
+        func plain(_ names: [PolicyID], _ source: String) -> [Listed] {
+            names.map { Listed(name: $0.rawValue, version: nil, builtIn: source == "builtIn", source: source, createdAt: nil) }
+        }
         return try .list(
-            GuardPolicy.builtIn(learned: true).map { Listed(name: $0.id.rawValue, version: nil, builtIn: true, createdAt: nil) }
+            plain(GuardPolicy.builtIn(learned: true).map(\.id), "builtIn") + plain(files, "file")
                 + stored.map {
-                    Listed(name: $0.name.rawValue, version: $0.version, builtIn: false, createdAt: Moments.date($0.createdAt))
+                    Listed(
+                        name: $0.name.rawValue, version: $0.version, builtIn: false, source: "store", createdAt: Moments.date($0.createdAt))
                 })
     }
 
-    private func show(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let name = try call.parameter("name")
+    private func stored(_ name: String, _ call: ConsoleCall) async throws -> StoredPolicy? {
         let store = store
-        let stored = try await call.blocking { try store.policies(of: .default).first { $0.name.rawValue == name } }
-        guard let stored else { throw Fault(.notFound, "There is no policy of this name in the database.") }
-        return .json(bytes: stored.document)
+        return try await call.blocking { try store.policies(of: .default).first { $0.name.rawValue == name } }
     }
+
+    private static let nothing = Fault(.notFound, "There is no policy of this name in the database.")
+
+    private func show(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        guard let stored = try await stored(call.parameter("name"), call) else { throw Self.nothing }
+        return ConsoleAnswer.json(bytes: stored.document).adding("etag", "\"\(stored.version)\"")
+    }
+
+    // MARK: Former versions
+
+    struct Former: Codable {
+        let version: Int
+        let createdAt: String
+        /// Whether it is the one in force.
+        let current: Bool
+    }
+
+    private func versions(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (store, name) = (store, PolicyID(try call.parameter("name")))
+        let (versions, current) = try await call.blocking {
+            (try store.versions(of: name, tenant: .default), try store.policies(of: .default).first { $0.name == name }?.version)
+        }
+        guard !versions.isEmpty else { throw Self.nothing }
+        return try .list(
+            versions.map { Former(version: $0.version, createdAt: Moments.date($0.createdAt), current: $0.version == current) })
+    }
+
+    private func version(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (store, name) = (store, PolicyID(try call.parameter("name")))
+        guard let version = Int(try call.parameter("version")), version > 0 else {
+            throw Fault(.invalidRequest, "A version is a number from 1 on.")
+        }
+        let found = try await call.blocking { try store.policy(name, version: version, of: .default) }
+        guard let found else { throw Fault(.notFound, "There is no such version of this policy.") }
+        return .json(bytes: found.document)
+    }
+
+    // MARK: Changes
+
+    private func checked(_ call: ConsoleCall) async throws -> PolicyFindings {
+        let (name, document, desk) = (try call.parameter("name"), call.body, desk())
+        try Texts.check(name, "name", maximum: 128, mayBeEmpty: false)
+        try call.checkOneMeaning()
+        return try await call.blocking { try desk.check(name, document) }
+    }
+
+    /// What `policies check` says; nothing is changed.
+    private func check(_ call: ConsoleCall) async throws -> ConsoleAnswer { try .json(try await checked(call)) }
 
     private struct Version: Encodable, Sendable {
         let name: String
         let version: Int
+        let notes: [String]?
     }
 
     private func put(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let name = try call.parameter("name")
-        try Texts.check(name, "name", maximum: 128, mayBeEmpty: false)
-        let document = call.body
-        let policy: GuardPolicy
-        do { policy = try PolicyDocument.policy(from: document, named: name) } catch let mistake as PolicyDocument.Mistake {
-            throw Fault(.invalidRequest, "\(mistake)")
-        }
-        guard policy.id.rawValue == name else { throw Fault(.invalidRequest, "The document's name is '\(policy.id)', not '\(name)'.") }
+        let (name, document, known) = (try call.parameter("name"), call.body, try call.expectedVersion())
+        let findings = try await checked(call)
+        if let known, try await stored(name, call)?.version ?? 0 != known { throw ConsoleRefusal.changed }
         if let waiting = try await changes.ask(.policies, "policies.put", target: name, content: document, call) { return waiting }
         let store = store
-        let version = try await call.act(on: name, made: { "\($0)" }) {
-            try store.put(policy.id, document: document, of: .default, at: call.now)
+        let version = try await call.act(on: name, made: { "\($0)" }) { () throws -> Int in
+            guard let version = try store.put(PolicyID(name), document: document, of: .default, at: call.now, replacing: known) else {
+                throw ConsoleRefusal.changed
+            }
+            return version
         }
-        return try .json(Version(name: name, version: version))
+        return try ConsoleAnswer.json(Version(name: name, version: version, notes: findings.notes.isEmpty ? nil : findings.notes))
+            .adding("etag", "\"\(version)\"")
     }
 
     private func delete(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let name = try call.parameter("name")
+        let (name, desk) = (try call.parameter("name"), desk())
+        guard try await stored(name, call) != nil else { throw Self.nothing }
+        try await call.blocking { try desk.checkRemoval(name) }
         if let waiting = try await changes.ask(.policies, "policies.delete", target: name, content: [], call) { return waiting }
         let store = store
         try await call.act(on: name) {
-            guard try store.delete(PolicyID(name), of: .default) else {
-                throw Fault(.notFound, "There is no policy of this name in the database.")
-            }
+            guard try store.delete(PolicyID(name), of: .default) else { throw Self.nothing }
         }
         return .empty
+    }
+}
+
+extension ConsoleRefusal {
+    /// A version that somebody has in mind is not the one in force.
+    static let changed = ConsoleRefusal(
+        412, "PreconditionFailed", "It was changed meanwhile, or is there already: look at what is in force, and bring your change into it."
+    )
+}
+
+extension ConsoleCall {
+    /// The version that is to be replaced: `If-Match: "3"`; 0 with `If-None-Match: *`; nil: whichever.
+    func expectedVersion() throws -> Int? {
+        switch (headers.first("if-match"), headers.first("if-none-match")) {
+        case (nil, nil), ("*", nil): return nil
+        case (nil, "*"): return 0
+        case (let tag?, nil):
+            guard tag.first == "\"", tag.last == "\"", let version = Int(tag.dropFirst().dropLast()), version > 0 else {
+                throw Fault(.invalidRequest, "'If-Match' is a version as it was told: \"3\".")
+            }
+            return version
+        default: throw Fault(.invalidRequest, "'If-Match' names one version, 'If-None-Match' is *; not both.")
+        }
     }
 }

@@ -17,7 +17,7 @@ package struct ProvisioningRoutes: ConsoleRouteGroup {
     private static let write = ConsoleRow.Access.action("Sallyport/scim/write")
     private static let largest = 2 << 20
 
-    package static let routes: [ConsoleRoute<Self>] = resources("Users") + resources("Groups") + descriptions + others
+    package static let routes: [ConsoleRoute<Self>] = resources("Users") + resources("Groups") + descriptions + others + overview
 
     private static func resources(_ kind: String) -> [ConsoleRoute<Self>] {
         let all = "/scim/v2/\(kind)"
@@ -47,6 +47,54 @@ package struct ProvisioningRoutes: ConsoleRouteGroup {
     private static let others: [ConsoleRoute<Self>] = ["GET", "POST", "PUT", "PATCH", "DELETE"].map { method in
         ConsoleRoute<Self>("SCIM_Other\(method)", method, "/scim/v2/{resource}", read, maximumBody: 1024, answer)
     }
+
+    /// For those who look after it, not for the identity provider.
+    private static let overview: [ConsoleRoute<Self>] = [
+        .init("Provisioning_Show", "GET", "/api/provisioning", read, summary),
+        .init("Provisioning_Users", "GET", "/api/provisioning/users", read, users),
+        .init("Provisioning_Groups", "GET", "/api/provisioning/groups", read, groups),
+        .init("Provisioning_Group", "GET", "/api/provisioning/groups/{id}", read, group),
+    ]
+
+    // MARK: Overview
+
+    private func summary(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (service, endpoint) = (service(), publicURL + "/scim/v2")
+        return try .json(try await call.blocking { try service.summary(endpoint: endpoint) })
+    }
+
+    static let mostRows = 1000
+
+    /// `find`, `skip`, `top`.
+    private func part(_ call: ConsoleCall) throws -> (text: String?, skip: Int, top: Int) {
+        func number(_ name: String, _ standard: Int, _ range: ClosedRange<Int>) throws -> Int {
+            guard let text = call.queryValue(name) else { return standard }
+            guard let number = Int(text), range.contains(number) else {
+                throw Fault(.invalidRequest, "'\(name)' is \(range.lowerBound) to \(range.upperBound).", param: name)
+            }
+            return number
+        }
+        let text = call.queryValue("find")
+        try Texts.check(text, "find", maximum: 256)
+        return (text, try number("skip", 0, 0...1_000_000_000), try number("top", 100, 1...Self.mostRows))
+    }
+
+    private func users(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (service, part) = (service(), try part(call))
+        return try .json(try await call.blocking { try service.users(containing: part.text, skip: part.skip, top: part.top) })
+    }
+
+    private func groups(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (service, part) = (service(), try part(call))
+        return try .json(try await call.blocking { try service.groups(containing: part.text, skip: part.skip, top: part.top) })
+    }
+
+    private func group(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let (service, id) = (service(), try call.parameter("id"))
+        return try .json(try await call.blocking { try service.members(ofGroup: id) })
+    }
+
+    // MARK: SCIM
 
     private func request(_ call: ConsoleCall) throws -> SCIMRequest {
         var query: [String: String] = [:]

@@ -56,6 +56,8 @@ package struct ConsoleRefusal: Error, Sendable {
     package let code: String
     package let message: String
     package let headers: [(name: String, value: String)]
+    /// The page that the mistake was made on: a path of this surface, never what a request said.
+    package var back: String?
 
     package init(_ status: Int, _ code: String, _ message: String, headers: [(name: String, value: String)] = []) {
         self.status = status
@@ -108,7 +110,7 @@ package struct ConsoleRefusal: Error, Sendable {
             switch code {
             case "MfaRequired": "<a class=\"button\" href=\"/account\">Your account</a>"
             case "ReauthenticationRequired", "SignInExpired": "<a class=\"button\" href=\"/signin\">Sign in</a>"
-            default: "<a class=\"button\" href=\"/\">Go on</a>"
+            default: back.map { "<a class=\"button\" href=\"\($0)\">Go back</a>" } ?? "<a class=\"button\" href=\"/\">Go on</a>"
             }
         let html = Page.make(
             "That did not work",

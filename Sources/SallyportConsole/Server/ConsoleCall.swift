@@ -15,8 +15,8 @@ package struct ConsoleCall: Sendable {
     package let row: ConsoleRow
     /// The decoded path, without empty or dot segments.
     package let path: [String]
-    package let parameters: [String: String]
-    package let query: [(name: String, value: String)]
+    package private(set) var parameters: [String: String]
+    package private(set) var query: [(name: String, value: String)]
     package private(set) var headers: HeaderFields
     package private(set) var body: [UInt8]
     /// nil on open routes.
@@ -53,11 +53,7 @@ package struct ConsoleCall: Sendable {
         guard mediaType == "application/json" || mediaType.hasSuffix("+json") else {
             throw ConsoleRefusal(415, "UnsupportedMediaType", "The body must be JSON (content-type: application/json).")
         }
-        let tape: JSONDocument
-        do { tape = try JSONDocument(parsing: ByteBuffer(bytes: body)) } catch {
-            throw Fault(.invalidRequest, "The body is not a JSON text that has one meaning.")
-        }
-        _ = tape
+        try checkOneMeaning()
         let decoder = JSONDecoder()
         do {
             if let known {
@@ -70,6 +66,13 @@ package struct ConsoleCall: Sendable {
             return try decoder.decode(type, from: Data(body))
         } catch let error as DecodingError {
             throw Fault(.invalidRequest, Self.sentence(error))
+        }
+    }
+
+    /// What two readers might read differently (a name twice in one object) is taken by none: who lets a change happen must see what will hold.
+    func checkOneMeaning() throws {
+        do { _ = try JSONDocument(parsing: ByteBuffer(bytes: body)) } catch {
+            throw Fault(.invalidRequest, "The body is not a JSON text that has one meaning.")
         }
     }
 
@@ -93,11 +96,9 @@ package struct ConsoleCall: Sendable {
     /// The body as an HTML form.
     package func form() throws -> [String: String] {
         guard isForm else { throw ConsoleRefusal(415, "UnsupportedMediaType", "The body must be a form.") }
-        guard let text = String(bytes: body, encoding: .utf8), let read = try? CanonicalPath(parsing: "/?\(text)") else {
-            throw Fault(.invalidRequest, "The form cannot be read.")
-        }
+        guard let read = try? CanonicalPath.fields(ofForm: body) else { throw Fault(.invalidRequest, "The form cannot be read.") }
         var fields: [String: String] = [:]
-        for (name, value) in read.query {
+        for (name, value) in read {
             guard fields.updateValue(value, forKey: name) == nil else { throw Fault(.invalidRequest, "A field of the form stands twice.") }
         }
         return fields
@@ -108,6 +109,34 @@ package struct ConsoleCall: Sendable {
         var call = self
         call.headers.set("content-type", "application/json")
         call.body = Array(try JSONEncoder().encode(value))
+        return call
+    }
+
+    /// The same call with a document of JSON as it was written.
+    /// - Parameters:
+    ///   - known: the version that it is to take the place of; 0: there is to be none.
+    ///   - names: parts of the path that a page has in its form.
+    func sending(document: String, replacing known: Int? = nil, naming names: [String: String] = [:]) -> ConsoleCall {
+        var call = naming(names)
+        call.headers.set("content-type", "application/json")
+        call.headers.remove("if-match")
+        call.headers.remove("if-none-match")
+        if let known { call.headers.set(known > 0 ? "if-match" : "if-none-match", known > 0 ? "\"\(known)\"" : "*") }
+        call.body = Array(document.utf8)
+        return call
+    }
+
+    /// The same call with other parts of the path; what it may do is judged by these.
+    func naming(_ names: [String: String]) -> ConsoleCall {
+        var call = self
+        call.parameters.merge(names) { $1 }
+        return call
+    }
+
+    /// The same call with this in its query.
+    func asking(_ items: [(name: String, value: String)]) -> ConsoleCall {
+        var call = self
+        call.query = items
         return call
     }
 

@@ -52,11 +52,14 @@ package struct ConsoleRoute<Group: Sendable>: Sendable {
 
     /// A page, or what a form on it does. It is judged, and put on record, as the route for programs whose work it does: there is no way round
     /// a right, a condition or a denial by asking in a browser.
-    package static func page(_ method: String, _ path: String, as row: ConsoleRow, _ handler: @escaping Handler) -> Self {
+    /// - Parameter maximumBody: of a form; a document in it may be three times as long as it is.
+    package static func page(
+        _ method: String, _ path: String, as row: ConsoleRow, maximumBody: Int? = nil, _ handler: @escaping Handler
+    ) -> Self {
         precondition(method != "GET" || row.act == nil, "a page that is only looked at changes nothing")
         return Self(
-            row.operation, method, path, row.access, act: row.act, maximumBody: min(row.maximumBody, 64 << 10), proving: row.isProving,
-            handler)
+            row.operation, method, path, row.access, act: row.act, maximumBody: maximumBody ?? min(row.maximumBody, 64 << 10),
+            proving: row.isProving, handler)
     }
 }
 

@@ -143,12 +143,19 @@ package enum BuiltInRoles {
             ]),
         RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000011", role: "index-contributor", name: "Sallyport Index Contributor",
-            description: "Bring documents into indexes, list and remove them; release nothing, read no content.", isBuiltIn: true,
-            actions: ["Sallyport/indexes/read", "Sallyport/indexes/documents/*", "Sallyport/indexes/quarantine/read"]),
+            description: "Bring documents into indexes, list, label and remove them; release nothing, lower no label, read no content.",
+            isBuiltIn: true,
+            actions: [
+                "Sallyport/indexes/read", "Sallyport/indexes/documents/*", "Sallyport/indexes/labels/write",
+                "Sallyport/indexes/quarantine/read",
+            ]),
         RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000012", role: "document-reviewer", name: "Sallyport Document Reviewer",
-            description: "Look at what waits in quarantine, and release what others brought; bring nothing.", isBuiltIn: true,
-            actions: ["Sallyport/indexes/read", "Sallyport/indexes/quarantine/*", "Sallyport/content/quarantine/read"]),
+            description: "Look at what waits in quarantine, release what others brought, and label it; bring nothing.", isBuiltIn: true,
+            actions: [
+                "Sallyport/indexes/read", "Sallyport/indexes/labels/*", "Sallyport/indexes/quarantine/*",
+                "Sallyport/content/quarantine/read",
+            ]),
         RoleDefinition(
             id: "5a11e000-0000-4000-8000-000000000020", role: "scim-provisioner", name: "Sallyport Provisioner",
             description: "Bring people and groups by SCIM, for an identity provider; nothing else.", isBuiltIn: true,

@@ -64,6 +64,16 @@ package final class ConditionalAccessDirectory: Sendable {
         }
 
         package var isEmpty: Bool { policies.isEmpty && mistakes.isEmpty }
+
+        /// As it would be with one policy more, in the place of the one with its name, and without these.
+        package func changed(adding draft: ConditionalPolicy?, removing names: Set<String>) -> Snapshot {
+            guard draft != nil || !names.isEmpty else { return self }
+            let gone = names.union([draft?.name].compactMap(\.self))
+            return Snapshot(
+                policies: policies.filter { !gone.contains($0.name) } + [draft].compactMap(\.self),
+                mistakes: mistakes.filter { !gone.contains($0.name) }, devices: Array(devices.values), risks: Array(risks.values),
+                catalog: catalog, revision: revision)
+        }
         /// Whether anybody must find out which roles the caller holds: that takes a look at every assignment.
         package var asksForRoles: Bool { policies.contains { $0.asksForRoles } }
 

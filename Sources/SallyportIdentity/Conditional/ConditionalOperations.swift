@@ -21,9 +21,14 @@ package struct ConditionalOperations: Sendable {
         }
     }
 
-    package func put(_ name: String, document: [UInt8], at now: Int64) throws -> Int {
+    /// - Parameter known: the version that it takes the place of, 0 where there is to be none; nil: whichever is in force.
+    /// - Throws: ``Fault`` `.conflict` when another one is in force.
+    package func put(_ name: String, document: [UInt8], at now: Int64, replacing known: Int? = nil) throws -> Int {
         _ = try Self.check(name, document)
-        return try store.put(name, document: document, of: tenant, at: now)
+        guard let version = try store.put(name, document: document, of: tenant, at: now, replacing: known) else {
+            throw Fault(.conflict, known == 0 ? "There is a policy of this name." : "The policy was changed meanwhile.")
+        }
+        return version
     }
 
     package func delete(_ name: String) throws {

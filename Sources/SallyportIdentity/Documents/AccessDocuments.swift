@@ -3,20 +3,20 @@ import SallyportCore
 /// How access is written in JSON, on the command line and on the administrative surface.
 package enum AccessDocuments {
     /// Azure's role definition.
-    package struct Definition: Encodable {
-        package struct Permissions: Encodable {
-            let actions: [String]
-            let notActions: [String]
-            let dataActions: [String]
-            let notDataActions: [String]
+    package struct Definition: Codable {
+        package struct Permissions: Codable {
+            package let actions: [String]
+            package let notActions: [String]
+            package let dataActions: [String]
+            package let notDataActions: [String]
         }
-        let id: String
-        let name: String
-        let roleName: String
-        let type: String
-        let description: String
-        let assignableScopes: [String]
-        let permissions: [Permissions]
+        package let id: String
+        package let name: String
+        package let roleName: String
+        package let type: String
+        package let description: String
+        package let assignableScopes: [String]
+        package let permissions: [Permissions]
 
         package init(_ role: RoleDefinition) {
             id = role.id
@@ -33,17 +33,17 @@ package enum AccessDocuments {
         }
     }
 
-    package struct Assignment: Encodable {
-        let id: String
-        let principal: String
-        let role: String
-        let scope: String
-        let effect: String
-        let condition: String?
-        let expiresAt: String?
-        let createdAt: String?
-        let note: String?
-        let source: String
+    package struct Assignment: Codable {
+        package let id: String
+        package let principal: String
+        package let role: String
+        package let scope: String
+        package let effect: String
+        package let condition: String?
+        package let expiresAt: String?
+        package let createdAt: String?
+        package let note: String?
+        package let source: String
 
         package init(_ assignment: RoleAssignment) {
             id = assignment.id
@@ -59,12 +59,12 @@ package enum AccessDocuments {
         }
     }
 
-    package struct Revoked: Encodable {
-        let kind: String
-        let subject: String
-        let before: String?
-        let createdAt: String
-        let note: String?
+    package struct Revoked: Codable {
+        package let kind: String
+        package let subject: String
+        package let before: String?
+        package let createdAt: String
+        package let note: String?
 
         package init(_ revocation: Revocation) {
             kind = revocation.kind.rawValue

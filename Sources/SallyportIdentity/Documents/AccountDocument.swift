@@ -1,7 +1,7 @@
 import SallyportCore
 
 /// A local account as it is written in JSON: nothing of what it signs in with but how much there is of it.
-package struct AccountDocument: Encodable, Sendable {
+package struct AccountDocument: Codable, Sendable {
     package let name: String
     package let displayName: String
     package let principal: String

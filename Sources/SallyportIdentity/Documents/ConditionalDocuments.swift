@@ -2,27 +2,33 @@ import SallyportCore
 
 /// How conditional access, elevations and waiting changes are written in JSON.
 package enum ConditionalDocuments {
-    package struct Policy: Encodable, Sendable {
-        let name: String
-        let version: Int
-        let state: String
-        let createdAt: String
+    package struct Policy: Codable, Sendable {
+        package let name: String
+        package let version: Int
+        package let state: String
+        /// What it asks for where it speaks.
+        package let demands: [String]
+        package let createdAt: String
 
         package init(_ stored: StoredConditionalPolicy) {
+            let policy = try? ConditionalPolicy(name: stored.name, parsing: stored.document)
             name = stored.name
             version = stored.version
-            state = (try? ConditionalPolicy(name: stored.name, parsing: stored.document))?.state.rawValue ?? "unreadable"
+            state = policy?.state.rawValue ?? "unreadable"
+            demands =
+                (policy?.controls.map(\.rawValue) ?? [])
+                + [policy?.signInFrequency.map { "a sign-in of the last \(Moments.text(span: $0))" }].compactMap(\.self)
             createdAt = Moments.date(stored.createdAt)
         }
     }
 
-    package struct Device: Encodable, Sendable {
-        let id: String
-        let platform: String?
-        let compliant: Bool
-        let owner: String?
-        let reportedAt: String
-        let validUntil: String?
+    package struct Device: Codable, Sendable {
+        package let id: String
+        package let platform: String?
+        package let compliant: Bool
+        package let owner: String?
+        package let reportedAt: String
+        package let validUntil: String?
 
         package init(_ device: DevicePosture) {
             id = device.id
@@ -34,12 +40,12 @@ package enum ConditionalDocuments {
         }
     }
 
-    package struct Risk: Encodable, Sendable {
-        let principal: String
-        let level: String
-        let reason: String?
-        let setAt: String
-        let expiresAt: String?
+    package struct Risk: Codable, Sendable {
+        package let principal: String
+        package let level: String
+        package let reason: String?
+        package let setAt: String
+        package let expiresAt: String?
 
         package init(_ risk: PrincipalRisk) {
             principal = risk.principal.rawValue
@@ -50,15 +56,15 @@ package enum ConditionalDocuments {
         }
     }
 
-    package struct Outcome: Encodable, Sendable {
-        package struct Finding: Encodable, Sendable {
+    package struct Outcome: Codable, Sendable {
+        package struct Finding: Codable, Sendable {
             package let policy: String
             package let demand: String
         }
         package let allowed: Bool
         package let findings: [Finding]
         package let reported: [Finding]
-        let claims: String?
+        package let claims: String?
 
         package init(_ outcome: ConditionalOutcome, at now: Int64) {
             allowed = outcome.isAllowed
@@ -68,16 +74,16 @@ package enum ConditionalDocuments {
         }
     }
 
-    package struct Eligible: Encodable, Sendable {
-        let id: String
-        let principal: String
-        let role: String
-        let scope: String
-        let maximumDuration: Int64
-        let needsApproval: Bool
-        let needsMfa: Bool
-        let approvers: [String]
-        let note: String?
+    package struct Eligible: Codable, Sendable {
+        package let id: String
+        package let principal: String
+        package let role: String
+        package let scope: String
+        package let maximumDuration: Int64
+        package let needsApproval: Bool
+        package let needsMfa: Bool
+        package let approvers: [String]
+        package let note: String?
 
         package init(_ eligible: EligibleAssignment) {
             id = eligible.id
@@ -92,17 +98,17 @@ package enum ConditionalDocuments {
         }
     }
 
-    package struct ElevationShown: Encodable, Sendable {
-        let id: String
-        let eligible: String
-        let principal: String
-        let role: String
-        let scope: String
-        let reason: String
-        let state: String
-        let requestedAt: String
-        let decidedBy: String?
-        let endsAt: String?
+    package struct ElevationShown: Codable, Sendable {
+        package let id: String
+        package let eligible: String
+        package let principal: String
+        package let role: String
+        package let scope: String
+        package let reason: String
+        package let state: String
+        package let requestedAt: String
+        package let decidedBy: String?
+        package let endsAt: String?
 
         package init(_ elevation: Elevation) {
             id = elevation.id
@@ -118,14 +124,14 @@ package enum ConditionalDocuments {
         }
     }
 
-    package struct Change: Encodable, Sendable {
-        let id: String
-        let act: String
-        let target: String
-        let state: String
-        let requestedBy: String
-        let requestedAt: String
-        let decidedBy: String?
+    package struct Change: Codable, Sendable {
+        package let id: String
+        package let act: String
+        package let target: String
+        package let state: String
+        package let requestedBy: String
+        package let requestedAt: String
+        package let decidedBy: String?
 
         package init(_ change: PendingChange) {
             id = change.id

@@ -1,7 +1,7 @@
 import SallyportCore
 
 /// A key as it is written in JSON.
-package struct KeyDocument: Encodable, Sendable {
+package struct KeyDocument: Codable, Sendable {
     package let id: String
     package let name: String
     /// Only right after it was made.

@@ -12,6 +12,12 @@ package enum Moments {
         return count * unit
     }
 
+    /// The other way round: `8h`.
+    package static func text(span seconds: Int64) -> String {
+        let unit = [(86_400, "d"), (3600, "h"), (60, "m")].first { seconds >= $0.0 && seconds % $0.0 == 0 } ?? (1, "s")
+        return "\(seconds / unit.0)\(unit.1)"
+    }
+
     /// An ISO 8601 date, or date and time, in seconds since 1970.
     package static func moment(_ text: String) -> Int64? {
         let formatter = ISO8601DateFormatter()

@@ -82,28 +82,28 @@ package enum GovernanceDocuments {
 
     // MARK: Reviews
 
-    package struct Item: Encodable, Sendable {
-        let id: String
-        let resource: String
-        let resourceId: String
-        let subject: String
-        let principal: String?
-        let summary: String
-        let breakGlass: Bool
-        let lastUsedAt: String?
-        let uses: Int
-        let denials: Int
-        let createdAt: String
-        let expiresAt: String?
-        let risk: String
-        let reasons: [String]
-        let recommendation: String
-        let decision: String
-        let reason: String?
-        let reviewedBy: String?
-        let reviewedAt: String?
-        let result: String?
-        let appliedAt: String?
+    package struct Item: Codable, Sendable {
+        package let id: String
+        package let resource: String
+        package let resourceId: String
+        package let subject: String
+        package let principal: String?
+        package let summary: String
+        package let breakGlass: Bool
+        package let lastUsedAt: String?
+        package let uses: Int
+        package let denials: Int
+        package let createdAt: String
+        package let expiresAt: String?
+        package let risk: String
+        package let reasons: [String]
+        package let recommendation: String
+        package let decision: String
+        package let reason: String?
+        package let reviewedBy: String?
+        package let reviewedAt: String?
+        package let result: String?
+        package let appliedAt: String?
 
         package init(_ item: ReviewItem) {
             id = item.id
@@ -130,26 +130,26 @@ package enum GovernanceDocuments {
         }
     }
 
-    package struct Review: Encodable, Sendable {
-        let id: String
-        let name: String
-        let status: String
-        let kinds: [String]
-        let roles: [String]?
-        let reviewers: [String]
-        let fallbackReviewers: [String]
-        let lookBackDays: Int
-        let requiresReason: Bool
-        let onSilence: String
-        let appliesAtEnd: Bool
-        let recursAfterDays: Int?
-        let createdAt: String
-        let createdBy: String
-        let startedAt: String?
-        let endsAt: String
-        let endedAt: String?
-        let previewDigest: String?
-        let items: [Item]?
+    package struct Review: Codable, Sendable {
+        package let id: String
+        package let name: String
+        package let status: String
+        package let kinds: [String]
+        package let roles: [String]?
+        package let reviewers: [String]
+        package let fallbackReviewers: [String]
+        package let lookBackDays: Int
+        package let requiresReason: Bool
+        package let onSilence: String
+        package let appliesAtEnd: Bool
+        package let recursAfterDays: Int?
+        package let createdAt: String
+        package let createdBy: String
+        package let startedAt: String?
+        package let endsAt: String
+        package let endedAt: String?
+        package let previewDigest: String?
+        package let items: [Item]?
 
         package init(_ campaign: ReviewCampaign, _ status: ReviewCampaign.Status, items: [ReviewItem]?) {
             id = campaign.id
@@ -174,16 +174,16 @@ package enum GovernanceDocuments {
         }
     }
 
-    package struct Preview: Encodable, Sendable {
-        struct Line: Encodable, Sendable {
-            let item: String
-            let subject: String
-            let summary: String
-            let cause: String
+    package struct Preview: Codable, Sendable {
+        package struct Line: Codable, Sendable {
+            package let item: String
+            package let subject: String
+            package let summary: String
+            package let cause: String
         }
-        let digest: String
-        let removals: [Line]
-        let spared: [Line]
+        package let digest: String
+        package let removals: [Line]
+        package let spared: [Line]
 
         package init(_ preview: AccessReviews.Preview) {
             digest = preview.digest

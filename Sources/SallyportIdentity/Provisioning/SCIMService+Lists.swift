@@ -156,7 +156,7 @@ extension SCIMService {
         }
     }
 
-    private func groupsByMember() throws -> [String: [ProvisionedGroup]] {
+    func groupsByMember() throws -> [String: [ProvisionedGroup]] {
         var result: [String: [ProvisionedGroup]] = [:]
         for group in try store.groups(of: tenant) { for member in group.members { result[member, default: []].append(group) } }
         return result

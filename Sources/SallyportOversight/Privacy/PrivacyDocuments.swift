@@ -4,14 +4,14 @@ import SallyportCore
 package enum PrivacyDocuments {
     static func date(_ seconds: Int64) -> String { CivilDate(secondsSince1970: seconds).timestamp }
 
-    package struct ConsentShown: Encodable, Sendable {
-        let subject: String
-        let kind: String
-        let purpose: String
-        let version: String
-        let givenAt: String
-        let withdrawnAt: String?
-        let evidence: String
+    package struct ConsentShown: Codable, Sendable {
+        package let subject: String
+        package let kind: String
+        package let purpose: String
+        package let version: String
+        package let givenAt: String
+        package let withdrawnAt: String?
+        package let evidence: String
 
         package init(_ consent: Consent) {
             subject = consent.subject
@@ -25,11 +25,11 @@ package enum PrivacyDocuments {
     }
 
     /// A notice as its readers see it.
-    package struct NoticeText: Encodable, Sendable {
-        let name: String
-        let version: Int
-        let publishedAt: String
-        let text: String
+    package struct NoticeText: Codable, Sendable {
+        package let name: String
+        package let version: Int
+        package let publishedAt: String
+        package let text: String
 
         package init(_ notice: PrivacyNotice) {
             name = notice.name
@@ -76,26 +76,26 @@ package enum PrivacyDocuments {
         }
     }
 
-    package struct RequestShown: Encodable, Sendable {
-        let id: String
-        let kind: String
-        let subject: String
-        let pseudonym: String
-        let detail: String?
-        let status: String
-        let receivedAt: String
-        let dueAt: String
-        let overdue: Bool
-        let extendedBecause: String?
-        let identityMethod: String?
-        let identityCheckedBy: String?
-        let verifiedAt: String?
-        let findings: [SubjectRequest.Finding]
-        let outcomes: [SubjectRequest.Outcome]
-        let refusal: String?
-        let closedAt: String?
-        let handledBy: String?
-        let reportDigest: String?
+    package struct RequestShown: Codable, Sendable {
+        package let id: String
+        package let kind: String
+        package let subject: String
+        package let pseudonym: String
+        package let detail: String?
+        package let status: String
+        package let receivedAt: String
+        package let dueAt: String
+        package let overdue: Bool
+        package let extendedBecause: String?
+        package let identityMethod: String?
+        package let identityCheckedBy: String?
+        package let verifiedAt: String?
+        package let findings: [SubjectRequest.Finding]
+        package let outcomes: [SubjectRequest.Outcome]
+        package let refusal: String?
+        package let closedAt: String?
+        package let handledBy: String?
+        package let reportDigest: String?
 
         package init(_ request: SubjectRequest, at now: Int64) {
             id = request.id

@@ -1,3 +1,4 @@
+import SallyportConsole
 import SallyportCore
 import SallyportGuard
 import SallyportIdentity
@@ -5,10 +6,12 @@ import SallyportIdentity
 /// What an approved change does. Blocks.
 package struct ChangeApplication: Sendable {
     private let policies: any PolicyStore
+    private let desk: any PolicyDesk
     private let conditional: ConditionalOperations
 
-    package init(policies: any PolicyStore, conditional: ConditionalOperations) {
+    package init(policies: any PolicyStore, desk: any PolicyDesk, conditional: ConditionalOperations) {
         self.policies = policies
+        self.desk = desk
         self.conditional = conditional
     }
 
@@ -16,11 +19,10 @@ package struct ChangeApplication: Sendable {
         switch act {
         case "policies.put":
             // Read anew: what was valid when it was asked for may not be any more.
-            do { _ = try PolicyDocument.policy(from: content, named: target) } catch let mistake as PolicyDocument.Mistake {
-                throw Fault(.invalidRequest, "\(mistake)")
-            }
+            _ = try desk.check(target, content)
             _ = try policies.put(PolicyID(target), document: content, of: .default, at: now)
         case "policies.delete":
+            try desk.checkRemoval(target)
             guard try policies.delete(PolicyID(target), of: .default) else { throw Fault(.notFound, "The policy is gone already.") }
         case "conditional-access.put": _ = try conditional.put(target, document: content, at: now)
         case "conditional-access.delete": try conditional.delete(target)

@@ -7,7 +7,8 @@ import SallyportStorage
 
 /// Access reviews, privacy and provisioning on the administrative surface.
 extension ConsoleSurface {
-    static func governanceRoutes(_ parts: Parts, _ plan: NIOLockedValueBox<ServerPlan>, publicURL: String) -> [BoundRoute] {
+    static func governanceRoutes(_ parts: Parts, _ plan: NIOLockedValueBox<ServerPlan>, keys: KeyRoutes, publicURL: String) -> [BoundRoute]
+    {
         let database = parts.database
         let provisioning = SQLProvisioningStore(database)
         let reviews = ReviewRoutes(
@@ -24,5 +25,6 @@ extension ConsoleSurface {
                     clock: { ServerProcess.wallTime().seconds })
             }, publicURL: publicURL)
         return reviews.bound + privacy.bound + scim.bound + ReviewPages(reviews).bound + PrivacyPages(privacy).bound
+            + ProvisioningPages(scim, keys: keys).bound
     }
 }

@@ -108,33 +108,42 @@ final class ConsoleSurface: Sendable {
         }
         let elevations = elevations(parts, plan)
         let conditional = ConditionalOperations(store: SQLConditionalAccessStore(parts.database))
+        let policyDesk = policyDesk(parts, plan)
         let desk = changeDesk(parts, plan, conditional)
         let accounts = AccountRoutes(signIn, access: access)
         let assignments = AccessRoutes(operations: access, keys: parts.keys)
         let keys = KeyRoutes(store: parts.keys, access: access, operations: AccessAdministration.operations)
         let elevation = ElevationRoutes(operations: elevations, access: access)
         let changes = ChangeRoutes(desk)
+        let policies = PolicyRoutes(store: parts.policies, desk: policyDesk, changes: desk)
+        let conditions = ConditionalRoutes(conditional, access: access, keys: parts.keys, changes: desk)
+        let data = dataRoutes(parts, plan)
         let people = SignInRoutes(signIn).bound + AccountPages(signIn).bound + SelfRoutes().bound
         let programs =
             accounts.bound + assignments.bound + keys.bound + elevation.bound + changes.bound
-            + PolicyRoutes(store: parts.policies, changes: desk).bound
-            + ConditionalRoutes(conditional, access: access, keys: parts.keys, changes: desk).bound + dataRoutes(parts, plan).bound
+            + policies.bound + conditions.bound + data.bound
         let pages =
             PeoplePages(accounts).bound + AccessPages(assignments).bound + KeyPages(keys).bound + ElevationPages(elevation).bound
-            + ChangePages(changes).bound
-        return people + programs + pages + governanceRoutes(parts, plan, publicURL: signIn.settings.publicURL)
+            + ChangePages(changes).bound + PolicyPages(policies).bound + ConditionalPages(conditions).bound + IndexPages(data).bound
+        return people + programs + pages + governanceRoutes(parts, plan, keys: keys, publicURL: signIn.settings.publicURL)
+    }
+
+    private static func policyDesk(_ parts: Parts, _ plan: NIOLockedValueBox<ServerPlan>) -> @Sendable () -> any PolicyDesk {
+        let blocklists = SQLBlocklistStore(parts.database)
+        return { PolicyAdministration(plan: plan.withLockedValue { $0 }, policies: parts.policies, blocklists: blocklists) }
     }
 
     private static func changeDesk(
         _ parts: Parts, _ plan: NIOLockedValueBox<ServerPlan>, _ conditional: ConditionalOperations
     ) -> ChangeDesk {
-        ChangeDesk(
+        let desk = policyDesk(parts, plan)
+        return ChangeDesk(
             fourEyes: {
                 FourEyes(
                     areas: plan.withLockedValue { $0.access.fourEyes }, store: SQLChangeStore(parts.database), sealing: parts.sealer)
             },
             apply: { act, target, content, now in
-                try ChangeApplication(policies: parts.policies, conditional: conditional).apply(act, target, content, at: now)
+                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).apply(act, target, content, at: now)
             })
     }
 

@@ -14,26 +14,29 @@ package enum PolicyLibrary {
 
     /// The names of all policies that there are: for checks before anything is started.
     static func names(directory: String?, database: String) throws -> Set<PolicyID> {
-        struct Nothing: PolicyStore {
-            func policies(of tenant: TenantID) throws -> [StoredPolicy] { [] }
-            func put(_ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64) throws -> Int { 0 }
-            func delete(_ name: PolicyID, of tenant: TenantID) throws -> Bool { false }
-            func revision() throws -> Int64 { 0 }
-        }
-        let store: any PolicyStore =
+        let store =
             FileManager.default.fileExists(atPath: database)
-            ? SQLPolicyStore(try SQLiteDatabase(.file(database), configuration: .init(isReadOnly: true))) : Nothing()
+            ? SQLPolicyStore(try SQLiteDatabase(.file(database), configuration: .init(isReadOnly: true))) : nil
         return Set(try load(directory: directory, store: store).map(\.id) + GuardPolicy.builtIn(learned: true).map(\.id))
     }
 
     /// - Parameter learned: what documents inherit from the built-in policies is what those are without learned guards, too.
     static func load(
-        directory: String?, store: any PolicyStore, tenant: TenantID = .default, learned: Bool = true
+        directory: String?, store: (any PolicyStore)?, tenant: TenantID = .default, learned: Bool = true
     ) throws -> [GuardPolicy] {
+        var family = try family(directory: directory, store: store, tenant: tenant, learned: learned)
+        return try family.policies().sorted { $0.id < $1.id }
+    }
+
+    /// All documents that there are.
+    /// - Parameter removed: as if this one were not in the database.
+    package static func family(
+        directory: String?, store: (any PolicyStore)?, tenant: TenantID = .default, learned: Bool, without removed: PolicyID? = nil
+    ) throws -> PolicyFamily {
         var family = PolicyFamily(learned: learned)
         if let directory { try family.add(directory: directory) }
-        for stored in try store.policies(of: tenant) { family.add(stored) }
-        return try family.policies().sorted { $0.id < $1.id }
+        for stored in try store?.policies(of: tenant) ?? [] where stored.name != removed { family.add(stored) }
+        return family
     }
 }
 
@@ -83,6 +86,15 @@ package struct PolicyFamily {
     package mutating func remove(_ name: PolicyID) { documents[name] = nil }
 
     package var names: Set<PolicyID> { Set(documents.keys) }
+
+    /// A document as it would be in force in the place of the one with its name, beside all others.
+    /// - Throws: ``PolicyLibrary/Mistake``, also for another document that is based on it and would make no sense any more.
+    package func policy(putting document: StoredPolicy) throws -> GuardPolicy {
+        var family = self
+        family.add(document)
+        _ = try family.policies()
+        return try family.policy(document.name)
+    }
 
     /// - Throws: ``PolicyLibrary/Mistake`` for the first document that cannot be used.
     package mutating func policies() throws -> [GuardPolicy] {

@@ -10,39 +10,23 @@ package struct AccessPages: ConsoleRouteGroup {
     package static let routes: [ConsoleRoute<Self>] = [
         .page("GET", "/access", as: AccessRoutes.row("RoleAssignments_List"), page),
         .page("POST", "/access", as: AccessRoutes.row("RoleAssignments_Create"), add),
-        .page("POST", "/access/{id}/remove", as: AccessRoutes.row("RoleAssignments_Delete"), remove),
-        .page("POST", "/access/disable", as: AccessRoutes.row("Principals_Disable"), disable),
-        .page("POST", "/access/enable", as: AccessRoutes.row("Principals_Enable"), enable),
+        .page(
+            "POST", "/access/{id}/remove", as: AccessRoutes.row("RoleAssignments_Delete"),
+            done("RoleAssignments_Delete", by: \.access, to: "/access")),
+        .page(
+            "POST", "/access/disable", as: AccessRoutes.row("Principals_Disable"),
+            done("Principals_Disable", by: \.access, sending: ["principal", "note"], to: "/access")),
+        .page(
+            "POST", "/access/enable", as: AccessRoutes.row("Principals_Enable"),
+            done("Principals_Enable", by: \.access, sending: ["principal"], to: "/access")),
     ]
 
-    private struct Assignment: Decodable {
-        let id: String
-        let principal: String
-        let role: String
-        let scope: String
-        let effect: String
-        let condition: String?
-        let expiresAt: String?
-        let note: String?
-        let source: String
-    }
-
-    private struct Role: Decodable {
-        let name: String
-        let roleName: String
-    }
-
-    private struct Revoked: Decodable {
-        let kind: String
-        let subject: String
-        let createdAt: String
-        let note: String?
-    }
-
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let assignments: [Assignment] = try await access.list("RoleAssignments_List", call)
-        let roles: [Role] = try await access.list("Roles_List", call)
-        let revoked: [Revoked] = try await access.list("Principals_List", call).filter { (one: Revoked) in one.kind == "principal" }
+        let assignments: [AccessDocuments.Assignment] = try await access.list("RoleAssignments_List", call)
+        let roles: [AccessDocuments.Definition] = try await access.list("Roles_List", call)
+        let revoked: [AccessDocuments.Revoked] = try await access.list("Principals_List", call).filter { (one: AccessDocuments.Revoked) in
+            one.kind == "principal"
+        }
         let mayRemove = call.mayAsk(AccessRoutes.row("RoleAssignments_Delete"))
         let rows: [[HTML]] = assignments.map { one in
             let remove: HTML? =
@@ -77,7 +61,7 @@ package struct AccessPages: ConsoleRouteGroup {
         return "<h2>Give a role</h2>\(Page.form("/access", call, button: "Give it", fields))"
     }
 
-    private func disabledTable(_ revoked: [Revoked], _ call: ConsoleCall) -> HTML {
+    private func disabledTable(_ revoked: [AccessDocuments.Revoked], _ call: ConsoleCall) -> HTML {
         let mayEnable = call.mayAsk(AccessRoutes.row("Principals_Enable"))
         let rows: [[HTML]] = revoked.map { one in
             let hidden: HTML = "<input type=\"hidden\" name=\"principal\" value=\"\(one.subject)\">"
@@ -103,18 +87,4 @@ package struct AccessPages: ConsoleRouteGroup {
         return .redirect(to: "/access")
     }
 
-    private func remove(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        _ = try await access.answer("RoleAssignments_Delete", call)
-        return .redirect(to: "/access")
-    }
-
-    private func disable(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        _ = try await access.answer("Principals_Disable", call.sending(Fields(call).members(["principal", "note"])))
-        return .redirect(to: "/access")
-    }
-
-    private func enable(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        _ = try await access.answer("Principals_Enable", call.sending(Fields(call).members(["principal"])))
-        return .redirect(to: "/access")
-    }
 }

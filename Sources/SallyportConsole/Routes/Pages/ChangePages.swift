@@ -10,31 +10,15 @@ package struct ChangePages: ConsoleRouteGroup {
     package static let routes: [ConsoleRoute<Self>] = [
         .page("GET", "/changes", as: ChangeRoutes.row("Changes_List"), page),
         .page("GET", "/changes/{id}", as: ChangeRoutes.row("Changes_Show"), show),
-        .page("POST", "/changes/{id}/approve", as: ChangeRoutes.row("Changes_Approve"), done("Changes_Approve")),
-        .page("POST", "/changes/{id}/reject", as: ChangeRoutes.row("Changes_Reject"), done("Changes_Reject")),
+        .page(
+            "POST", "/changes/{id}/approve", as: ChangeRoutes.row("Changes_Approve"), done("Changes_Approve", by: \.changes, to: "/changes")
+        ),
+        .page(
+            "POST", "/changes/{id}/reject", as: ChangeRoutes.row("Changes_Reject"), done("Changes_Reject", by: \.changes, to: "/changes")),
     ]
 
-    private static func done(_ operation: String) -> ConsoleRoute<Self>.Handler {
-        { pages in
-            { call in
-                _ = try await pages.changes.answer(operation, call)
-                return .redirect(to: "/changes")
-            }
-        }
-    }
-
-    private struct Change: Decodable {
-        let id: String
-        let act: String
-        let target: String
-        let state: String
-        let requestedBy: String
-        let requestedAt: String
-        let decidedBy: String?
-    }
-
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let changes: [Change] = try await changes.list("Changes_List", call)
+        let changes: [ConditionalDocuments.Change] = try await changes.list("Changes_List", call)
         let rows: [[HTML]] = changes.map { change in
             let look: HTML = "<a href=\"\(Page.path("changes", change.id))\">Look</a>"
             return [
@@ -50,7 +34,7 @@ package struct ChangePages: ConsoleRouteGroup {
     /// What one lets happen, one must have seen.
     private func show(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let id = try call.parameter("id")
-        let known: [Change] = try await changes.list("Changes_List", call)
+        let known: [ConditionalDocuments.Change] = try await changes.list("Changes_List", call)
         let content = try await changes.answer("Changes_Show", call)
         guard let change = known.first(where: { $0.id == id }) else { throw Fault(.notFound, "There is no such change.") }
         let isOwn = change.requestedBy == (try call.caller().id.rawValue)

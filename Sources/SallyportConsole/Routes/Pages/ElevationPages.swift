@@ -10,49 +10,26 @@ package struct ElevationPages: ConsoleRouteGroup {
     package static let routes: [ConsoleRoute<Self>] = [
         .page("GET", "/elevations", as: ElevationRoutes.row("Elevations_List"), page),
         .page("POST", "/elevations", as: ElevationRoutes.row("Elevations_Request"), request),
-        .page("POST", "/elevations/{id}/approve", as: ElevationRoutes.row("Elevations_Approve"), done("Elevations_Approve")),
-        .page("POST", "/elevations/{id}/deny", as: ElevationRoutes.row("Elevations_Deny"), done("Elevations_Deny")),
-        .page("POST", "/elevations/{id}/end", as: ElevationRoutes.row("Elevations_End"), done("Elevations_End")),
+        .page(
+            "POST", "/elevations/{id}/approve", as: ElevationRoutes.row("Elevations_Approve"),
+            done("Elevations_Approve", by: \.elevations, to: "/elevations")),
+        .page(
+            "POST", "/elevations/{id}/deny", as: ElevationRoutes.row("Elevations_Deny"),
+            done("Elevations_Deny", by: \.elevations, to: "/elevations")),
+        .page(
+            "POST", "/elevations/{id}/end", as: ElevationRoutes.row("Elevations_End"),
+            done("Elevations_End", by: \.elevations, to: "/elevations")),
         .page("POST", "/elevations/eligible", as: ElevationRoutes.row("Eligible_Create"), add),
-        .page("POST", "/elevations/eligible/{id}/remove", as: ElevationRoutes.row("Eligible_Delete"), done("Eligible_Delete")),
+        .page(
+            "POST", "/elevations/eligible/{id}/remove", as: ElevationRoutes.row("Eligible_Delete"),
+            done("Eligible_Delete", by: \.elevations, to: "/elevations")),
     ]
 
-    private static func done(_ operation: String) -> ConsoleRoute<Self>.Handler {
-        { pages in
-            { call in
-                _ = try await pages.elevations.answer(operation, call)
-                return .redirect(to: "/elevations")
-            }
-        }
-    }
-
-    private struct Eligible: Decodable {
-        let id: String
-        let principal: String
-        let role: String
-        let scope: String
-        let maximumDuration: Int64
-        let needsApproval: Bool
-        let needsMfa: Bool
-        let approvers: [String]
-        let note: String?
-    }
-
-    private struct Elevation: Decodable {
-        let id: String
-        let principal: String
-        let role: String
-        let scope: String
-        let reason: String
-        let state: String
-        let requestedAt: String
-        let decidedBy: String?
-        let endsAt: String?
-    }
+    private typealias Eligible = ConditionalDocuments.Eligible
 
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let own: [Eligible] = try await elevations.list("Eligible_Own", call)
-        let asked: [Elevation] = try await elevations.list("Elevations_List", call)
+        let asked: [ConditionalDocuments.ElevationShown] = try await elevations.list("Elevations_List", call)
         let caller = try call.caller().id.rawValue
         let taken: [[HTML]] = own.map { one in
             let form = Page.form(

@@ -11,25 +11,10 @@ package struct KeyPages: ConsoleRouteGroup {
         .page("GET", "/keys", as: KeyRoutes.row("Keys_List"), page),
         .page("POST", "/keys", as: KeyRoutes.row("Keys_Create"), create),
         .page("POST", "/keys/{id}/rotate", as: KeyRoutes.row("Keys_Rotate"), rotate),
-        .page("POST", "/keys/{id}/revoke", as: KeyRoutes.row("Keys_Revoke"), revoke),
+        .page("POST", "/keys/{id}/revoke", as: KeyRoutes.row("Keys_Revoke"), done("Keys_Revoke", by: \.keys, to: "/keys")),
     ]
 
-    private struct Key: Decodable {
-        let id: String
-        let name: String
-        let secret: String?
-        let principal: String
-        let roles: [String]
-        let deployments: [String]?
-        let expiresAt: String?
-        let revokedAt: String?
-        let lastUsedAt: String?
-        let honey: Bool
-
-        func isLive(at now: Int64) -> Bool {
-            [expiresAt, revokedAt].compactMap { $0.flatMap(Moments.moment) }.allSatisfy { $0 > now }
-        }
-    }
+    private typealias Key = KeyDocument
 
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let keys: [Key] = try await keys.list("Keys_List", call)
@@ -80,25 +65,27 @@ package struct KeyPages: ConsoleRouteGroup {
 
     private func create(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let members = try Fields(call).members(["name", "principal", "expires"], lists: ["roles", "deployments", "from"])
-        return shown(try await keys.told("Keys_Create", call.sending(members)), call)
+        return Self.shown(try await keys.told("Keys_Create", call.sending(members)), call)
     }
 
     private func rotate(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        shown(try await keys.told("Keys_Rotate", call.sending(Fields(call).members(["overlap"]))), call)
+        Self.shown(try await keys.told("Keys_Rotate", call.sending(Fields(call).members(["overlap"]))), call)
     }
 
-    private func revoke(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        _ = try await keys.answer("Keys_Revoke", call)
-        return .redirect(to: "/keys")
-    }
-
-    private func shown(_ key: Key, _ call: ConsoleCall) -> ConsoleAnswer {
+    /// Right after it was made.
+    static func shown(_ key: KeyDocument, back: String = "/keys", _ call: ConsoleCall) -> ConsoleAnswer {
         Administration.page(
             "The key \(key.name)", call,
             """
             <p>It is shown this once: only a hash of it is kept.</p>
             <p><code id="secret">\(key.secret ?? "")</code></p>
-            <p><a class="button" href="/keys">I have kept it</a></p>
+            <p><a class="button" href="\(back)">I have kept it</a></p>
             """)
+    }
+}
+
+extension KeyDocument {
+    func isLive(at now: Int64) -> Bool {
+        [expiresAt, revokedAt].compactMap { $0.flatMap(Moments.moment) }.allSatisfy { $0 > now }
     }
 }

@@ -11,44 +11,24 @@ package struct PeoplePages: ConsoleRouteGroup {
         .page("GET", "/accounts", as: AccountRoutes.row("Accounts_List"), page),
         .page("POST", "/accounts", as: AccountRoutes.row("Accounts_Create"), create),
         .page("POST", "/accounts/{name}/link", as: AccountRoutes.row("Accounts_Link"), link),
-        .page("POST", "/accounts/{name}/disable", as: AccountRoutes.row("Accounts_Disable"), done("Accounts_Disable", "/accounts")),
-        .page("POST", "/accounts/{name}/enable", as: AccountRoutes.row("Accounts_Enable"), done("Accounts_Enable", "/accounts")),
-        .page("POST", "/accounts/{name}/unlock", as: AccountRoutes.row("Accounts_Unlock"), done("Accounts_Unlock", "/accounts")),
-        .page("POST", "/accounts/{name}/delete", as: AccountRoutes.row("Accounts_Delete"), done("Accounts_Delete", "/accounts")),
+        .page(
+            "POST", "/accounts/{name}/disable", as: AccountRoutes.row("Accounts_Disable"),
+            done("Accounts_Disable", by: \.accounts, to: "/accounts")),
+        .page(
+            "POST", "/accounts/{name}/enable", as: AccountRoutes.row("Accounts_Enable"),
+            done("Accounts_Enable", by: \.accounts, to: "/accounts")),
+        .page(
+            "POST", "/accounts/{name}/unlock", as: AccountRoutes.row("Accounts_Unlock"),
+            done("Accounts_Unlock", by: \.accounts, to: "/accounts")),
+        .page(
+            "POST", "/accounts/{name}/delete", as: AccountRoutes.row("Accounts_Delete"),
+            done("Accounts_Delete", by: \.accounts, to: "/accounts")),
         .page("GET", "/sessions", as: AccountRoutes.row("Sessions_List"), sessions),
-        .page("POST", "/sessions/{id}/end", as: AccountRoutes.row("Sessions_End"), done("Sessions_End", "/sessions")),
+        .page("POST", "/sessions/{id}/end", as: AccountRoutes.row("Sessions_End"), done("Sessions_End", by: \.accounts, to: "/sessions")),
     ]
 
-    /// Does what the operation does, and shows the list again.
-    private static func done(_ operation: String, _ next: String) -> ConsoleRoute<Self>.Handler {
-        { pages in
-            { call in
-                _ = try await pages.accounts.answer(operation, call)
-                return .redirect(to: next)
-            }
-        }
-    }
-
-    private struct Account: Decodable {
-        let name: String
-        let displayName: String
-        let principal: String
-        let hasPassword: Bool
-        let passkeys: Int
-        let totp: Bool
-        let recoveryCodes: Int
-        let disabledAt: String?
-
-        var factors: String {
-            [
-                hasPassword ? "password" : nil, totp ? "authenticator app" : nil, passkeys > 0 ? "\(passkeys) passkeys" : nil,
-                recoveryCodes > 0 ? "\(recoveryCodes) recovery codes" : nil,
-            ].compactMap(\.self).joined(separator: ", ")
-        }
-    }
-
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let accounts: [Account] = try await accounts.list("Accounts_List", call)
+        let accounts: [AccountDocument] = try await accounts.list("Accounts_List", call)
         let mayWrite = call.mayAsk(AccountRoutes.row("Accounts_Link"))
         let mayDelete = call.mayAsk(AccountRoutes.row("Accounts_Delete"))
         let rows: [[HTML]] = accounts.map { account in
@@ -132,5 +112,14 @@ package struct PeoplePages: ConsoleRouteGroup {
         }
         return Administration.page(
             "Sessions", call, Page.table(["Who", "Signed in", "Last used", ""], rows, empty: "Nobody is signed in."))
+    }
+}
+
+extension AccountDocument {
+    fileprivate var factors: String {
+        [
+            hasPassword ? "password" : nil, totp ? "authenticator app" : nil, passkeys > 0 ? "\(passkeys) passkeys" : nil,
+            recoveryCodes > 0 ? "\(recoveryCodes) recovery codes" : nil,
+        ].compactMap(\.self).joined(separator: ", ")
     }
 }

@@ -12,9 +12,15 @@ package struct PrivacyPages: ConsoleRouteGroup {
         .page("GET", "/privacy", as: PrivacyRoutes.row("Privacy_Requests"), page),
         .page("POST", "/privacy", as: PrivacyRoutes.row("Privacy_Open"), open),
         .page("GET", "/privacy/{id}", as: PrivacyRoutes.row("Privacy_Request"), show),
-        .page("POST", "/privacy/{id}/verify", as: PrivacyRoutes.row("Privacy_Verify"), done("Privacy_Verify", ["method"])),
-        .page("POST", "/privacy/{id}/search", as: PrivacyRoutes.row("Privacy_Search"), done("Privacy_Search", [])),
-        .page("POST", "/privacy/{id}/extend", as: PrivacyRoutes.row("Privacy_Extend"), done("Privacy_Extend", ["reason"])),
+        .page(
+            "POST", "/privacy/{id}/verify", as: PrivacyRoutes.row("Privacy_Verify"),
+            done("Privacy_Verify", by: \.privacy, sending: ["method"], to: "/privacy/{id}")),
+        .page(
+            "POST", "/privacy/{id}/search", as: PrivacyRoutes.row("Privacy_Search"),
+            done("Privacy_Search", by: \.privacy, sending: [], to: "/privacy/{id}")),
+        .page(
+            "POST", "/privacy/{id}/extend", as: PrivacyRoutes.row("Privacy_Extend"),
+            done("Privacy_Extend", by: \.privacy, sending: ["reason"], to: "/privacy/{id}")),
         .page("POST", "/privacy/{id}/refuse", as: PrivacyRoutes.row("Privacy_Refuse"), refuse),
         .page("POST", "/privacy/{id}/fulfil", as: PrivacyRoutes.row("Privacy_Fulfil"), fulfil),
         .page("GET", "/my/privacy", as: PrivacyRoutes.row("My_Consents"), mine),
@@ -23,38 +29,7 @@ package struct PrivacyPages: ConsoleRouteGroup {
         .page("POST", "/my/privacy/notices/{name}/acknowledge", as: PrivacyRoutes.row("My_Acknowledge"), acknowledge),
     ]
 
-    private static func done(_ operation: String, _ fields: [String]) -> ConsoleRoute<Self>.Handler {
-        { pages in
-            { call in
-                _ = try await pages.privacy.answer(operation, call.sending(Fields(call).members(fields)))
-                return .redirect(to: Page.path("privacy", try call.parameter("id")))
-            }
-        }
-    }
-
-    private struct Request: Decodable {
-        let id: String
-        let kind: String
-        let subject: String
-        let pseudonym: String
-        let detail: String?
-        let status: String
-        let receivedAt: String
-        let dueAt: String
-        let overdue: Bool
-        let extendedBecause: String?
-        let identityMethod: String?
-        let identityCheckedBy: String?
-        let findings: [SubjectRequest.Finding]
-        let outcomes: [SubjectRequest.Outcome]
-        let refusal: String?
-        let closedAt: String?
-        let handledBy: String?
-        let reportDigest: String?
-
-        var isOpen: Bool { closedAt == nil }
-        var due: String { isOpen ? "\(dueAt)\(overdue ? " (overdue)" : "")" : "" }
-    }
+    private typealias Request = PrivacyDocuments.RequestShown
 
     private static let kinds = SubjectRequest.Kind.allCases.map(\.rawValue)
 
@@ -181,25 +156,10 @@ package struct PrivacyPages: ConsoleRouteGroup {
 
     // MARK: One's own
 
-    private struct Consent: Decodable {
-        let kind: String
-        let purpose: String
-        let version: String
-        let givenAt: String
-        let withdrawnAt: String?
-    }
-
-    private struct Notice: Decodable {
-        let name: String
-        let version: Int
-        let publishedAt: String
-        let text: String
-    }
-
     private func mine(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let consents: [Consent] = try await privacy.list("My_Consents", call)
+        let consents: [PrivacyDocuments.ConsentShown] = try await privacy.list("My_Consents", call)
         let requests: [Request] = try await privacy.list("My_Requests", call)
-        let notices: [Notice] = try await privacy.list("Privacy_Notices", call)
+        let notices: [PrivacyDocuments.NoticeText] = try await privacy.list("Privacy_Notices", call)
         let agreed: [[HTML]] = consents.map { one in
             let withdraw: HTML? =
                 one.withdrawnAt == nil && one.kind == "consent"
@@ -254,4 +214,9 @@ package struct PrivacyPages: ConsoleRouteGroup {
         _ = try await privacy.answer("My_Acknowledge", call.sending([String: Int]()))
         return .redirect(to: "/my/privacy")
     }
+}
+
+extension PrivacyDocuments.RequestShown {
+    fileprivate var isOpen: Bool { closedAt == nil }
+    fileprivate var due: String { isOpen ? "\(dueAt)\(overdue ? " (overdue)" : "")" : "" }
 }

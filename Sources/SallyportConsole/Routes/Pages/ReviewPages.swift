@@ -12,75 +12,17 @@ package struct ReviewPages: ConsoleRouteGroup {
         .page("POST", "/reviews", as: ReviewRoutes.row("Reviews_Create"), create),
         .page("GET", "/reviews/{id}", as: ReviewRoutes.row("Reviews_Show"), show),
         .page("POST", "/reviews/{id}/start", as: ReviewRoutes.row("Reviews_Start"), start),
-        .page("POST", "/reviews/{id}/close", as: ReviewRoutes.row("Reviews_Close"), done("Reviews_Close")),
-        .page("POST", "/reviews/{id}/apply", as: ReviewRoutes.row("Reviews_Apply"), done("Reviews_Apply")),
+        .page(
+            "POST", "/reviews/{id}/close", as: ReviewRoutes.row("Reviews_Close"), done("Reviews_Close", by: \.reviews, to: "/reviews/{id}")),
+        .page(
+            "POST", "/reviews/{id}/apply", as: ReviewRoutes.row("Reviews_Apply"), done("Reviews_Apply", by: \.reviews, to: "/reviews/{id}")),
         .page("POST", "/reviews/{id}/export", as: ReviewRoutes.row("Reviews_Export"), export),
         .page("GET", "/my/reviews", as: ReviewRoutes.row("Reviews_Mine"), mine),
         .page("POST", "/my/reviews/{id}/items/{item}", as: ReviewRoutes.row("Reviews_Decide"), decide),
     ]
 
-    private static func done(_ operation: String) -> ConsoleRoute<Self>.Handler {
-        { pages in
-            { call in
-                _ = try await pages.reviews.answer(operation, call)
-                return .redirect(to: Page.path("reviews", try call.parameter("id")))
-            }
-        }
-    }
-
-    private struct Item: Decodable {
-        let id: String
-        let subject: String
-        let summary: String
-        let breakGlass: Bool
-        let lastUsedAt: String?
-        let uses: Int
-        let denials: Int
-        let createdAt: String
-        let expiresAt: String?
-        let risk: String
-        let reasons: [String]
-        let recommendation: String
-        let decision: String
-        let reason: String?
-        let reviewedBy: String?
-        let result: String?
-
-        var evidence: String {
-            [
-                lastUsedAt.map { "last used \($0)" } ?? "never used", "\(uses) uses", denials > 0 ? "\(denials) in vain" : nil,
-                "since \(createdAt)", expiresAt.map { "ends \($0)" } ?? "never ends", breakGlass ? "break-glass" : nil,
-            ].compactMap(\.self).joined(separator: "; ")
-        }
-
-        var danger: String { reasons.isEmpty ? risk : "\(risk): \(reasons.joined(separator: "; "))" }
-        var answer: String { [decision, reviewedBy.map { "by \($0)" }, reason].compactMap(\.self).joined(separator: " ") }
-    }
-
-    private struct Review: Decodable {
-        let id: String
-        let name: String
-        let status: String
-        let reviewers: [String]
-        let fallbackReviewers: [String]
-        let requiresReason: Bool
-        let onSilence: String
-        let appliesAtEnd: Bool
-        let createdBy: String
-        let endsAt: String
-        let items: [Item]?
-    }
-
-    private struct Preview: Decodable {
-        struct Line: Decodable {
-            let subject: String
-            let summary: String
-            let cause: String
-        }
-        let digest: String
-        let removals: [Line]
-        let spared: [Line]
-    }
+    private typealias Review = GovernanceDocuments.Review
+    private typealias Preview = GovernanceDocuments.Preview
 
     // MARK: Those who hold reviews
 
@@ -226,4 +168,16 @@ package struct ReviewPages: ConsoleRouteGroup {
         _ = try await reviews.answer("Reviews_Decide", call.sending(Fields(call).members(["decision", "reason"])))
         return .redirect(to: "/my/reviews")
     }
+}
+
+extension GovernanceDocuments.Item {
+    fileprivate var evidence: String {
+        [
+            lastUsedAt.map { "last used \($0)" } ?? "never used", "\(uses) uses", denials > 0 ? "\(denials) in vain" : nil,
+            "since \(createdAt)", expiresAt.map { "ends \($0)" } ?? "never ends", breakGlass ? "break-glass" : nil,
+        ].compactMap(\.self).joined(separator: "; ")
+    }
+
+    fileprivate var danger: String { reasons.isEmpty ? risk : "\(risk): \(reasons.joined(separator: "; "))" }
+    fileprivate var answer: String { [decision, reviewedBy.map { "by \($0)" }, reason].compactMap(\.self).joined(separator: " ") }
 }

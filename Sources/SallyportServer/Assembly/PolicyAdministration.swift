@@ -1,0 +1,72 @@
+import SallyportConsole
+import SallyportCore
+import SallyportGuard
+
+/// What administrators may do with policies, judged with all policies, deployments and blocklists that there are: the same on the command line,
+/// on the administrative surface, and when a second person lets a change happen. Every method blocks.
+package struct PolicyAdministration: PolicyDesk {
+    private let plan: ServerPlan
+    private let policies: any PolicyStore
+    private let blocklists: any BlocklistStore
+
+    package init(plan: ServerPlan, policies: any PolicyStore, blocklists: any BlocklistStore) {
+        self.plan = plan
+        self.policies = policies
+        self.blocklists = blocklists
+    }
+
+    private func family(without removed: PolicyID? = nil) throws -> PolicyFamily {
+        do {
+            return try PolicyLibrary.family(
+                directory: plan.policiesDirectory, store: policies, learned: plan.learned.isEnabled, without: removed)
+        } catch let mistake as PolicyLibrary.Mistake {
+            throw Fault(.conflict, "The policies that there are cannot be read: \(mistake).")
+        }
+    }
+
+    package func files() throws -> [PolicyID] {
+        var family = PolicyFamily(learned: plan.learned.isEnabled)
+        guard let directory = plan.policiesDirectory else { return [] }
+        do { try family.add(directory: directory) } catch let mistake as PolicyLibrary.Mistake {
+            throw Fault(.conflict, "The policies that there are cannot be read: \(mistake).")
+        }
+        return family.names.sorted()
+    }
+
+    package func check(_ name: String, _ document: [UInt8]) throws -> PolicyFindings {
+        let policy: GuardPolicy
+        do {
+            let named = try PolicyDocument.name(of: document, named: name)
+            guard named.rawValue == name else { throw Fault(.invalidRequest, "The document's name is '\(named)', not '\(name)'.") }
+            policy = try family().policy(putting: StoredPolicy(name: named, version: 1, document: document, createdAt: 0))
+        } catch let mistake as PolicyDocument.Mistake {
+            throw Fault(.invalidRequest, "\(mistake)")
+        } catch let mistake as PolicyLibrary.Mistake {
+            throw Fault(.invalidRequest, "\(mistake)")
+        }
+        // A list may be made later; a word that nothing knows never means anything.
+        let mistakes = PolicyVocabulary.mistakes(in: policy, blocklists: nil)
+        guard mistakes.isEmpty else { throw Fault(.invalidRequest, mistakes.joined(separator: "; ")) }
+        let lists = Set(try blocklists.blocklists(of: .default).map(\.name))
+        let absent = policy.unavailableFilters.sorted().map {
+            "no detector here for '\($0)': it must run at the upstream (azure-openai), or requests are refused"
+        }
+        return PolicyFindings(
+            name: name, rules: policy.rules.count, blocklists: policy.blocklists.count, basedOn: policy.lineage,
+            notes: PolicyVocabulary.mistakes(in: policy, blocklists: lists) + absent)
+    }
+
+    package func checkRemoval(_ name: String) throws {
+        let id = PolicyID(name)
+        var rest = try family(without: id)
+        do { _ = try rest.policies() } catch let mistake as PolicyLibrary.Mistake {
+            throw Fault(.conflict, "'\(name)' is needed: \(mistake).")
+        }
+        // One of the same name may come forth from under it.
+        guard !rest.names.contains(id), !GuardPolicy.builtIn(learned: true).contains(where: { $0.id == id }) else { return }
+        let users =
+            plan.deployments.filter { $0.policy == id }.map { "the deployment \($0.id)" }
+            + plan.upstreams.filter { $0.policy == id }.map { "the upstream \($0.id)" }
+        guard users.isEmpty else { throw Fault(.conflict, "'\(name)' is needed: \(users.joined(separator: ", ")).") }
+    }
+}
