@@ -108,7 +108,7 @@ let package = Package(
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", "SallyportRetrieval",
                 hummingbird, httpTypes, nio, posix, tls, concurrency, log, crypto,
-            ], swiftSettings: strict),
+            ], swiftSettings: testable),
         // The one place where parts are put together, and the command line.
         .target(
             name: "SallyportServer",
@@ -174,6 +174,9 @@ let package = Package(
             dependencies: [
                 "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio, http1,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SallyportConsoleTests", dependencies: ["SallyportConsole", "SallyportCore", "SallyportIdentity", nio],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),

@@ -22,6 +22,8 @@ enum Administration {
         Entry(path: "/provisioning", title: "Provisioning", row: ProvisioningRoutes.row("Provisioning_Show")),
         Entry(path: "/policies", title: "Policies", row: PolicyRoutes.row("Policies_List")),
         Entry(path: "/conditional-access", title: "Conditional access", row: ConditionalRoutes.row("ConditionalAccess_List")),
+        Entry(path: "/devices", title: "Devices", row: ConditionalRoutes.row("Devices_List")),
+        Entry(path: "/risks", title: "Risks", row: ConditionalRoutes.row("Risks_List")),
         Entry(path: "/indexes", title: "Indexes", row: DataRoutes.row("Indexes_List")),
         Entry(path: "/my/quarantine", title: "Your documents", row: DataRoutes.row("Quarantine_Own")),
         Entry(path: "/elevations", title: "Elevation", row: ElevationRoutes.row("Elevations_List")),

@@ -110,12 +110,11 @@ package struct PolicyRoutes: ConsoleRouteGroup {
     private struct Version: Encodable, Sendable {
         let name: String
         let version: Int
-        let notes: [String]?
     }
 
     private func put(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (name, document, known) = (try call.parameter("name"), call.body, try call.expectedVersion())
-        let findings = try await checked(call)
+        _ = try await checked(call)
         if let known, try await stored(name, call)?.version ?? 0 != known { throw ConsoleRefusal.changed }
         if let waiting = try await changes.ask(.policies, "policies.put", target: name, content: document, call) { return waiting }
         let store = store
@@ -125,8 +124,7 @@ package struct PolicyRoutes: ConsoleRouteGroup {
             }
             return version
         }
-        return try ConsoleAnswer.json(Version(name: name, version: version, notes: findings.notes.isEmpty ? nil : findings.notes))
-            .adding("etag", "\"\(version)\"")
+        return try ConsoleAnswer.json(Version(name: name, version: version)).adding("etag", "\"\(version)\"")
     }
 
     private func delete(_ call: ConsoleCall) async throws -> ConsoleAnswer {

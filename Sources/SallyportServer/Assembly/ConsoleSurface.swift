@@ -124,7 +124,8 @@ final class ConsoleSurface: Sendable {
             + policies.bound + conditions.bound + data.bound
         let pages =
             PeoplePages(accounts).bound + AccessPages(assignments).bound + KeyPages(keys).bound + ElevationPages(elevation).bound
-            + ChangePages(changes).bound + PolicyPages(policies).bound + ConditionalPages(conditions).bound + IndexPages(data).bound
+            + ChangePages(changes).bound + PolicyPages(policies).bound + ConditionalPages(conditions).bound
+            + StandingPages(conditions).bound + IndexPages(data).bound
         return people + programs + pages + governanceRoutes(parts, plan, keys: keys, publicURL: signIn.settings.publicURL)
     }
 
