@@ -81,7 +81,7 @@ def desk(upstream, tmp_path_factory, chromium):  # noqa: F811
     def change(tree):
         answers_from_library(tree)
         tree["console"] = {"secondFactor": "optional"}
-        tree["access"] = {"assignments": [{"principal": f"user:local:{role}", "role": role} for role in ROLES]}
+        tree["access"] = {"assignments": [{"principal": f"user:local:{role}", "role": role} for role in ROLES] + [{"principal": "user:local:admin", "role": "administrator"}]}
 
     gateway = Gateway(tmp_path_factory.mktemp("setup-pages"), upstream.url, change)
     gateway.user = gateway.key("user")["secret"]
@@ -89,7 +89,7 @@ def desk(upstream, tmp_path_factory, chromium):  # noqa: F811
     gateway.root = gateway.key("root", roles="administrator", principal="root")["secret"]
     gateway.scim = gateway.key("connector", roles="scim-provisioner")["secret"]
     links = {}
-    for role in ROLES:
+    for role in [*ROLES, "admin"]:
         made = gateway.command("accounts", "create", role, "--config", gateway.config)
         assert made.returncode == 0, made.stderr
         links[role] = made.stdout.strip()
@@ -98,7 +98,7 @@ def desk(upstream, tmp_path_factory, chromium):  # noqa: F811
     page = context.new_page()
     problems = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.goto(first_link(gateway))
+    page.goto(links["admin"])
     page.fill("#password", PASSWORD)
     page.fill("#again", PASSWORD)
     page.click("text=Set password")
