@@ -81,7 +81,7 @@ def desk(upstream, tmp_path_factory, chromium):  # noqa: F811
     def change(tree):
         answers_from_library(tree)
         tree["console"] = {"secondFactor": "optional"}
-        tree["access"] = {"assignments": [{"principal": f"user:local:{role}", "role": role} for role in ROLES]}
+        tree["access"] = {"assignments": [{"principal": f"user:local:{role}", "role": role} for role in ROLES] + [{"principal": "user:local:admin", "role": "administrator"}]}
 
     gateway = Gateway(tmp_path_factory.mktemp("setup-pages"), upstream.url, change)
     gateway.user = gateway.key("user")["secret"]
@@ -89,7 +89,7 @@ def desk(upstream, tmp_path_factory, chromium):  # noqa: F811
     gateway.root = gateway.key("root", roles="administrator", principal="root")["secret"]
     gateway.scim = gateway.key("connector", roles="scim-provisioner")["secret"]
     links = {}
-    for role in ROLES:
+    for role in [*ROLES, "admin"]:
         made = gateway.command("accounts", "create", role, "--config", gateway.config)
         assert made.returncode == 0, made.stderr
         links[role] = made.stdout.strip()
@@ -98,7 +98,7 @@ def desk(upstream, tmp_path_factory, chromium):  # noqa: F811
     page = context.new_page()
     problems = []
     page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
-    page.goto(first_link(gateway))
+    page.goto(links["admin"])
     page.fill("#password", PASSWORD)
     page.fill("#again", PASSWORD)
     page.click("text=Set password")
@@ -307,8 +307,8 @@ def test_a_policy_is_written_checked_saved_compared_brought_back_and_deleted(des
     page.fill("textarea[name=document]", document(base="Default", customBlocklists=[{"blocklistName": "stale", "source": "Prompt", "blocking": True}]))
     page.click("button:has-text('Save')")
     assert "changed meanwhile" in page.inner_text("[role=alert]") and "stale" in page.input_value("textarea[name=document]")
-    page.click("text=What is in force")
-    page.click("text=All versions")
+    page.click("a:has-text('What is in force')")
+    page.click("a:has-text('All versions')")
     assert "in force" in row(page, "Version 3").inner_text() and "in force" not in row(page, "Version 1").inner_text()
     page.click("a:has-text('Version 1')")
     assert "It is not in force" in page.inner_text("main") and "later" in page.inner_text("pre")
@@ -410,7 +410,7 @@ def test_a_switch_of_a_version_that_was_not_seen_is_refused(desk):
     before = admin_call(desk, "GET", "/api/conditional-access/policies/shown", key=desk.root).body
     for fields, status in [({"state": "enabled", "version": "99"}, 412), ({"state": "enabled"}, 400), ({"state": "Enabled", "version": "1"}, 400),
                            ({"state": 'enabled","x":"', "version": "1"}, 400)]:  # fmt: skip
-        person.get("/conditional-access")
+        person.get("/account")
         answer = person.post("/conditional-access/policies/shown/state", fields)
         assert answer.status == status and b'href="/conditional-access">Go back' in answer.body, (fields, answer.status, answer.body)
     assert admin_call(desk, "GET", "/api/conditional-access/policies/shown", key=desk.root).body == before

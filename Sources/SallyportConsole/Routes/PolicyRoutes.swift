@@ -100,6 +100,7 @@ package struct PolicyRoutes: ConsoleRouteGroup {
     private func checked(_ call: ConsoleCall) async throws -> PolicyFindings {
         let (name, document, desk) = (try call.parameter("name"), call.body, desk())
         try Texts.check(name, "name", maximum: 128, mayBeEmpty: false)
+        guard document.count <= Self.largest else { throw Fault(.payloadTooLarge, "The document is longer than \(Self.largest) bytes.") }
         try call.checkOneMeaning()
         return try await call.blocking { try desk.check(name, document) }
     }

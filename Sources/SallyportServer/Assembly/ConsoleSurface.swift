@@ -143,6 +143,9 @@ final class ConsoleSurface: Sendable {
                 FourEyes(
                     areas: plan.withLockedValue { $0.access.fourEyes }, store: SQLChangeStore(parts.database), sealing: parts.sealer)
             },
+            check: { act, target, content in
+                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).check(act, target, content)
+            },
             apply: { act, target, content, now in
                 try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).apply(act, target, content, at: now)
             })
