@@ -8,24 +8,11 @@ let testable: [SwiftSetting] = strict + [.unsafeFlags(["-enable-testing"])]
 
 // The release binary carries Swift's runtime: a twelfth less time per request, 8 MB less memory, and no toolchain where it runs. The runtime
 // would have every symbol exported, 88,000 of them, which nobody looks up: 9 MB of tables less.
-// lld, since the toolchain brings it everywhere and it can place functions by a list.
 let standalone: [LinkerSetting] =
-    [
-        .unsafeFlags(
-            ["-static-stdlib", "-use-ld=lld", "-Xlinker", "--no-export-dynamic"], .when(platforms: [.linux], configuration: .release))
-    ]
+    [.unsafeFlags(["-static-stdlib", "-Xlinker", "--no-export-dynamic"], .when(platforms: [.linux], configuration: .release))]
     + ["CoreFoundation", "_FoundationICU", "_FoundationCShims", "_FoundationCollections"].map {
         .linkedLibrary($0, .when(platforms: [.linux], configuration: .release))
     }
-
-// What a request runs stands side by side in the binary, and not over all of its 40 MB (Benchmarks/function_order.py).
-let ordered: [LinkerSetting] = [
-    .unsafeFlags(
-        [
-            "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/sallyport/function-order.txt", "-Xlinker",
-            "--no-warn-symbol-ordering",
-        ], .when(platforms: [.linux], configuration: .release))
-]
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let embedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
@@ -121,7 +108,7 @@ let package = Package(
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", "SallyportRetrieval",
                 hummingbird, httpTypes, nio, posix, tls, concurrency, log, crypto,
-            ], swiftSettings: strict),
+            ], swiftSettings: testable),
         // The one place where parts are put together, and the command line.
         .target(
             name: "SallyportServer",
@@ -137,7 +124,7 @@ let package = Package(
                 "SallyportCore", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity", "SallyportGuard",
                 "SallyportRetrieval", "SallyportSandbox", "SallyportVault",
                 arguments, log, nio,
-            ], exclude: ["function-order.txt"], swiftSettings: strict, linkerSettings: standalone + ordered),
+            ], swiftSettings: strict, linkerSettings: standalone),
         // Fakes, contracts and fixtures; the product never imports it.
         .target(
             name: "SallyportTesting", dependencies: ["SallyportCore", nio, posix, http1, concurrency], path: "Sources/SallyportTesting",
@@ -187,6 +174,9 @@ let package = Package(
             dependencies: [
                 "SallyportGateway", "SallyportPatterns", "SallyportWire", "SallyportGuard", "SallyportCore", "SallyportTesting", nio, http1,
             ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SallyportConsoleTests", dependencies: ["SallyportConsole", "SallyportCore", "SallyportIdentity", nio],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),

@@ -2,8 +2,7 @@
 # The release build. With --build-tests it makes binary and tests at once.
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 retry swift package resolve
-# Functions in sections of their own: what nothing calls is left out, and what a request runs can be placed side by side.
-flags=(-c release -Xswiftc -Xfrontend -Xswiftc -function-sections)
+flags=(-c release)
 if [ "${1:-}" = --build-tests ]; then swift build "${flags[@]}" --build-tests; else
     swift build "${flags[@]}" --product sallyport
     # Reads documents in a process of its own; found beside the gateway.

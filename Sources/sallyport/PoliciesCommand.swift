@@ -66,9 +66,9 @@ struct PoliciesCommand: AsyncParsableCommand {
         func run() async throws {
             try store.refuseUnderFourEyes(.policies)
             let policies = SQLPolicyStore(try store.database())
-            var rest = try PoliciesCommand.family(store, without: PolicyID(name))
-            do { _ = try rest.policies() } catch let mistake as PolicyLibrary.Mistake {
-                throw ValidationError("\(name) is needed: \(mistake)")
+            let rest = try PoliciesCommand.family(store, without: PolicyID(name))
+            if let broken = try PoliciesCommand.family(store).broken(by: rest).first {
+                throw ValidationError("\(name) is needed: \(broken)")
             }
             let existed = try store.recorded("policies.delete", target: name) { try policies.delete(PolicyID(name), of: .default) }
             guard existed else { throw ValidationError("There is no policy '\(name)' in the database.") }

@@ -152,6 +152,32 @@ def test_policies_that_are_not_understood_are_refused(guarded):
     assert admin_call(guarded, "GET", "/api/conditional-access/policies", key=guarded.admin).json()["value"] == []
 
 
+def test_what_would_be_asked_is_told_with_a_policy_more_or_less(guarded):
+    def evaluate(**question):
+        return admin_call(guarded, "POST", "/api/conditional-access/evaluate", {"principal": "user:idp:alice", **question}, key=guarded.admin)
+
+    put(guarded, "mfa", policy())
+    assert evaluate().json() == {**evaluate().json(), "allowed": False, "findings": [{"policy": "mfa", "demand": "mfa"}]}
+    assert evaluate(methods=["mfa"]).json()["allowed"] and evaluate(without=["mfa"]).json()["allowed"]
+    assert evaluate(**{"with": {"name": "mfa", "policy": policy(state="enabledForReportingButNotEnforced")}}).json()["reported"] == [{"policy": "mfa", "demand": "mfa"}]
+    drafted = evaluate(methods=["mfa"], **{"with": {"name": "none", "policy": policy(controls=["block"])}}).json()
+    assert drafted["findings"] == [{"policy": "none", "demand": "block"}]
+    assert evaluate(methods=["mfa"]).json()["allowed"], "nothing was kept"
+    for wrong in ({"with": {}}, {"with": {"name": "x"}}, {"with": {"name": "x", "policy": {"state": "on"}}}, {"with": {"name": "a/b", "policy": policy()}},
+                  {"from": "nowhere"}, {"surface": "moon"}, {"state": "enabled"}, {"with": "x"}):  # fmt: skip
+        assert evaluate(**wrong).status == 400, wrong
+    shown = admin_call(guarded, "GET", "/api/conditional-access/policies/mfa", key=guarded.admin)
+    fresh = [("if-none-match", "*")]
+    assert admin_call(guarded, "PUT", "/api/conditional-access/policies/mfa", policy(), key=guarded.admin, headers=fresh).status == 412
+    known = [("if-match", shown.header("etag"))]
+    assert admin_call(guarded, "PUT", "/api/conditional-access/policies/mfa", policy(state="disabled"), key=guarded.admin, headers=known).status == 200
+    assert admin_call(guarded, "PUT", "/api/conditional-access/policies/mfa", policy(), key=guarded.admin, headers=known).status == 412
+    (listed,) = admin_call(guarded, "GET", "/api/conditional-access/policies", key=guarded.admin).json()["value"]
+    assert (listed["state"], listed["demands"]) == ("disabled", ["mfa"])
+    twice = b'{"state": "enabled", "state": "disabled", "conditions": {"users": {"includeUsers": ["All"]}}, "grantControls": {"builtInControls": ["mfa"]}}'
+    assert admin_call(guarded, "PUT", "/api/conditional-access/policies/mfa", twice, key=guarded.admin).status == 400
+
+
 def test_explain_says_who_can_do_what_before_and_after_a_change(guarded, tmp_path):
     file = tmp_path / "mfa.json"
     file.write_text(json.dumps(policy()))

@@ -206,6 +206,58 @@ def test_policies_are_listed_put_shown_and_deleted(console):
     assert code(admin_call(console, "GET", "/api/policies/Mine", key=console.admin)) == "ResourceNotFound"
 
 
+def test_policies_are_checked_versioned_and_not_overwritten_unseen(console):
+    def document(base):
+        return {"properties": {"mode": "Default", "basePolicyName": base, "contentFilters": []}}
+
+    def call(method, path, body=b"", **headers):
+        return admin_call(console, method, f"/api/policies/{path}", body, key=console.admin, headers=[(n.replace("_", "-"), v) for n, v in headers.items()])
+
+    checked = call("POST", "Mine/check", {"properties": {**document("Strict")["properties"], "customBlocklists": [{"blocklistName": "later", "source": "Prompt", "blocking": True}]}})
+    assert checked.status == 200 and checked.json()["blocklists"] >= 1 and any("'later' does not exist" in note for note in checked.json()["notes"])
+    for wrong, words in [({"properties": {"basePolicyName": "Nobody"}}, "there is no policy 'Nobody'"), ({"name": "Other"}, "The document's name is 'Other'"),
+                         (b'{"properties": {}, "properties": {"basePolicyName": "Strict"}}', "one meaning"), ({"properties": {"basePolicyName": "Mine"}}, "is based on itself"),
+                         ({"properties": {"sallyport": {"rules": [{"detect": "sensitive", "types": ["Emial"], "action": "block"}]}}}, "is no type of")]:  # fmt: skip
+        for answer in (call("POST", "Mine/check", wrong), call("PUT", "Mine", wrong)):
+            assert answer.status == 400 and words in answer.json()["error"]["message"], (wrong, answer.body)
+    assert call("GET", "Mine/versions").status == 404 and call("GET", "Mine").status == 404
+    # New, and only new.
+    assert call("PUT", "Mine", document("Strict"), if_none_match="*").json()["version"] == 1
+    assert call("PUT", "Mine", document("Default"), if_none_match="*").status == 412
+    shown = call("GET", "Mine")
+    assert shown.header("etag") == '"1"'
+    assert call("PUT", "Mine", document("Default"), if_match=shown.header("etag")).header("etag") == '"2"'
+    assert call("PUT", "Mine", document("Strict"), if_match=shown.header("etag")).status == 412
+    for tag in ("2", '"x"', '"0"', 'W/"2"', '"2", "3"'):
+        assert call("PUT", "Mine", document("Strict"), if_match=tag).status == 400, tag
+    assert call("PUT", "Mine", document("Strict"), if_match='"2"', if_none_match="*").status == 400
+    versions = call("GET", "Mine/versions").json()["value"]
+    assert [(v["version"], v["current"]) for v in versions] == [(2, True), (1, False)]
+    assert call("GET", "Mine/versions/1").json() == document("Strict") and call("GET", "Mine/versions/3").status == 404
+    for version in ("0", "-1", "x", "99999999999999999999"):
+        assert call("GET", f"Mine/versions/{version}").status == 400
+    # What others are based on is not taken from under them, nor made into what they cannot stand on.
+    assert call("PUT", "Child", document("Mine")).status == 200
+    assert call("DELETE", "Mine").status == 409 and call("PUT", "Mine", document("Child")).status == 400
+    assert call("DELETE", "Child").status == 204 and call("DELETE", "Mine").status == 204 and call("DELETE", "Mine").status == 404
+    assert [v["current"] for v in call("GET", "Mine/versions").json()["value"]] == [False, False], "versions stay for records that name them"
+
+
+def test_a_policy_that_a_deployment_names_is_not_deleted(make_gateway):
+    gateway = make_gateway(start=False)
+    file = gateway.directory / "Own.json"
+    file.write_text(json.dumps({"properties": {"mode": "Default", "basePolicyName": "Default", "contentFilters": []}}))
+    done = gateway.command("policies", "put", file, "--config", gateway.config)
+    assert done.returncode == 0, done.stderr
+    gateway.tree = gateway.changed(lambda tree: tree["deployments"].update(own={"upstream": "aoai", "model": "gpt-4o", "policy": "Own"}))
+    gateway.write(gateway.tree)
+    key = gateway.key("root", roles=ADMIN)["secret"]
+    gateway.start()
+    refused = admin_call(gateway, "DELETE", "/api/policies/Own", key=key)
+    assert refused.status == 409 and "the deployment own" in refused.json()["error"]["message"], refused.body
+    assert admin_call(gateway, "GET", "/api/policies/Own", key=key).status == 200
+
+
 def test_no_answer_is_kept_framed_or_sniffed(console):
     for target in ["/api/whoami", "/healthz", "/nowhere"]:
         headers = dict(admin_call(console, "GET", target, key=console.admin).headers)

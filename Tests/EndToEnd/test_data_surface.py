@@ -100,6 +100,32 @@ def test_a_role_at_one_index_is_none_at_another(office):
     assert admin_call(office, "GET", "/api/indexes", key=narrow).status == 403
 
 
+def test_indexes_are_counted_and_documents_labelled(office):
+    put(office, "a.md", b"# A\n\nWords of the quay.\n", office.ann, label="internal")
+    put(office, "dues.html", HIDDEN, office.ann)
+    (index,) = admin_call(office, "GET", "/api/indexes", key=office.ann).json()["value"]
+    assert {k: index[k] for k in ("name", "documents", "quarantined")} == {"name": "library", "documents": 2, "quarantined": 1}
+    assert index["chunks"] == sum(d["chunks"] for d in admin_call(office, "GET", "/api/indexes/library/documents", key=office.ann).json()["value"])
+
+    def label(source, body, key):
+        return admin_call(office, "POST", f"/api/indexes/library/documents/label?source={source}", body, key=key)
+
+    raised = label("a.md", {"label": "restricted"}, office.ann)
+    assert raised.status == 200 and (raised.json()["label"], raised.json()["labelOrigin"]) == ("restricted", "declared")
+    assert label("a.md", {"label": "public", "reason": "x"}, office.bob).status == 403, "to lower takes another right"
+    both = office.key("both", roles="index-contributor,document-reviewer", principal="ann")["secret"]
+    wait_for(lambda: admin_call(office, "GET", "/api/whoami", key=both).status == 200, "the key")
+    own = label("a.md", {"label": "public", "reason": "x"}, both)
+    assert (own.status, own.json()["error"]["code"]) == (403, "OwnDocument")
+    for wrong in ({"label": "public"}, {"label": "public", "reason": " "}, {"label": "secret"}, {}, {"label": "public", "reason": "x", "more": 1}):
+        assert label("a.md", wrong, office.rita).status == 400, wrong
+    lowered = label("a.md", {"label": "public", "reason": "a leaflet"}, office.rita)
+    assert lowered.status == 200 and (lowered.json()["label"], lowered.json()["labelOrigin"]) == ("public", "lowered")
+    assert label("b.md", {"label": "public"}, office.rita).status == 404 and label("a.md", {"label": "public"}, office.local).status == 403
+    record = office.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == "data.label.lower")
+    assert record["details"]["reason"] == "a leaflet" and record["details"]["label"] == "restricted to public" and record["principal"] == "rita"
+
+
 @pytest.mark.parametrize("source", ["../x.md", "/etc/x.md", "a/../x.md", ".x.md", "m.eml!/x.md", "a\\x.md", "a\u202ex.md", "a\nx.md", ""])
 def test_names_that_lead_elsewhere_are_refused(office, source):
     put(office, source, b"# X\n\nWords.\n", office.ann, expect=400)

@@ -102,6 +102,33 @@ def test_provisioned_groups_give_the_rights_of_their_assignments(connector):
     assert ask() == 401
 
 
+def test_what_was_provisioned_is_told_with_the_names_that_access_goes_by(connector):
+    ids = [scim(connector, "POST", "/Users", {"userName": f"kim-{n}", "externalId": f"oid-{n}", "displayName": f"Kim {n}", "active": n != 2}).json()["id"] for n in range(3)]
+    inner = scim(connector, "POST", "/Groups", {"displayName": "Inner", "members": [{"value": ids[0]}]}).json()["id"]
+    outer = scim(connector, "POST", "/Groups", {"displayName": "Outer", "externalId": "gid", "members": [{"value": inner}, {"value": ids[1]}]}).json()["id"]
+
+    def told(path, key=None):
+        return admin_call(connector, "GET", f"/api/provisioning{path}", key=key or connector.scim_key)
+
+    summary = told("").json()
+    assert {k: summary[k] for k in ("issuer", "namespace", "users", "activeUsers", "groups")} == {"issuer": "idp", "namespace": "idp", "users": 3, "activeUsers": 2, "groups": 2}
+    assert summary["endpoint"].endswith("/scim/v2")
+    users = told("/users").json()
+    assert [(u["userName"], u["principal"], u["active"], u["displayName"]) for u in users["value"]] == [
+        ("kim-0", "idp:oid-0", True, "Kim 0"), ("kim-1", "idp:oid-1", True, "Kim 1"), ("kim-2", "idp:oid-2", False, "Kim 2")]  # fmt: skip
+    assert users["value"][0]["groups"] == ["Inner"] and users["total"] == 3
+    part = told("/users?skip=1&top=1").json()
+    assert (part["total"], [u["userName"] for u in part["value"]]) == (3, ["kim-1"])
+    assert [u["userName"] for u in told("/users?find=OID-2").json()["value"]] == ["kim-2"]
+    assert told("/users?skip=99").json() == {"total": 3, "value": []}
+    assert [(g["displayName"], g["reference"], g["members"]) for g in told("/groups?find=outer").json()["value"]] == [("Outer", "group:idp:gid", 2)]
+    members = told(f"/groups/{outer}").json()["members"]
+    assert [(m["kind"], m["principal"]) for m in members] == [("group", "group:idp:Inner"), ("user", "idp:oid-1")]
+    for wrong in ("/users?top=0", "/users?top=1001", "/users?skip=-1", "/users?skip=x", "/groups?top=99999999999999999999", "/users?find=a%0Ab"):
+        assert told(wrong).status == 400, wrong
+    assert told("/groups/nosuch").status == 404 and told("/users", key=connector.user).status == 403
+
+
 def test_versions_and_filters_over_the_wire(connector):
     for number in range(3):
         assert scim(connector, "POST", "/Users", {"userName": f"u{number}", "externalId": f"e{number}"}).status == 201

@@ -78,4 +78,19 @@ import Testing
             Fuzz.check(plain.split(separator: "/").count == path.segments.count, seed, target)
         }
     }
+
+    // MARK: Forms
+
+    @Test func aFormIsReadLikeAQueryOfAnyLength() throws {
+        let long = String(repeating: "x", count: 100_000)
+        let fields = try CanonicalPath.fields(ofForm: Array("a=1+2&document=%7B%0D%0A%7D\(long)&empty=&b".utf8))
+        #expect(fields.map(\.name) == ["a", "document", "empty", "b"])
+        #expect(fields.map(\.value) == ["1 2", "{\r\n}" + long, "", ""])
+        #expect(try CanonicalPath.fields(ofForm: []).isEmpty)
+    }
+
+    @Test(arguments: ["a=\u{0}", "a=%00", "a=%zz", "a=%c3%28", "a b=1", "a=1#b", "a=\\", "a%0a=1", "a=\u{7f}", "a=ä"])
+    func aFormThatNoBrowserWritesIsRefused(form: String) {
+        #expect(throws: CanonicalPathFault.self) { try CanonicalPath.fields(ofForm: Array(form.utf8)) }
+    }
 }

@@ -22,6 +22,8 @@ enum Administration {
         Entry(path: "/provisioning", title: "Provisioning", row: ProvisioningRoutes.row("Provisioning_Show")),
         Entry(path: "/policies", title: "Policies", row: PolicyRoutes.row("Policies_List")),
         Entry(path: "/conditional-access", title: "Conditional access", row: ConditionalRoutes.row("ConditionalAccess_List")),
+        Entry(path: "/devices", title: "Devices", row: ConditionalRoutes.row("Devices_List")),
+        Entry(path: "/risks", title: "Risks", row: ConditionalRoutes.row("Risks_List")),
         Entry(path: "/indexes", title: "Indexes", row: DataRoutes.row("Indexes_List")),
         Entry(path: "/my/quarantine", title: "Your documents", row: DataRoutes.row("Quarantine_Own")),
         Entry(path: "/elevations", title: "Elevation", row: ElevationRoutes.row("Elevations_List")),
@@ -60,8 +62,15 @@ enum Administration {
 }
 
 extension ConsoleCall {
-    /// Whether a row would let the caller in, as far as roles say.
-    func mayAsk(_ row: ConsoleRow) -> Bool { row.action.map(may) ?? true }
+    /// Whether a row would let the caller in, as far as roles say; at the index of this call, where the row is about one.
+    func mayAsk(_ row: ConsoleRow) -> Bool {
+        guard let action = row.action else { return true }
+        guard let principal, let rights, !services.settings.lacksFactor(session) else { return false }
+        let context = services.context(
+            of: principal, operation: row.operation, parameters: row.path.contains("{index}") ? parameters : [:], address: address, now: now
+        )
+        return rights.decision(on: action, .management, in: context).isAllowed
+    }
 
     /// A path of this surface, with what this call's own path names in the places for it.
     func filling(_ path: String) throws -> String {

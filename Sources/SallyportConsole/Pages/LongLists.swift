@@ -12,8 +12,10 @@ struct ListPage: Sendable {
     var skip: Int { (number - 1) * Self.size }
 
     /// - Throws: ``Fault`` `.invalidRequest` for what is no number of a page.
-    static func asked(_ call: ConsoleCall) throws -> Int {
-        guard let text = call.queryValue("page") else { return 1 }
+    static func asked(_ call: ConsoleCall) throws -> Int { try asked(call.queryValue("page")) }
+
+    static func asked(_ text: String?) throws -> Int {
+        guard let text else { return 1 }
         guard let number = Int(text), (1...most).contains(number) else {
             throw Fault(.invalidRequest, "'page' is 1 to \(most).", param: "page")
         }

@@ -6,14 +6,18 @@ import SallyportIdentity
 package struct ChangeDesk: Sendable {
     /// As the configuration is now; nil: nothing is under four eyes.
     let fourEyes: @Sendable () -> FourEyes?
+    /// - Throws: when an approved change could not be done now. Blocks.
+    let check: @Sendable (_ act: String, _ target: String, _ content: [UInt8]) throws -> Void
     /// What an approved change does, by its act. Blocks.
     let apply: @Sendable (_ act: String, _ target: String, _ content: [UInt8], _ now: Int64) throws -> Void
 
     package init(
         fourEyes: @escaping @Sendable () -> FourEyes?,
+        check: @escaping @Sendable (_ act: String, _ target: String, _ content: [UInt8]) throws -> Void,
         apply: @escaping @Sendable (_ act: String, _ target: String, _ content: [UInt8], _ now: Int64) throws -> Void
     ) {
         self.fourEyes = fourEyes
+        self.check = check
         self.apply = apply
     }
 
@@ -70,6 +74,8 @@ package struct ChangeRoutes: ConsoleRouteGroup {
         let change = try await call.blocking { try eyes.change(id, at: call.now) }
         let done = try await call.act(on: "\(change.act) \(change.target)", details: [(name: "change", value: id)]) {
             let content = try eyes.content(of: change)
+            // What cannot be done any more stays undecided: it can be rejected, or done when what it needs is there again.
+            try desk.check(change.act, change.target, content)
             let decided = try eyes.decide(id, apply: true, by: who, at: call.now)
             try desk.apply(change.act, change.target, content, call.now)
             return decided

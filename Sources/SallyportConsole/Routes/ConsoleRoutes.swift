@@ -8,7 +8,7 @@ package enum ConsoleRoutes {
         + ConditionalRoutes.rows + ElevationRoutes.rows + ChangeRoutes.rows
         + DataRoutes.rows + ReviewRoutes.rows + PrivacyRoutes.rows + ProvisioningRoutes.rows
         + KeyPages.rows + AccessPages.rows + PeoplePages.rows + ElevationPages.rows + ChangePages.rows + ReviewPages.rows
-        + PrivacyPages.rows + PolicyPages.rows + ConditionalPages.rows + IndexPages.rows + ProvisioningPages.rows
+        + PrivacyPages.rows + PolicyPages.rows + ConditionalPages.rows + StandingPages.rows + IndexPages.rows + ProvisioningPages.rows
 
     /// The management actions that requests are judged by.
     package static let actions: [String] = Set(rows.compactMap(\.action)).sorted()

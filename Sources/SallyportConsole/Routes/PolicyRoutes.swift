@@ -100,6 +100,7 @@ package struct PolicyRoutes: ConsoleRouteGroup {
     private func checked(_ call: ConsoleCall) async throws -> PolicyFindings {
         let (name, document, desk) = (try call.parameter("name"), call.body, desk())
         try Texts.check(name, "name", maximum: 128, mayBeEmpty: false)
+        guard document.count <= Self.largest else { throw Fault(.payloadTooLarge, "The document is longer than \(Self.largest) bytes.") }
         try call.checkOneMeaning()
         return try await call.blocking { try desk.check(name, document) }
     }
@@ -110,12 +111,11 @@ package struct PolicyRoutes: ConsoleRouteGroup {
     private struct Version: Encodable, Sendable {
         let name: String
         let version: Int
-        let notes: [String]?
     }
 
     private func put(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (name, document, known) = (try call.parameter("name"), call.body, try call.expectedVersion())
-        let findings = try await checked(call)
+        _ = try await checked(call)
         if let known, try await stored(name, call)?.version ?? 0 != known { throw ConsoleRefusal.changed }
         if let waiting = try await changes.ask(.policies, "policies.put", target: name, content: document, call) { return waiting }
         let store = store
@@ -125,8 +125,7 @@ package struct PolicyRoutes: ConsoleRouteGroup {
             }
             return version
         }
-        return try ConsoleAnswer.json(Version(name: name, version: version, notes: findings.notes.isEmpty ? nil : findings.notes))
-            .adding("etag", "\"\(version)\"")
+        return try ConsoleAnswer.json(Version(name: name, version: version)).adding("etag", "\"\(version)\"")
     }
 
     private func delete(_ call: ConsoleCall) async throws -> ConsoleAnswer {

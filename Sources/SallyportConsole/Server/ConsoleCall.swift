@@ -126,8 +126,9 @@ package struct ConsoleCall: Sendable {
         return call
     }
 
-    /// The same call with other parts of the path; what it may do is judged by these.
+    /// The same call with parts of the path that a page has in its form. Never the index: rights are judged by the one in the path.
     func naming(_ names: [String: String]) -> ConsoleCall {
+        precondition(names["index"] == nil, "the index stands in the path")
         var call = self
         call.parameters.merge(names) { $1 }
         return call

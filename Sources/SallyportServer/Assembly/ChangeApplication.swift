@@ -15,11 +15,24 @@ package struct ChangeApplication: Sendable {
         self.conditional = conditional
     }
 
+    /// What was valid when it was asked for may not be any more.
+    package func check(_ act: String, _ target: String, _ content: [UInt8]) throws {
+        switch act {
+        case "policies.put": _ = try desk.check(target, content)
+        case "policies.delete":
+            guard try policies.policies(of: .default).contains(where: { $0.name.rawValue == target }) else {
+                throw Fault(.notFound, "The policy is gone already.")
+            }
+            try desk.checkRemoval(target)
+        case "conditional-access.put": _ = try ConditionalOperations.check(target, content)
+        case "conditional-access.delete": _ = try conditional.policy(target)
+        default: break
+        }
+    }
+
     package func apply(_ act: String, _ target: String, _ content: [UInt8], at now: Int64) throws {
         switch act {
         case "policies.put":
-            // Read anew: what was valid when it was asked for may not be any more.
-            _ = try desk.check(target, content)
             _ = try policies.put(PolicyID(target), document: content, of: .default, at: now)
         case "policies.delete":
             try desk.checkRemoval(target)

@@ -124,7 +124,8 @@ final class ConsoleSurface: Sendable {
             + policies.bound + conditions.bound + data.bound
         let pages =
             PeoplePages(accounts).bound + AccessPages(assignments).bound + KeyPages(keys).bound + ElevationPages(elevation).bound
-            + ChangePages(changes).bound + PolicyPages(policies).bound + ConditionalPages(conditions).bound + IndexPages(data).bound
+            + ChangePages(changes).bound + PolicyPages(policies).bound + ConditionalPages(conditions).bound
+            + StandingPages(conditions).bound + IndexPages(data).bound
         return people + programs + pages + governanceRoutes(parts, plan, keys: keys, publicURL: signIn.settings.publicURL)
     }
 
@@ -141,6 +142,9 @@ final class ConsoleSurface: Sendable {
             fourEyes: {
                 FourEyes(
                     areas: plan.withLockedValue { $0.access.fourEyes }, store: SQLChangeStore(parts.database), sealing: parts.sealer)
+            },
+            check: { act, target, content in
+                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).check(act, target, content)
             },
             apply: { act, target, content, now in
                 try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).apply(act, target, content, at: now)

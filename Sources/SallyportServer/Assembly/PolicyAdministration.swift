@@ -1,3 +1,4 @@
+import Foundation
 import SallyportConsole
 import SallyportCore
 import SallyportGuard
@@ -25,20 +26,25 @@ package struct PolicyAdministration: PolicyDesk {
     }
 
     package func files() throws -> [PolicyID] {
-        var family = PolicyFamily(learned: plan.learned.isEnabled)
-        guard let directory = plan.policiesDirectory else { return [] }
-        do { try family.add(directory: directory) } catch let mistake as PolicyLibrary.Mistake {
-            throw Fault(.conflict, "The policies that there are cannot be read: \(mistake).")
-        }
-        return family.names.sorted()
+        guard let directory = plan.policiesDirectory,
+            let files = try? FileManager.default.contentsOfDirectory(atPath: directory)
+        else { return [] }
+        return files.filter { $0.hasSuffix(".json") }.map { file in
+            let name = String(file.dropLast(5))
+            let bytes = FileManager.default.contents(atPath: "\(directory)/\(file)").map { Array($0) } ?? []
+            return (try? PolicyDocument.name(of: bytes, named: name)) ?? PolicyID(name)
+        }.sorted()
     }
 
     package func check(_ name: String, _ document: [UInt8]) throws -> PolicyFindings {
         let policy: GuardPolicy
+        var family = try family()
         do {
             let named = try PolicyDocument.name(of: document, named: name)
             guard named.rawValue == name else { throw Fault(.invalidRequest, "The document's name is '\(named)', not '\(name)'.") }
-            policy = try family().policy(putting: StoredPolicy(name: named, version: 1, document: document, createdAt: 0))
+            let stored = StoredPolicy(name: named, version: 1, document: document, createdAt: 0)
+            policy = try family.policy(putting: stored)
+            family.add(stored)
         } catch let mistake as PolicyDocument.Mistake {
             throw Fault(.invalidRequest, "\(mistake)")
         } catch let mistake as PolicyLibrary.Mistake {
@@ -53,15 +59,14 @@ package struct PolicyAdministration: PolicyDesk {
         }
         return PolicyFindings(
             name: name, rules: policy.rules.count, blocklists: policy.blocklists.count, basedOn: policy.lineage,
-            notes: PolicyVocabulary.mistakes(in: policy, blocklists: lists) + absent)
+            notes: PolicyVocabulary.mistakes(in: policy, blocklists: lists) + absent
+                + family.mistakes.map { "nothing new is taken into use while this cannot be read: \($0)" })
     }
 
     package func checkRemoval(_ name: String) throws {
         let id = PolicyID(name)
-        var rest = try family(without: id)
-        do { _ = try rest.policies() } catch let mistake as PolicyLibrary.Mistake {
-            throw Fault(.conflict, "'\(name)' is needed: \(mistake).")
-        }
+        let rest = try family(without: id)
+        if let broken = try family().broken(by: rest).first { throw Fault(.conflict, "'\(name)' is needed: \(broken).") }
         // One of the same name may come forth from under it.
         guard !rest.names.contains(id), !GuardPolicy.builtIn(learned: true).contains(where: { $0.id == id }) else { return }
         let users =

@@ -80,6 +80,8 @@ package struct PolicyFamily {
     }
 
     package mutating func add(_ stored: StoredPolicy) {
+        // What is based on it is read anew.
+        read = [:]
         documents[stored.name] = Document(bytes: stored.document, version: stored.version, place: "policy \(stored.name)")
     }
 
@@ -92,8 +94,29 @@ package struct PolicyFamily {
     package func policy(putting document: StoredPolicy) throws -> GuardPolicy {
         var family = self
         family.add(document)
-        _ = try family.policies()
-        return try family.policy(document.name)
+        let policy = try family.policy(document.name)
+        if let broken = broken(by: family).first { throw broken }
+        return policy
+    }
+
+    /// What makes sense here, and in a changed family does not. What made none before does not stand in the way of putting it right piece by piece.
+    package func broken(by family: PolicyFamily) -> [PolicyLibrary.Mistake] {
+        var before = self
+        var after = family
+        return family.names.intersection(names).sorted().compactMap { name in
+            guard (try? before.policy(name)) != nil else { return nil }
+            do { _ = try after.policy(name) } catch { return error as? PolicyLibrary.Mistake }
+            return nil
+        }
+    }
+
+    /// Documents that cannot be used: while there is one, nothing new is taken into use.
+    package var mistakes: [PolicyLibrary.Mistake] {
+        var family = self
+        return names.sorted().compactMap { name in
+            do { _ = try family.policy(name) } catch { return error as? PolicyLibrary.Mistake }
+            return nil
+        }
     }
 
     /// - Throws: ``PolicyLibrary/Mistake`` for the first document that cannot be used.

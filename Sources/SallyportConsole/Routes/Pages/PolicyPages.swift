@@ -41,6 +41,7 @@ package struct PolicyPages: ConsoleRouteGroup {
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let all: [PolicyRoutes.Listed] = try await policies.list("Policies_List", call)
         let part = ListPage(try ListPage.asked(call), of: all.count)
+        let stored = Set(all.filter { $0.source == "store" }.map(\.name))
         let rows: [[HTML]] = part.rows(of: all).map { policy in
             let name: HTML =
                 policy.source == "store" ? "<a href=\"\(Page.path("policies", policy.name))\">\(policy.name)</a>" : "\(policy.name)"
@@ -50,7 +51,9 @@ package struct PolicyPages: ConsoleRouteGroup {
                 case "file": "a file of the policy directory"
                 default: "built in"
                 }
-            return [name, place, "\(policy.version.map { "\($0)" } ?? "")", "\(policy.createdAt ?? "")"]
+            let covered: HTML? =
+                policy.source != "store" && stored.contains(policy.name) ? "; not in force: the database has one of this name" : nil
+            return [name, "\(place)\(covered)", "\(policy.version.map { "\($0)" } ?? "")", "\(policy.createdAt ?? "")"]
         }
         return Administration.page(
             "Policies", call,
