@@ -135,8 +135,8 @@ def main():
 
         taken_back("a disabled principal", ("access", "principals", "disable"), enabled)
         taken_back("a revoked key", ("keys", "revoke"), another)
-        replica.stop()
-        gateway.stop()
+        replica.stop(120)
+        gateway.stop(120)
     mock.stop()
     print("\n### Access at size\n\n| | | memory |\n| --- | --- | --- |")
     for row in rows:
