@@ -478,8 +478,18 @@ def test_four_eyes_hold_for_pages(make_gateway):
         admin.get("/policies/Mine")
         last = waits(admin.post(path, fields))
         assert admin_call(gateway, "GET", "/api/policies/Mine", key=two).json()["properties"]["basePolicyName"] == "Default"
-    # What cannot be taken any more when it is let happen is not taken.
     assert admin_call(gateway, "POST", f"/api/changes/{last}/reject", key=two).status == 200
+    # What cannot be done any more when it is let happen stays undecided, and can be rejected.
+    admin.get("/policies")
+    child = waits(admin.post("/policies", {"name": "Child", "document": document(base="Mine")}))
+    admin.get("/policies/Mine")
+    gone = waits(admin.post("/policies/Mine/delete"))
+    assert admin_call(gateway, "POST", f"/api/changes/{gone}/approve", key=two).status == 200
+    refused = admin_call(gateway, "POST", f"/api/changes/{child}/approve", key=two)
+    assert refused.status == 400 and b"there is no policy 'Mine' to be based on" in refused.body
+    states = {c["id"]: c["state"] for c in admin_call(gateway, "GET", "/api/changes", key=two).json()["value"]}
+    assert states[child] == "pending" and states[gone] == "applied"
+    assert admin_call(gateway, "POST", f"/api/changes/{child}/reject", key=two).status == 200
     admin.get("/conditional-access")
     waits(admin.post("/conditional-access", {"name": "all", "document": condition(state="enabled")}))
     assert admin_call(gateway, "GET", "/api/conditional-access/policies", key=two).json()["value"] == []
