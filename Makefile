@@ -76,10 +76,10 @@ setup: ## install what is missing
 setup-openvino: ## fetch the inference runtime into .deps/openvino
 	@scripts/setup.sh openvino
 
-eval: ## the detectors' table on labelled rows: make eval DATA=folder
+eval: ## the detectors' table on labelled rows: make eval DATA=folder [SAMPLE=rows of each source, label and kind]
 	@test -d "$(DATA)" || { echo "say where the rows are: make eval DATA=folder"; exit 2; }
 	@training/environment.sh requirements-eval.txt
-	@.deps/training/bin/python training/evaluate.py --data "$(DATA)" --models Models --out var/evaluation.md
+	@.deps/training/bin/python training/evaluate.py --data "$(DATA)" --models Models --out var/evaluation.md --kept var/kept --sample "$(or $(SAMPLE),0)"
 
 train: ## train the detectors anew into ./Models: make train DATA=folder
 	@test -d "$(DATA)" || { echo "say where the rows are: make train DATA=folder"; exit 2; }

@@ -1,6 +1,8 @@
 """Fits each head's calibration and thresholds and writes the manifest's `heads`.
 
-    calibrate.py --models MODELS --data FOLDER --out FIELDS.json --version 2026.11.1
+    calibrate.py --models MODELS --data FOLDER --out FIELDS.json --version 2026.11.1 [--kept FOLDER]
+
+With --kept a run that was stopped goes on where it was.
 
 Order: (1) the correction for many windows and (2) the thresholds come from benign traffic alone (benign.dev plus held-out authored hard negatives);
 (3) attacks and harms are read only for the slope of the probabilities, which moves no row across a threshold.
@@ -15,6 +17,7 @@ import numpy as np
 
 import data
 import lexical
+import tokens
 from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
 from scoring import Model, Scorer, corrected, highest, probability
 
@@ -138,9 +141,10 @@ def main():
     p.add_argument("--name", default="sallyport-guard")
     p.add_argument("--version", required=True)
     p.add_argument("--hold-out", type=int, default=data.SHIPPED_HOLD_OUT_SHARE, help="per cent of the authored groups")
+    p.add_argument("--kept", type=pathlib.Path, help="folder in which what the model read is kept for the next run")
     a = p.parse_args()
     data.HOLD_OUT_SHARE = a.hold_out
-    scorer = Scorer(Model(a.models / "guard"))
+    scorer = Scorer(Model(a.models / "guard", kept=a.kept), tokens.Encoder(str(a.models / "vocab.txt")))
     rng = random.Random(5)
     prompts, documents = benign_rows(a.data)
     single = ["prompt_attack", "document_attack", *SUBKINDS, *(f"{h}_{s}" for h in HARMS for s in SEVERITIES)]

@@ -1,9 +1,9 @@
 """The evaluation table: every head of the shipped model, and the linear baseline, on rows that did not train it.
 
-    evaluate.py --data FOLDER --models MODELS [--heads prompt,document,…] [--left-out SOURCE,…] [--out FILE.md] [--scores FOLDER] [--limit N]
+    evaluate.py --data FOLDER --models MODELS [--heads prompt,document,…] [--left-out SOURCE,…] [--out FILE.md] [--scores FOLDER] [--limit N] [--sample N] [--kept FOLDER]
 
 Rows: dev parts, held-out authored groups, and for sources that never trained (flagged by licence, or named by --left-out for a model trained without them) the train part too,
-at most --limit rows a source and label. Thresholds and calibration are read from the manifest; nothing is fitted here, except that the baseline's threshold is set to the
+at most --limit rows a source and label; with --sample at most that many rows of any source, label and kind, the same ones each time. Thresholds and calibration are read from the manifest; nothing is fitted here, except that the baseline's threshold is set to the
 same false-positive rate on the same benign rows. Intervals: Wilson for rates, 200 bootstrap rounds for areas.
 """
 import argparse
@@ -32,9 +32,9 @@ CHAT = {"begin_messages", "fuzzyai_benign", "mt_bench", "self_instruct_seeds", "
 
 class Evaluation:
     def __init__(self, a):
-        self.folder, self.limit = a.data, a.limit
+        self.folder, self.limit, self.sample = a.data, a.limit, a.sample
         self.left_out = set(filter(None, a.left_out.split(",")))
-        self.scorer = Scorer(Model(a.models / "guard", a.precision), tokens.Encoder(str(a.models / "vocab.txt")))
+        self.scorer = Scorer(Model(a.models / "guard", a.precision, kept=a.kept), tokens.Encoder(str(a.models / "vocab.txt")))
         self.manifest = self.scorer.model.manifest
         self.heads = self.manifest["heads"]
         self.linear = cascade.Linear.load(a.models / "cascade") if (a.models / "cascade" / "manifest.json").exists() else None
@@ -57,9 +57,21 @@ class Evaluation:
         for group in extra.values():
             rng.shuffle(group)
             found += group[: self.limit]
+        found = self.sampled(found, label)
         for row in found:
             row["unseen"], row["authored"] = row["source"] in unseen, row["source"] in TEMPLATES
         return found
+
+    def sampled(self, rows, label="label"):
+        """At most --sample rows of each source, label and kind, by hash: the same whatever stands beside them."""
+        if not self.sample:
+            return rows
+        groups = defaultdict(list)
+        for i, row in enumerate(rows):
+            groups[row.get("source"), str(row.get(label)), row.get("kind")].append(i)
+        text = lambda i: rows[i].get("text") or rows[i].get("answer") or ""
+        kept = {i for group in groups.values() for i in sorted(group, key=lambda i: data.stable(text(i)))[: self.sample]}
+        return [row for i, row in enumerate(rows) if i in kept]
 
     def authored(self, task):
         rows = data.authored_rows(task, "dev")
@@ -137,7 +149,7 @@ class Evaluation:
     def prompts(self):
         self.say("## User prompt attacks\n")
         rows = self.rows("prompt_attack") + self.authored("prompt_attack")
-        benign, _ = calibrate.benign_rows(self.folder)
+        benign = self.sampled(calibrate.benign_rows(self.folder)[0])
         attack, calm = (lambda r: r["label"] == 1), (lambda r: r["label"] == 0)
         natural = lambda r: not r["authored"]
         cohorts = [
@@ -193,7 +205,7 @@ class Evaluation:
     def documents(self):
         self.say("## Attacks in documents\n")
         rows = self.rows("document_attack") + self.authored("document_attack")
-        _, benign = calibrate.benign_rows(self.folder)
+        benign = self.sampled(calibrate.benign_rows(self.folder)[1])
         carrier = lambda r: r["kind"].split("/")[0].split("_")[0]
         natural = lambda r: not r["source"].startswith("authored:")
         attack, calm = (lambda r: r["label"] == 1), (lambda r: r["label"] == 0)
@@ -402,6 +414,8 @@ def main():
     p.add_argument("--out", type=pathlib.Path)
     p.add_argument("--scores", type=pathlib.Path)
     p.add_argument("--limit", type=int, default=300)
+    p.add_argument("--sample", type=int, default=0, help="rows of each source, label and kind; 0: all")
+    p.add_argument("--kept", type=pathlib.Path, help="folder in which what the model read is kept: a run that was stopped goes on")
     p.add_argument("--precision", default="f32")
     p.add_argument("--hold-out", type=int, default=data.SHIPPED_HOLD_OUT_SHARE, help="per cent of the authored groups")
     a = p.parse_args()

@@ -2,14 +2,17 @@
 import json
 import math
 import pathlib
+import sys
+import time
 
 import numpy as np
 import openvino as ov
 
 import data
 import lexical
+import store
 import tokens
-from columns import BIO, COLUMN, HARMS, PAIR_TEXT, SEVERITIES, STRIDE, WINDOW
+from columns import BIO, COLUMN, HARMS, PAIR_TEXT, SEQUENCE_COLUMNS, SEVERITIES, STRIDE, WINDOW
 from reading import padded_length, windows
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "case_ids")
@@ -17,8 +20,10 @@ CORRECTED_WINDOWS = 64  # the correction for many windows stops growing here: on
 
 
 class Model:
-    def __init__(self, folder, precision="f32", threads=1):
+    def __init__(self, folder, precision="f32", threads=1, kept=None):
+        """`kept`: a folder in which what is read is kept for the next run."""
         folder = pathlib.Path(folder)
+        self.store = store.Store(kept, [folder / "model.xml", folder / "model.bin"], precision, len(SEQUENCE_COLUMNS)) if kept else None
         core = ov.Core()
         self.compiled = core.compile_model(folder / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads})
         manifest = folder / "manifest.json"
@@ -29,7 +34,12 @@ class Model:
         """`rows` are (ids, types, case); returns sequence logits [N,S] and, when wanted, the token logits of each row."""
         order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]))
         sequence, token = [None] * len(rows), [None] * len(rows)
-        at = 0
+        keys = [self.store.key(row) for row in rows] if self.store else []
+        if self.store and not want_tokens:
+            for i, key in enumerate(keys):
+                sequence[i] = self.store.known.get(key)
+            order = [i for i in order if sequence[i] is None]
+        at, said = 0, time.monotonic()
         while at < len(order):
             length = padded_length(len(rows[order[at]][0]))
             count = max(1, batch_tokens // length)
@@ -47,6 +57,13 @@ class Model:
                 sequence[i] = s[k].copy()
                 if want_tokens:
                     token[i] = t[k, : len(rows[i][0])].copy()
+                if self.store:
+                    self.store.add(keys[i], sequence[i])
+            if self.store:
+                self.store.flush()
+            if time.monotonic() - said > 30:
+                said = time.monotonic()
+                print(f"read {at} of {len(order)} windows", file=sys.stderr, flush=True)
         return np.array(sequence), token
 
 

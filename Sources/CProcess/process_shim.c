@@ -37,6 +37,8 @@ static int unmap_code(struct dl_phdr_info *file, size_t size, void *context) {
     return 0;
 }
 
+int process_limit_arenas(int count) { return mallopt(M_ARENA_MAX, count) == 1 ? 0 : -1; }
+
 void process_give_back_memory(void) {
     malloc_trim(0);
     dl_iterate_phdr(unmap_code, 0);

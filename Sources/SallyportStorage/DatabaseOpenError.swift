@@ -11,6 +11,16 @@ package struct DatabaseOpenError: Error, CustomStringConvertible {
         case newer
         /// Others may write to the folder, so that the file could be exchanged.
         case exposed(String)
+        /// An earlier version's tables, in a database that is not ours to bring up to date.
+        case older
+        /// A copy: no gateway has it in use.
+        case unused
+        /// The file or its folder belongs to another user.
+        case othersOwn(String)
+        /// The gateway that it belongs to has no identities of its own, but those in this folder.
+        case borrowing(String)
+        /// The file lies on a network file system.
+        case remote
         /// The file or its folder cannot be read or made.
         case inaccessible(String)
     }
@@ -42,6 +52,16 @@ package struct DatabaseOpenError: Error, CustomStringConvertible {
             "\(path): this database was written by a newer version of Sallyport. Run that version, or restore a backup."
         case .exposed(let folder):
             "\(path): everybody on this machine may write to \(folder). Run: chmod 700 \(folder)"
+        case .older:
+            "\(path): this database was written by an older version of Sallyport. Start the gateway that it belongs to with this version first."
+        case .unused:
+            "\(path): no gateway has this database in use: it is a copy. Name the data directory of a gateway in data.identity."
+        case .othersOwn(let place):
+            "\(path): \(place) belongs to another user. Gateways that share identities run as one user."
+        case .borrowing(let source):
+            "\(path): that gateway takes its identities from \(source) itself. Name \(source) in data.identity."
+        case .remote:
+            "\(path): this is a network file system, where processes cannot share a database. Gateways that share identities run on one host."
         case .inaccessible(let why):
             "\(path): the database cannot be opened (\(why))."
         }

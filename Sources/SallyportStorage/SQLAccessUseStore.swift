@@ -3,11 +3,17 @@ import SallyportCore
 /// Uses of permissions in SQL, by day.
 package struct SQLAccessUseStore: AccessUseStore {
     private let database: any SQLDatabase
-    package init(_ database: any SQLDatabase) { self.database = database }
+    private let reader: String
+
+    /// - Parameter reader: whose log is counted: each has a place of its own.
+    package init(_ database: any SQLDatabase, reader: String = "audit") {
+        self.database = database
+        self.reader = reader
+    }
 
     package func place() throws -> (cursor: String, observedSince: Int64)? {
         let found = try database.read { db in
-            try db.rows("SELECT place, observed_since FROM access_use_place WHERE reader = 'audit'", []).first
+            try db.rows("SELECT place, observed_since FROM access_use_place WHERE reader = $1", [.text(reader)]).first
         }
         return try found.map { (try $0.text(0), try $0.integer(1)) }
     }
@@ -17,11 +23,12 @@ package struct SQLAccessUseStore: AccessUseStore {
             let moved =
                 if let old {
                     try db.execute(
-                        "UPDATE access_use_place SET place = $1 WHERE reader = 'audit' AND place = $2", [.text(new), .text(old)])
+                        "UPDATE access_use_place SET place = $1 WHERE reader = $2 AND place = $3",
+                        [.text(new), .text(reader), .text(old)])
                 } else {
                     try db.execute(
-                        "INSERT INTO access_use_place (reader, place, observed_since) VALUES ('audit', $1, $2) ON CONFLICT DO NOTHING",
-                        [.text(new), .integer(observedSince)])
+                        "INSERT INTO access_use_place (reader, place, observed_since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                        [.text(reader), .text(new), .integer(observedSince)])
                 }
             guard moved == 1 else { return false }
             for use in uses {

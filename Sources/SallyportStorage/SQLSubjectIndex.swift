@@ -3,14 +3,20 @@ import SallyportCore
 /// Everything in the database that is about somebody, found by the columns that name people.
 package struct SQLSubjectIndex: SubjectIndex {
     private let database: any SQLDatabase
-    package init(_ database: any SQLDatabase) { self.database = database }
+    private let elsewhere: [(store: String, why: String)]
+
+    /// - Parameter elsewhere: what is about people and is not in this database.
+    package init(_ database: any SQLDatabase, elsewhere: [(store: String, why: String)] = []) {
+        self.database = database
+        self.elsewhere = elsewhere
+    }
 
     package var unsearched: [(store: String, why: String)] {
         let known = Set(SubjectTable.all.map(\.table)).union(SubjectTable.impersonal.keys)
         let unlisted = ((try? tables()) ?? []).filter { !known.contains($0) }
         return SubjectTable.impersonal.filter { $0.value.contains("mentions") || $0.value.contains("samples") }
             .map { (store: $0.key, why: $0.value) }.sorted { $0.store < $1.store }
-            + unlisted.sorted().map { (store: $0, why: "not indexed by subject") }
+            + unlisted.sorted().map { (store: $0, why: "not indexed by subject") } + elsewhere
     }
 
     /// Tables that there are.

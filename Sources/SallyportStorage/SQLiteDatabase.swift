@@ -29,9 +29,20 @@ package final class SQLiteDatabase: SQLDatabase {
         package var readers: Int
         /// For checks and lists: an existing file is read as it is. Nothing is made, migrated or changed, and writes throw.
         package var isReadOnly: Bool
+        /// Another gateway's, see ``BorrowedDatabase``: it must be there and of this version. Nothing is made or migrated.
+        var isBorrowed: Bool
         package var content: Content
-        package init(busyTimeout: Duration = .seconds(5), readers: Int = 3, isReadOnly: Bool = false, content: Content = .gateway) {
+        package init(
+            busyTimeout: Duration = .seconds(5), readers: Int = 3, isReadOnly: Bool = false, content: Content = .gateway
+        ) {
+            self.init(busyTimeout: busyTimeout, readers: readers, isReadOnly: isReadOnly, isBorrowed: false, content: content)
+        }
+
+        init(
+            busyTimeout: Duration = .seconds(5), readers: Int = 3, isReadOnly: Bool = false, isBorrowed: Bool, content: Content = .gateway
+        ) {
             self.content = content
+            self.isBorrowed = isBorrowed
             self.busyTimeout = busyTimeout
             self.readers = readers
             self.isReadOnly = isReadOnly
@@ -64,8 +75,10 @@ package final class SQLiteDatabase: SQLDatabase {
             attached = NIOLockedValueBox(ClearOrClosed.clear)
         }
         let migrator = Self.migrator(configuration.content)
-        if !configuration.isReadOnly { try PrivateFile.prepare(path) }
+        if !configuration.isReadOnly, !configuration.isBorrowed { try PrivateFile.prepare(path) }
         do {
+            // Before anything that could change it.
+            if configuration.isBorrowed { try Self.checkBorrowed(path, migrator) }
             pool = try DatabasePool(path: path, configuration: Self.settings(configuration))
             if configuration.isReadOnly {
                 try pool.read { try Self.checkOwner($0, migrator, path: path) }
@@ -73,6 +86,7 @@ package final class SQLiteDatabase: SQLDatabase {
             }
             // GRDB lowers this to NORMAL when it switches the log on; a commit must survive a power cut.
             try pool.writeWithoutTransaction { try $0.execute(sql: "PRAGMA synchronous = FULL") }
+            if configuration.isBorrowed { return }
             try Self.check(pool, migrator, path: path)
             try migrator.migrate(pool)
         } catch let error as DatabaseOpenError {
@@ -173,6 +187,25 @@ package final class SQLiteDatabase: SQLDatabase {
             throw DatabaseOpenError(path: path, reason: .foreign)
         }
         guard try !migrator.hasBeenSuperseded(db) else { throw DatabaseOpenError(path: path, reason: .newer) }
+    }
+
+    private static func checkBorrowed(_ path: String, _ migrator: DatabaseMigrator) throws {
+        guard !NetworkFileSystem.holds(path) else { throw DatabaseOpenError(path: path, reason: .remote) }
+        var settings = GRDB.Configuration()
+        settings.readonly = true
+        settings.prepareDatabase { try $0.execute(sql: "PRAGMA trusted_schema = OFF") }
+        let probe = try DatabaseQueue(path: path, configuration: settings)
+        try probe.read { db in
+            try checkOwner(db, migrator, path: path)
+            // What `backup` writes stands alone; what a gateway has opened has a log, whoever else reads it.
+            guard try String.fetchOne(db, sql: "PRAGMA journal_mode")?.lowercased() == "wal" else {
+                throw DatabaseOpenError(path: path, reason: .unused)
+            }
+            guard try migrator.hasCompletedMigrations(db) else { throw DatabaseOpenError(path: path, reason: .older) }
+            let verdict = try String.fetchOne(db, sql: "PRAGMA quick_check(1)") ?? "no answer"
+            guard verdict == "ok" else { throw DatabaseOpenError(path: path, reason: .damaged(verdict)) }
+        }
+        try probe.close()
     }
 
     private static func migrator(_ content: Content) -> DatabaseMigrator {

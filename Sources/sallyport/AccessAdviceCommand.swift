@@ -89,8 +89,13 @@ extension AccessCommand {
 extension StoreOptions {
     /// With the configuration when one is named: its roles, assignments and rules count too.
     func governance() throws -> GovernanceAdministration {
-        GovernanceAdministration(
-            plan: try config.map { try LoadedConfiguration.required($0).plan }, database: try database(),
+        let identity = try identity()
+        if let borrowed = identity.borrowed {
+            throw ValidationError(
+                "The access of this gateway is governed where it is kept: name the configuration of the gateway of \(borrowed.directory).")
+        }
+        return GovernanceAdministration(
+            plan: try config.map { try LoadedConfiguration.required($0).plan }, database: identity.database,
             auditDirectory: try directory() + "/audit")
     }
 }

@@ -195,6 +195,6 @@ extension StoreOptions {
     /// With the configuration when one is named: its roles and assignments count too.
     func access() throws -> AccessOperations {
         AccessAdministration.operations(
-            plan: try config.map { try LoadedConfiguration.required($0).plan }, store: SQLAccessStore(try database()))
+            plan: try config.map { try LoadedConfiguration.required($0).plan }, store: SQLAccessStore(try identity().database))
     }
 }

@@ -76,7 +76,7 @@ extension AccessCommand {
                 let found = try access.principal(principal, groups: group, roles: role, keys: try store.keyStore())
                 let caller = found.with(
                     methods: Set(method), authenticatedAt: try signedIn.map { question.now - (try KeyOptions.span($0)) }, device: device)
-                let stored = SQLConditionalAccessStore(try store.database())
+                let stored = SQLConditionalAccessStore(try store.identity().database)
                 let policies = try ConditionalAccessDirectory.read(stored, catalog: access.catalog)
                 let before = try answer(access, policies, caller, question, .init())
                 guard !(with.isEmpty && without.isEmpty && withPolicy.isEmpty && withoutPolicy.isEmpty) else {

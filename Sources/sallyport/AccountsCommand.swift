@@ -161,11 +161,11 @@ struct AccountsCommand: AsyncParsableCommand {
 extension StoreOptions {
     /// What the command line does needs no sealed value, so no vault is opened for it.
     func accounts() throws -> AccountOperations {
-        AccountOperations(store: SQLAccountStore(try database()), sealing: ClosedSealer(), hashing: NoPasswords())
+        AccountOperations(store: SQLAccountStore(try identity().database), sealing: ClosedSealer(), hashing: NoPasswords())
     }
 
     func sessions() throws -> SessionDesk {
-        let database = try database()
+        let database = try identity().database
         return SessionDesk(store: SQLSessionStore(database), accounts: SQLAccountStore(database), sealing: ClosedSealer())
     }
 

@@ -45,6 +45,9 @@ struct BackupCommand: AsyncParsableCommand {
             }
         }
         print(json ? try VaultCommand.json(report) : "\(verify == nil ? "made and verified" : "verified"): \(Place.words(report))")
+        if !json, let source = try store.identitySource() {
+            print("note: keys, roles and people are not in it: back up the gateway of \(source) too.")
+        }
     }
 }
 
@@ -75,6 +78,9 @@ struct RestoreCommand: AsyncParsableCommand {
             print(try VaultCommand.json(report))
         } else {
             print("restored and verified: \(Place.words(report)); \(erased) subjects were erased again")
+            if let source = try config.map({ try LoadedConfiguration.required($0) })?.plan.identityDirectory {
+                print("note: keys, roles and people are those of the gateway of \(source).")
+            }
             if stones == nil { print("note: without --tombstones whoever was erased after the backup was made is back.") }
         }
     }

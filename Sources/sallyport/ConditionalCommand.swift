@@ -280,9 +280,9 @@ extension AccessCommand {
 }
 
 extension StoreOptions {
-    func conditional() throws -> ConditionalOperations { ConditionalOperations(store: SQLConditionalAccessStore(try database())) }
+    func conditional() throws -> ConditionalOperations { ConditionalOperations(store: SQLConditionalAccessStore(try identity().database)) }
     func elevations() throws -> ElevationOperations {
-        ElevationOperations(store: SQLElevationStore(try database()), catalog: try access().catalog)
+        ElevationOperations(store: SQLElevationStore(try identity().database), catalog: try access().catalog)
     }
 
     /// For acts that only the command line does: asks for a second person's approval, or uses it.

@@ -293,6 +293,7 @@ struct PrivacyCommand: AsyncParsableCommand {
 
 extension StoreOptions {
     func privacy() throws -> PrivacyAdministration {
-        PrivacyAdministration(plan: try config.map { try LoadedConfiguration.required($0).plan }, database: try database())
+        PrivacyAdministration(
+            plan: try config.map { try LoadedConfiguration.required($0).plan }, database: try database(), identity: try identity())
     }
 }

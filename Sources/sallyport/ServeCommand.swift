@@ -21,6 +21,9 @@ struct ServeCommand: AsyncParsableCommand {
         LoadedConfiguration.bootstrapLogging(loaded)
         let logger = Logger(label: "sallyport")
         for warning in loaded.warnings { logger.warning("\(warning)") }
+        if firstRun, let source = loaded.plan.identityDirectory {
+            throw ValidationError("Keys are those of the gateway of \(source): make one there, and start this one without --first-run.")
+        }
         let issued = firstRun ? try firstKey(in: loaded.dataDirectory) : nil
         let process: ServerProcess
         do {

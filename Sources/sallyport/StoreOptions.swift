@@ -53,7 +53,19 @@ struct StoreOptions: ParsableArguments {
         }
     }
 
-    func keyStore() throws -> any KeyStore { SQLKeyStore(try database()) }
+    /// Where keys, roles and people are kept. Those of another gateway (`data.identity`) can be looked at; changes are refused, since who may change
+    /// what, and what takes two people, stands in its configuration and its log.
+    func identity() throws -> IdentitySource {
+        try identitySource().map(IdentitySource.init(borrowingFrom:)) ?? IdentitySource(own: database())
+    }
+
+    /// The data directory of the gateway that keeps them; nil: this one. Without a configuration the directory says it itself.
+    func identitySource() throws -> String? {
+        if let config { return try LoadedConfiguration.required(config).plan.identityDirectory }
+        return IdentityMarker.source(in: try directory())
+    }
+
+    func keyStore() throws -> any KeyStore { SQLKeyStore(try identity().database) }
 
     /// Puts an act on record, then does it; a failure goes on record too.
     func act<R>(_ operation: String, target: String, result: (R) -> String? = { _ in nil }, _ work: (any KeyStore) throws -> R) throws -> R

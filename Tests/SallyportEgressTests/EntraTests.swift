@@ -6,7 +6,7 @@ import Testing
 
 @testable import SallyportEgress
 
-@Suite(.timeLimit(.minutes(1))) struct EntraTests {
+@Suite(.timeLimit(.minutes(10))) struct EntraTests {
     /// A token source with a hand-driven clock, and an authority that answers when told.
     private final class Bench: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SallyportEgress
 
-@Suite(.timeLimit(.minutes(1))) struct HTTP1Tests {
+@Suite(.timeLimit(.minutes(10))) struct HTTP1Tests {
     /// Runs `body` with a server and a client of its own.
     private func with(
         _ respond: @escaping @Sendable (ScriptedServer.Request) -> Void, configure: (inout UpstreamConfiguration) -> Void = { _ in },

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SallyportEgress
 
-@Suite(.timeLimit(.minutes(1))) struct HTTP2Tests {
+@Suite(.timeLimit(.minutes(10))) struct HTTP2Tests {
     private func with(
         tls: Bool = false, maxStreams: Int = 100, _ respond: @escaping @Sendable (HTTP2Server.Request) -> Void,
         configure: (inout UpstreamConfiguration) -> Void = { _ in }, _ body: (Traveller, HTTP2Server) async throws -> Void

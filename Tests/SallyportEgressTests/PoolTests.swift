@@ -5,7 +5,7 @@ import Testing
 
 @testable import SallyportEgress
 
-@Suite(.timeLimit(.minutes(1))) struct PoolTests {
+@Suite(.timeLimit(.minutes(10))) struct PoolTests {
     private func with(
         _ respond: @escaping @Sendable (ScriptedServer.Request) -> Void, configure: (inout UpstreamConfiguration) -> Void = { _ in },
         _ body: (Traveller, ScriptedServer) async throws -> Void
@@ -206,7 +206,10 @@ import Testing
     // MARK: Health
 
     @Test func stopsAskingAnUpstreamThatFails() async throws {
-        try await with({ $0.answer("", status: "503 Busy") }, configure: { $0.breaker.consecutiveFailures = 3 }) {
+        try await with(
+            { $0.answer("", status: "503 Busy") },
+            configure: { $0.breaker = .init(consecutiveFailures: 3, openFor: .seconds(3600), maximumOpen: .seconds(3600)) }
+        ) {
             traveller, _ async throws in
             for _ in 0..<3 { #expect(try await traveller.ask(.post()).status == 503) }
             #expect(try await traveller.ask(.post()).failure?.kind == .circuitOpen)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import SallyportEgress
 
-@Suite(.timeLimit(.minutes(1))) struct TLSTests {
+@Suite(.timeLimit(.minutes(10))) struct TLSTests {
     private func ask(
         host: String = "127.0.0.1", configure: (inout UpstreamConfiguration) -> Void = { _ in }
     ) async throws -> (outcome: Outcome, health: UpstreamHealth) {

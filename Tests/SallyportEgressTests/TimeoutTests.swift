@@ -4,7 +4,7 @@ import Testing
 
 @testable import SallyportEgress
 
-@Suite(.timeLimit(.minutes(1))) struct TimeoutTests {
+@Suite(.timeLimit(.minutes(10))) struct TimeoutTests {
     private func outcome(
         configure: (inout UpstreamConfiguration) -> Void = { _ in }, request: UpstreamRequest = .post(),
         _ respond: @escaping @Sendable (ScriptedServer.Request) -> Void

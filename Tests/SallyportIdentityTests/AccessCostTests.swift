@@ -9,15 +9,15 @@ import X509
 
 @testable import SallyportIdentity
 
-/// What it costs to learn who is calling and whether he may: the calls that a request makes, with 10,000 role assignments and 100,000 keys.
-/// The bound is far above what is measured; `make bench-auth` prints the numbers.
+/// What it costs to learn who is calling and whether he may, with 10,000 role assignments and 100,000 keys: how much is looked at, counted. How
+/// long it takes is measured by `make bench-auth`, which runs the same calls thousands of times and prints the numbers.
 @Suite(.serialized) struct AccessCostTests {
     private static let action = "Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action"
-    private static let bound: Duration = .microseconds(50)
+    private static let isMeasured = ProcessInfo.processInfo.environment["BENCH_AUTH"] != nil
     private let loop = MultiThreadedEventLoopGroup.singleton.next()
 
     /// 10,000 assignments: people, groups, services and keys, at every kind of scope, some with conditions, some denials.
-    private static let directory: AccessDirectory = {
+    private static let assignments: [RoleAssignment] = {
         var assignments: [RoleAssignment] = []
         for number in 0..<10_000 {
             let principal: PrincipalReference =
@@ -42,10 +42,17 @@ import X509
             assignments.append(
                 RoleAssignment(id: name, principal: PrincipalReference(.user, name), role: "openai-user", scope: .organisation))
         }
+        return assignments
+    }()
+
+    private static let directory: AccessDirectory = {
         let directory = AccessDirectory(actions: [action, "Microsoft.CognitiveServices/accounts/OpenAI/models/read"])
         directory.configure(RoleCatalog(), assignments: assignments)
         return directory
     }()
+
+    /// Those above what is asked for.
+    private static let scopes: [AccessScope] = [.deployment("deployment-7"), .project(.default), .organisation]
 
     /// What an exchange asks once it knows the principal: is he disabled, what are his rights, might he at all, may he at this deployment.
     private func mayCall(_ principal: Principal) throws -> Bool {
@@ -57,7 +64,10 @@ import X509
         return rights.decision(on: Self.action, in: context).isAllowed
     }
 
-    private func median(_ name: String, rounds: Int = 2000, _ work: () throws -> Bool) throws -> Duration {
+    /// Once, that it is right; for the benchmark many times, how long it takes.
+    private func measure(_ name: String, rounds: Int = 2000, _ work: () throws -> Bool) throws {
+        try #require(try work())
+        guard Self.isMeasured else { return }
         let clock = ContinuousClock()
         var times: [Duration] = []
         for _ in 0..<200 { try #require(try work()) }
@@ -68,22 +78,40 @@ import X509
             try #require(isAllowed)
         }
         times.sort()
-        if ProcessInfo.processInfo.environment["BENCH_AUTH"] != nil {
-            func shown(_ time: Duration) -> String { String(format: "%.2f", Double(time.components.attoseconds) / 1e12) }
-            print("bench-auth | \(name) | \(shown(times[rounds / 2])) | \(shown(times[rounds * 99 / 100]))")
+        func shown(_ time: Duration) -> String { String(format: "%.2f", Double(time.components.attoseconds) / 1e12) }
+        print("bench-auth | \(name) | \(shown(times[rounds / 2])) | \(shown(times[rounds * 99 / 100]))")
+    }
+
+    /// Assignments of others, however many, add nothing to what a decision looks at.
+    @Test func aDecisionLooksAtWhatIsSaidOfTheCallerAlone() throws {
+        let groups = (0..<50).map { "idp:group-\($0)" }
+        let caller = Principal(id: "idp:asked", credential: .token(issuer: "idp"), isService: false, groups: groups, roles: [])
+        func lookedAt(_ assignments: [RoleAssignment]) -> (holders: Int, grants: Int) {
+            let rights = AccessSnapshot(assignments: assignments, actions: [Self.action]).rights(of: caller)
+            let grants = rights.holders.flatMap { holder in Self.scopes.flatMap { (holder.denied[$0] ?? []) + (holder.allowed[$0] ?? []) } }
+            return (rights.holders.count, grants.count)
         }
-        return times[rounds / 2]
+        let names = Set(caller.references)
+        let ofOthers = Self.assignments.filter { !names.contains($0.principal) }
+        #expect(ofOthers.count > 9000)
+        let (alone, among) = (lookedAt(Self.assignments.filter { names.contains($0.principal) }), lookedAt(Self.assignments))
+        #expect(alone == among)
+        // He himself, and 13 of his 50 groups: assignments name every fourth one, each twenty times, a few at other deployments.
+        #expect(among.holders == 14)
+        #expect((100...261).contains(among.grants))
+        let stranger = Principal(id: "idp:stranger", credential: .token(issuer: "idp"), isService: false, groups: [], roles: [])
+        #expect(AccessSnapshot(assignments: Self.assignments, actions: [Self.action]).rights(of: stranger).holders.isEmpty)
     }
 
     @Test func aKeyAmongAHundredThousand() throws {
         let store = BulkKeyStore(count: 100_000)
         let directory = KeyDirectory(maximumAge: nil)
         let took = try ContinuousClock().measure { try directory.reload(from: store, at: 1500) }
-        if ProcessInfo.processInfo.environment["BENCH_AUTH"] != nil { print("bench-auth | 100,000 keys into memory | \(took) |") }
-        #expect(took < .seconds(20))
+        if Self.isMeasured { print("bench-auth | 100,000 keys into memory | \(took) |") }
+        #expect(directory.count == 100_000)
         let secret = store.key.reveal()[...]
-        #expect(
-            try median("key, of 100,000") { try mayCall(try directory.principal(presenting: secret, at: 1500)) } < Self.bound)
+        #expect(try directory.principal(presenting: secret, at: 1500).key == "key50000")
+        try measure("key, of 100,000") { try mayCall(try directory.principal(presenting: secret, at: 1500)) }
     }
 
     @Test func aTokenThatWasVerifiedBefore() throws {
@@ -102,12 +130,12 @@ import X509
             case .refused(let refusal): throw refusal
             }
         }
-        #expect(try median("token, verified before, 50 groups") { try mayCall(try principal(token[...])) } < Self.bound)
+        try measure("token, verified before, 50 groups") { try mayCall(try principal(token[...])) }
+        guard Self.isMeasured else { return }
         var fresh: [String] = []
         for number in 0..<700 { fresh.append(try idp.token(["sub": "asked", "jti": "j\(number)"])) }
         var next = 0
-        // No bound: a signature is verified.
-        _ = try median("token, new, ES256", rounds: 500) {
+        try measure("token, new, ES256", rounds: 500) {
             next += 1
             return try mayCall(try principal(fresh[next - 1][...]))
         }
@@ -135,7 +163,7 @@ import X509
         var serializer = DER.Serializer()
         try serializer.serialize(leaf)
         let bytes = serializer.serializedBytes
-        #expect(try median("certificate, seen before") { try mayCall(try directory.principal(presenting: bytes, at: 1500)) } < Self.bound)
+        try measure("certificate, seen before") { try mayCall(try directory.principal(presenting: bytes, at: 1500)) }
     }
 }
 

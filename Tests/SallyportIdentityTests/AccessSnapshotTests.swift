@@ -122,6 +122,17 @@ import Testing
         #expect(decide([try assignment("a", "openai-user", when: "label === 3")]) == .lacking)
     }
 
+    /// As it is with a role of the organisation's own that is no longer configured, or at another gateway.
+    @Test func aDenialOfAnUnknownRoleDeniesEverything() throws {
+        let given = [try assignment("a", "openai-user"), try assignment("d", "gone", "/projects/blue", deny: true)]
+        #expect(decide(given) == .deniedByAssignment("d"))
+        #expect(decide(given, Self.stored) == .deniedByAssignment("d"))
+        #expect(decide(given, project: "red") == .allowedByAssignment("a"))
+        #expect(decide([try assignment("a", "openai-user"), try assignment("b", "gone")]) == .allowedByAssignment("a"))
+        let expired = try assignment("d", "gone", deny: true, until: 900)
+        #expect(decide([try assignment("a", "openai-user"), expired]) == .allowedByAssignment("a"))
+    }
+
     @Test func anotherTenantsAssignmentsDoNotCount() throws {
         #expect(decide([try assignment("a", "openai-user", tenant: "other")]) == .lacking)
     }

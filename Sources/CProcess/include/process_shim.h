@@ -6,6 +6,8 @@
 /// No core dumps, and no other process of the same user may read this one's memory. 0: done.
 int process_keep_out_of_dumps(void);
 int process_is_dumpable(void);
+/// So many arenas of the heap at most, made from now on. Each keeps what its threads freed for itself. 0: done.
+int process_limit_arenas(int count);
 /// Gives back what only starting needed: the heap's free pages, and the mapping of code that ran once.
 void process_give_back_memory(void);
 /// Adds to `posix_spawn_file_actions_t` that the child closes all descriptors from `from` on. 0: done.

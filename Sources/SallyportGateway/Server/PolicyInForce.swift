@@ -24,8 +24,14 @@ final class PolicyInForce: Sendable {
 
     private struct Made {
         var annotations: [Direction: ByteBuffer] = [:]
-        var missing: (detectors: [DetectorID], filters: Set<String>)?
-        var guards: (detectors: [DetectorID], guards: [RecordedGuard])?
+        var underEngine: UnderEngine?
+    }
+
+    /// What follows from the policy and the engine's detectors.
+    private struct UnderEngine {
+        let detectors: [DetectorID]
+        let missingFilters: Set<String>
+        let recordedGuards: [RecordedGuard]
     }
 
     init(_ value: GuardPolicy) {
@@ -36,14 +42,7 @@ final class PolicyInForce: Sendable {
     func isSilent(for direction: Direction) -> Bool { silent.contains(direction) }
 
     /// Azure filters that the policy wants and nobody here can run.
-    func missingFilters(in engine: GuardEngine) -> Set<String> {
-        made.withLockedValue { made in
-            if let known = made.missing, known.detectors == engine.detectorIDs { return known.filters }
-            let filters = engine.missingFilters(of: value)
-            made.missing = (engine.detectorIDs, filters)
-            return filters
-        }
-    }
+    func missingFilters(in engine: GuardEngine) -> Set<String> { under(engine).missingFilters }
 
     /// Azure's annotations of what was found; see ``Annotations``.
     func annotations(_ findings: [DecidedFinding], _ direction: Direction) -> ByteBuffer {
@@ -57,20 +56,28 @@ final class PolicyInForce: Sendable {
     }
 
     /// The engine's guards as records name them under this policy, by name.
-    func recordedGuards(of engine: GuardEngine) -> [RecordedGuard] {
+    func recordedGuards(of engine: GuardEngine) -> [RecordedGuard] { under(engine).recordedGuards }
+
+    private func under(_ engine: GuardEngine) -> UnderEngine {
         made.withLockedValue { made in
-            if let known = made.guards, known.detectors == engine.detectorIDs { return known.guards }
-            var guards = Set(engine.detectorIDs).map { id in
-                RecordedGuard(id: id, threshold: value.threshold(of: id), isAlwaysRecorded: value.settings(for: id).isEnabled)
-            }
-            let blocklist = DetectorID("blocklist")
-            guards.removeAll { $0.id == blocklist }
-            let isAlways = !value.blocklists.isEmpty
-            guards.append(RecordedGuard(id: blocklist, threshold: value.threshold(of: blocklist), isAlwaysRecorded: isAlways))
-            guards.sort { $0.id < $1.id }
-            made.guards = (engine.detectorIDs, guards)
-            return guards
+            if let known = made.underEngine, known.detectors == engine.detectorIDs { return known }
+            let fresh = UnderEngine(
+                detectors: engine.detectorIDs, missingFilters: engine.missingFilters(of: value), recordedGuards: guards(of: engine))
+            made.underEngine = fresh
+            return fresh
         }
+    }
+
+    private func guards(of engine: GuardEngine) -> [RecordedGuard] {
+        var guards = Set(engine.detectorIDs).map { id in
+            RecordedGuard(id: id, threshold: value.threshold(of: id), isAlwaysRecorded: value.settings(for: id).isEnabled)
+        }
+        let blocklist = DetectorID("blocklist")
+        guards.removeAll { $0.id == blocklist }
+        let isAlways = !value.blocklists.isEmpty
+        guards.append(RecordedGuard(id: blocklist, threshold: value.threshold(of: blocklist), isAlwaysRecorded: isAlways))
+        guards.sort { $0.id < $1.id }
+        return guards
     }
 }
 

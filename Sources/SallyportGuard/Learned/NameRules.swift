@@ -15,13 +15,15 @@ struct NameRules {
                 settled.append(span)
             }
         }
-        return partnerships(settled).compactMap { span in
+        return partnerships(nicknamed(settled)).compactMap { span in
             guard var span = trimmed(span), isName(span) else { return nil }
-            if span.kind == .person {
-                span.range = titled(span.range)
-            } else if span.kind == .organization {
-                span.range = whole(span.range)
+            switch span.kind {
+            case .person: span.range = titled(span.range)
+            case .organization: span.range = whole(span.range)
+            case .location: break
             }
+            if span.kind != .person { span.range = initialled(span.range) }
+            span.range = tagged(span.range)
             return span
         }
     }
@@ -31,7 +33,7 @@ struct NameRules {
     /// Both as one name; nil: they are two.
     private func joined(_ first: NameSpan, _ second: NameSpan) -> NameSpan? {
         let gap = second.range.lowerBound - first.range.upperBound
-        guard gap <= 6 else { return nil }
+        guard gap <= 9 else { return nil }
         let between = lower(first.range.upperBound..<second.range.lowerBound)
         var whole = first
         whole.range = first.range.lowerBound..<second.range.upperBound
@@ -55,8 +57,16 @@ struct NameRules {
             return between == " of " ? whole : nil
         }
         if first.kind == .person, second.kind == .person {
-            return (isBlank || between == ". ") && Self.titles.contains(lower(first.range)) ? whole : nil
+            if (isBlank || between == ". ") && Self.titles.contains(lower(first.range)) { return whole }
+            // `van` + `den` + `Hoek`, `Heribert` + `van Laon`.
+            if isBlank {
+                return Self.nobiliary.contains(String(decoding: text[wordRange(from: second.range.lowerBound)], as: UTF8.self))
+                    ? whole : nil
+            }
+            return isNobiliary(first.range.upperBound..<second.range.lowerBound) ? whole : nil
         }
+        // `Al - Hilla`: the article of Arabic names.
+        if first.kind == second.kind, between == " - ", head == "al" || head == "el" { return whole }
         guard second.kind == .organization, first.kind != .organization else { return nil }
         whole.kind = .organization
         if Self.joining.contains(between), Self.partners.contains(tail) { return whole }
@@ -67,6 +77,40 @@ struct NameRules {
             whole.kind = .person
         }
         return whole
+    }
+
+    /// Blanks around the small words that hold a surname together, and nothing else.
+    private func isNobiliary(_ gap: Range<Int>) -> Bool {
+        guard gap.count > 3, text[gap.lowerBound] == 0x20, text[gap.upperBound - 1] == 0x20 else { return false }
+        let words = lower(gap.lowerBound + 1..<gap.upperBound - 1)
+        return words.split(separator: " ", omittingEmptySubsequences: false).allSatisfy { Self.nobiliary.contains(String($0)) }
+    }
+
+    /// `Rubin "Hurricane" Carter`: what stands in quotes between two parts of a person's name is one of its parts.
+    private func nicknamed(_ spans: [NameSpan]) -> [NameSpan] {
+        var done: [NameSpan] = []
+        var index = 0
+        while index < spans.count {
+            var whole = spans[index]
+            if index + 2 < spans.count, spans[index...index + 2].allSatisfy({ $0.kind == .person }),
+                let opening = quote(spans[index].range.upperBound..<spans[index + 1].range.lowerBound),
+                opening == quote(spans[index + 1].range.upperBound..<spans[index + 2].range.lowerBound)
+            {
+                whole.range = whole.range.lowerBound..<spans[index + 2].range.upperBound
+                whole.confidence = spans[index...index + 2].map(\.confidence).min() ?? whole.confidence
+                index += 2
+            }
+            done.append(whole)
+            index += 1
+        }
+        return done
+    }
+
+    /// The quote that is all there is in a gap, but for blanks.
+    private func quote(_ gap: Range<Int>) -> UInt8? {
+        let signs = text[gap].filter { $0 != 0x20 }
+        guard gap.count <= 3, signs.count == 1, signs[0] == 0x22 || signs[0] == 0x27 else { return nil }
+        return signs[0]
     }
 
     /// `Evans, Sykes and Adams`: surnames in a list that ends in "and" are a firm's, where each was read as one.
@@ -203,6 +247,38 @@ struct NameRules {
         return range
     }
 
+    /// `U. S.`, `U.S.`, `D.C.`: with the letters that follow, and the last one's full stop.
+    private func initialled(_ range: Range<Int>) -> Range<Int> {
+        var range = range
+        guard isInitial(lastWord(range)) else { return range }
+        while range.upperBound < text.count, text[range.upperBound] == 0x2E {
+            let dot = range.upperBound
+            let next = dot + 1 < text.count && text[dot + 1] == 0x20 ? dot + 2 : dot + 1
+            guard next + 1 < text.count, text[next] >= 0x41, text[next] <= 0x5A, text[next + 1] == 0x2E else {
+                // One letter alone is the end of a sentence more often than a name's.
+                return range.count > 1 && isAbbreviation(range) ? range.lowerBound..<dot + 1 : range
+            }
+            range = range.lowerBound..<next + 1
+        }
+        return range
+    }
+
+    private func isInitial(_ word: String) -> Bool {
+        word.utf8.count == 1 || word.utf8.count > 2 && word.utf8.dropLast().last == 0x2E && !word.hasSuffix(".")
+    }
+
+    /// Single capitals with full stops between them, and nothing else.
+    private func isAbbreviation(_ range: Range<Int>) -> Bool {
+        text[range].split(whereSeparator: { $0 == 0x2E || $0 == 0x20 }).allSatisfy { $0.count == 1 }
+    }
+
+    /// A hashtag is its name, mark and all.
+    private func tagged(_ range: Range<Int>) -> Range<Int> {
+        guard range.lowerBound > 0, text[range.lowerBound - 1] == 0x23 else { return range }
+        guard range.lowerBound == 1 || !IdentifierText.isAlphanumeric(text[range.lowerBound - 2]) else { return range }
+        return range.lowerBound - 1..<range.upperBound
+    }
+
     /// The last word has full stops inside: S.A, B.Eng.
     private func isAbbreviated(_ range: Range<Int>) -> Bool {
         let word = lastWord(range)
@@ -251,6 +327,8 @@ struct NameRules {
     /// Words that are no name when they stand alone, and no part of one at its border.
     private static let particles = set(
         "the to in at on a an about from by with is was or as s this that these those we it he she they i you for not no")
+    /// Small words of surnames, as they are written within a name.
+    private static let nobiliary = set("van von der den de del della di da do dos das la le du ter ten zu zum zur bin ibn al el")
     private static let roles = set(
         "user customer patient witness employee client dear hi hello hey call contact name mail from account holder")
     /// Given names that are months too.

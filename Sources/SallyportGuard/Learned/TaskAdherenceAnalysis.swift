@@ -24,6 +24,8 @@ package struct TaskAdherenceAnalysis: Sendable {
     package struct Plan: Sendable {
         package let requests: [ReadingRequest]
         fileprivate let calls: [(name: String, isKnown: Bool, requests: Range<Int>)]
+        /// What the words of call and request add to each reading.
+        fileprivate let weights: [Double]
     }
 
     /// A call that does not serve the user's request.
@@ -46,9 +48,16 @@ package struct TaskAdherenceAnalysis: Sendable {
     ///   - call: the tool call as `name({arguments})`.
     package func request(_ request: ByteBuffer, call: ByteBuffer) -> ReadingRequest { ReadingRequest(request, pair: call) }
 
-    /// How likely the call does not serve the request: that of the worst window of its arguments.
-    package func probability(in reading: TextReading) -> Double {
-        reading.windows.map { head.probability(in: $0.scores) }.max() ?? 0
+    /// How likely the call does not serve the request: that of the worst window of its arguments, and what its words add.
+    package func probability(in reading: TextReading, request: ByteBuffer, call: ByteBuffer) -> Double {
+        probability(in: reading, ToolCallEvidence.weight(request: Array(request.readableBytesView), call: Array(call.readableBytesView)))
+    }
+
+    private func probability(in reading: TextReading, _ weight: Double) -> Double {
+        let probability = reading.windows.map { head.probability(in: $0.scores) }.max() ?? 0
+        guard weight > 0, probability > 0, probability < 1 else { return probability }
+        let odds = probability / (1 - probability) * Exponential.of(weight)
+        return odds / (1 + odds)
     }
 
     /// Above this a call is reported: the head's threshold for one benign call in a hundred.
@@ -60,8 +69,13 @@ package struct TaskAdherenceAnalysis: Sendable {
     /// nothing alone.
     package func plan(_ conversation: Conversation) -> Plan {
         var requests: [ReadingRequest] = []
+        var weights: [Double] = []
         var calls: [(name: String, isKnown: Bool, requests: Range<Int>)] = []
         var said: [ByteBuffer] = []
+        func hold(_ call: ByteBuffer, against text: ByteBuffer) {
+            requests.append(request(text, call: call))
+            weights.append(ToolCallEvidence.weight(request: Array(text.readableBytesView), call: Array(call.readableBytesView)))
+        }
         for step in conversation.steps {
             switch step {
             case .request(let text): said.append(text)
@@ -73,20 +87,20 @@ package struct TaskAdherenceAnalysis: Sendable {
                     call.writeStaticString("(")
                     call.writeImmutableBuffer(arguments)
                     call.writeStaticString(")")
-                    if let last = said.last { requests.append(request(last, call: call)) }
+                    if let last = said.last { hold(call, against: last) }
                     if said.count > 1 {
                         var all = said[0]
                         for text in said.dropFirst() {
                             all.writeStaticString("\n")
                             all.writeImmutableBuffer(text)
                         }
-                        requests.append(request(all, call: call))
+                        hold(call, against: all)
                     }
                 }
                 calls.append((name, isKnown, first..<requests.count))
             }
         }
-        return Plan(requests: requests, calls: calls)
+        return Plan(requests: requests, calls: calls, weights: weights)
     }
 
     /// - Parameter readings: one for each of the plan's requests, in order.
@@ -99,7 +113,7 @@ package struct TaskAdherenceAnalysis: Sendable {
             guard !call.requests.isEmpty else {
                 return Risk(probability: 1, reason: "The call of '\(name)' was planned before the user asked for anything.")
             }
-            let probability = readings[call.requests].map(probability).min() ?? 1
+            let probability = call.requests.map { self.probability(in: readings[$0], plan.weights[$0]) }.min() ?? 1
             guard probability >= threshold else { return nil }
             return Risk(probability: probability, reason: "The planned call of '\(name)' does not serve what the user asked for.")
         }

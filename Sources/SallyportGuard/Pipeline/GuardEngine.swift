@@ -64,7 +64,6 @@ package struct GuardEngine: Sendable {
     private let owners: [(detector: Int, pattern: Int)]
     private let hasPatterns: [Bool]
     private let kinds: TextLayer.Kinds
-    private let normaliserID: DetectorID = "normaliser"
     let learned: LearnedGuards?
     let remotes: [any RemoteGuard]
     /// The guards that are in every engine's nature: detectors, and the normaliser.
@@ -158,7 +157,7 @@ package struct GuardEngine: Sendable {
 
         let normalised = normaliser.layers(of: passage, wanting: wanted)
         verdict.layersInspected += normalised.layers.count
-        if !normalised.isComplete { fail(normaliserID, .failed, context.policy, &verdict) }
+        if !normalised.isComplete { fail(Normaliser.detectorID, .failed, context.policy, &verdict) }
         for observation in normalised.observations { decide(observation, in: .original, passage, context.policy, &verdict, &decided) }
         if let meaningFrom, !readers.isEmpty, let announce = context.announce {
             announce(requests(for: normalised, from: meaningFrom, by: readers).map(\.request).filter { context.learned[$0] == nil })

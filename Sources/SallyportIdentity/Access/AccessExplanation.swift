@@ -45,7 +45,7 @@ package struct AccessExplanation: Sendable {
         for assignment in snapshot.assignments where assignment.tenant == principal.tenant && references.contains(assignment.principal) {
             let outcome: Line.Outcome
             if unusable.contains(assignment.id) {
-                outcome = .unusable
+                if case .deniedByAssignment(assignment.id) = decision { outcome = .denies } else { outcome = .unusable }
             } else if !above.contains(assignment.scope) {
                 outcome = .otherScope
             } else if catalog.definition(of: assignment.role).map(permits) != true {

@@ -30,7 +30,7 @@ package enum ActionPlane: Sendable, Hashable { case data, management }
 package struct AccessRights: Sendable {
     private let snapshot: AccessSnapshot
     private let principal: Principal
-    private let holders: [AccessSnapshot.Holder]
+    let holders: [AccessSnapshot.Holder]
     private let ownRoles: [Int]
 
     init(snapshot: AccessSnapshot, principal: Principal, holders: [AccessSnapshot.Holder], ownRoles: [Int]) {

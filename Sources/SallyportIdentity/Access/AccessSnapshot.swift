@@ -8,6 +8,7 @@ package final class AccessSnapshot: Sendable {
     /// Rights of one kind at one scope.
     struct Grant: Sendable {
         let id: String
+        /// Its place in the catalogue, or ``AccessSnapshot/everyRole``.
         let role: Int
         let scope: AccessScope
         let condition: AccessCondition?
@@ -40,6 +41,10 @@ package final class AccessSnapshot: Sendable {
         mutating func formUnion(_ other: ActionSet) { for index in words.indices { words[index] |= other.words[index] } }
         func contains(_ index: Int) -> Bool { words[index >> 6] & 1 << UInt64(index & 63) != 0 }
     }
+
+    /// Of a denial whose role nobody knows here (it is not in the configuration any more, or not in that of this gateway): it may have been meant
+    /// to stop anything.
+    static let everyRole = -1
 
     package let catalog: RoleCatalog
     package let assignments: [RoleAssignment]
@@ -81,7 +86,8 @@ package final class AccessSnapshot: Sendable {
             } catch {
                 mistakes.append((assignment.id, error.description))
                 // What cannot be read must not let through what it may have been meant to stop.
-                guard assignment.effect == .deny, let role = catalog.index(of: assignment.role) else { continue }
+                guard assignment.effect == .deny else { continue }
+                let role = catalog.index(of: assignment.role) ?? Self.everyRole
                 let key = HolderKey(tenant: assignment.tenant, principal: assignment.principal)
                 building[key, default: ([:], [:], ActionSet(count: names.count))].denied[assignment.scope, default: []].append(
                     Grant(id: assignment.id, role: role, scope: assignment.scope, condition: nil, expiresAt: assignment.expiresAt ?? .max))
@@ -144,6 +150,7 @@ package final class AccessSnapshot: Sendable {
     func index(ofAction action: String) -> Int? { actions[action] }
 
     func role(_ role: Int, permits action: String, _ index: Int?, _ plane: ActionPlane = .data) -> Bool {
+        if role == Self.everyRole { return true }
         if plane == .management { return catalog.definitions[role].permitsManagement(action) }
         return index.map { roleActions[role].contains($0) } ?? catalog.definitions[role].permitsData(action)
     }

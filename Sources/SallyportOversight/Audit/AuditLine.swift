@@ -59,6 +59,11 @@ package struct AuditLine {
         return LineReader.position(of: 0x5C, in: content, from: 0) == nil ? String(decoding: content, as: UTF8.self) : nil
     }
 
+    /// Whether these bytes, a name or a value's JSON text, are exactly that text.
+    package static func isExactly(_ raw: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+        text.withUTF8Buffer { equal(raw, UnsafeRawBufferPointer($0)) }
+    }
+
     private static func equal(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
         guard a.count == b.count else { return false }
         guard let x = a.baseAddress, let y = b.baseAddress else { return true }
@@ -101,10 +106,11 @@ package struct AuditLine {
             let start = position
             guard take(0x22) else { return nil }
             while position < bytes.count {
-                // Eight bytes at once, as long as none of them ends the string or needs a look.
-                if position + 8 <= bytes.count, JSONLineWriter.isPlain(bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self)) {
-                    position += 8
-                    continue
+                // Eight bytes at once, up to one that ends the string or needs a look.
+                if position + 8 <= bytes.count {
+                    let plain = JSONLineWriter.plainBytes(of: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+                    position += plain
+                    if plain == 8 { continue }
                 }
                 let byte = bytes[position]
                 position += 1

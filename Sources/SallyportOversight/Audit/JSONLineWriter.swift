@@ -214,13 +214,20 @@ struct JSONLineWriter: ~Copyable {
 
     /// No control character, quote, backslash or DEL among eight bytes. Says no now and then where it could say yes.
     @inline(__always)
-    static func isPlain(_ word: UInt64) -> Bool {
+    static func isPlain(_ word: UInt64) -> Bool { plainBytes(of: word) == 8 }
+
+    /// How many of eight bytes, in the order of memory, stand before the first control character, quote, backslash or DEL. Borrows only go
+    /// upwards, so that the first one that is marked is one.
+    @inline(__always)
+    static func plainBytes(of word: UInt64) -> Int {
         let ones: UInt64 = 0x0101_0101_0101_0101
+        let word = UInt64(littleEndian: word)
         func has(_ byte: UInt64) -> UInt64 {
             let difference = word ^ (ones &* byte)
             return (difference &- ones) & ~difference
         }
-        return ((word &- ones &* 0x20) & ~word | has(0x22) | has(0x5C) | has(0x7F)) & (ones << 7) == 0
+        let marks = ((word &- ones &* 0x20) & ~word | has(0x22) | has(0x5C) | has(0x7F)) & (ones << 7)
+        return marks.trailingZeroBitCount >> 3
     }
 
     private mutating func escape(_ byte: UInt8) {

@@ -52,6 +52,7 @@ package struct Doctor: Sendable {
         found += guards()
         found += files()
         found += vault()
+        found += identity()
         found += keys()
         found += system()
         return found
@@ -236,7 +237,44 @@ package struct Doctor: Sendable {
         return found
     }
 
+    /// Where keys, roles and people are another gateway's.
+    private func identity() -> [Finding] {
+        guard let source = plan.identityDirectory else { return [] }
+        var found: [Finding] = []
+        do {
+            try BorrowedDatabase(directory: source).confirm()
+            found.append(finding(.good, "identity.shared", "keys, roles and people are those of the gateway of \(source)"))
+        } catch {
+            found.append(
+                finding(.bad, "identity.shared", "keys, roles and people of \(source) cannot be read (\(error))", "see data.identity"))
+        }
+        if let mode = Self.mode(source), mode & 0o055 != 0 {
+            found.append(finding(.weak, "identity.directory", "others may look into \(source)", "run chmod 700 on it"))
+        }
+        // What is configured here is not what is stored there: both must say the same.
+        if !plan.access.assignments.isEmpty || !plan.access.roles.isEmpty {
+            found.append(
+                finding(
+                    .note, "identity.configuration", "roles and assignments of the configuration hold at this gateway only",
+                    "keep access.roles and access.assignments the same at every gateway"))
+        }
+        let own = plan.dataDirectory + "/sallyport.sqlite"
+        if FileManager.default.fileExists(atPath: own) {
+            let keys = try? SQLKeyStore(SQLiteDatabase(.file(own), configuration: .init(isReadOnly: true))).allKeys()
+            let live = (keys ?? []).filter { ($0.revokedAt ?? .max) > now }
+            if !live.isEmpty {
+                found.append(
+                    finding(
+                        .weak, "identity.own-keys", "\(live.count) API keys in \(plan.dataDirectory) have no effect",
+                        "remove data.identity if they were meant"))
+            }
+        }
+        return found
+    }
+
     private func keys() -> [Finding] {
+        // Told of where they are kept.
+        guard plan.identityDirectory == nil else { return [] }
         let path = plan.dataDirectory + "/sallyport.sqlite"
         guard FileManager.default.fileExists(atPath: path) else { return [] }
         do {

@@ -22,6 +22,8 @@ package struct ServerPlan: Sendable {
     package var metricsListen: Address?
     package var threads: Int
     package var dataDirectory: String
+    /// The data directory of the gateway whose keys, roles and people are used; nil: its own.
+    package var identityDirectory: String?
     package var audit: AuditLog.Configuration
     package var gateway: GatewayConfiguration
     package var upstreams: [UpstreamDescriptor]

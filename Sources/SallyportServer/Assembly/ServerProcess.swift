@@ -57,9 +57,12 @@ package final class ServerProcess: Sendable {
         /// Documents that were found not to be as they were taken in, and were told of.
         var doubtful: Set<String> = []
         var isSettled = false
+        /// Why the identities of another gateway cannot be read; told of once.
+        var identityProblem: String?
     }
 
     private struct Stores: Sendable {
+        let identity: IdentitySource
         let keys: SQLKeyStore
         let blocklists: SQLBlocklistStore
         let policies: SQLPolicyStore
@@ -77,12 +80,17 @@ package final class ServerProcess: Sendable {
 
     /// Opens everything, in the order in which a failure harms least, and begins to serve.
     package static func start(_ plan: ServerPlan, logger: Logger) async throws -> ServerProcess {
+        // One for each event loop: with one for every thread, as is usual, memory that one freed is of no use to the others.
+        _ = process_limit_arenas(Int32(clamping: max(1, plan.threads)))
         let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
         let opened = try VaultParts.open(plan.vault, dataDirectory: plan.dataDirectory, database: database)
+        let identity = try plan.identityDirectory.map(IdentitySource.init(borrowingFrom:)) ?? IdentitySource(own: database)
+        try IdentityMarker.set(plan.identityDirectory.map(IdentitySource.place), in: plan.dataDirectory)
         let stores = Stores(
-            keys: SQLKeyStore(database), blocklists: SQLBlocklistStore(database), policies: SQLPolicyStore(database),
+            identity: identity, keys: SQLKeyStore(identity.database), blocklists: SQLBlocklistStore(database),
+            policies: SQLPolicyStore(database),
             ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: opened.vault, vault: opened,
-            database: database, access: SQLAccessStore(database), categories: SQLCategoryStore(database),
+            database: database, access: SQLAccessStore(identity.database), categories: SQLCategoryStore(database),
             incidents: SQLIncidentStore(database))
         try AuditSettingsGuard(database, sealer: opened.vault).check(plan, at: wallTime().seconds)
         var auditConfiguration = plan.audit
@@ -106,10 +114,10 @@ package final class ServerProcess: Sendable {
         try directory.reload(from: stores.keys, at: now)
         let access = AccessDirectory(actions: RouteRow.actions, maximumAge: 60)
         access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
-        try access.refresh(from: stores.access, provisioning: SQLProvisioningStore(stores.database), at: now)
+        try access.refresh(from: stores.access, provisioning: SQLProvisioningStore(stores.identity.database), at: now)
         let conditional = ConditionalAccessDirectory()
         try conditional.refresh(
-            from: SQLConditionalAccessStore(stores.database), catalog: RoleCatalog(custom: plan.access.roles))
+            from: SQLConditionalAccessStore(stores.identity.database), catalog: RoleCatalog(custom: plan.access.roles))
         // The tenant's key may have been made just now: that is no change by others, and what changes from here on is one.
         _ = try stores.subjects.refresh()
         let subjects = SubjectKeyring(store: stores.subjects)
@@ -168,7 +176,7 @@ package final class ServerProcess: Sendable {
         parts.reports = SQLTrainingFileReportStore(stores.database)
         parts.labels = try LabelLedger(store: SQLConversationLabelStore(stores.database), pool: pool) { wallTime().seconds }
         let consents = ConsentDirectory { wallTime().seconds }
-        try consents.refresh(from: SQLPrivacyStore(stores.database))
+        try consents.refresh(from: SQLPrivacyStore(stores.identity.database))
         parts.consents = consents
         parts.keeper = StoredExchangeKeeper(store: SQLExchangeStore(stores.database), pool: pool)
         parts.identity.conditional = conditional
@@ -198,6 +206,10 @@ package final class ServerProcess: Sendable {
             (name: "pid", value: "\(ProcessInfo.processInfo.processIdentifier)"),
             (name: "listen", value: "\(plan.listen.host):\(plan.listen.port)"),
         ]
+        if let source = stores.identity.borrowed {
+            start.details.append((name: "identity", value: IdentitySource.place(source.directory)))
+            logger.notice("keys, roles and people are those of another gateway", metadata: ["identity.directory": "\(source.directory)"])
+        }
         _ = try await audit.append(start.encoded())
         // Before the data plane: who finds the gateway ready finds the first administrator's link too.
         let console = try await ConsoleSurface.start(
@@ -343,6 +355,7 @@ package final class ServerProcess: Sendable {
 
     /// Several times a second: what other processes changed, what waits to be written.
     package func tick() async {
+        tellOfIdentities()
         // One that fails does not keep the others from their work.
         await chore("vault") { [vault] in
             let isDue = try await pool.runIfActive(eventLoop: group.next()) { try vault.refresh(at: Self.wallTime().seconds) }.get()
@@ -360,14 +373,17 @@ package final class ServerProcess: Sendable {
                 try Self.prepare(subjects, for: stores.keys)
             }
         }
-        await chore("consents") { try (runtime.parts.consents as? ConsentDirectory)?.refresh(from: SQLPrivacyStore(stores.database)) }
+        await chore("consents") {
+            try (runtime.parts.consents as? ConsentDirectory)?.refresh(from: SQLPrivacyStore(stores.identity.database))
+        }
         await chore("access") {
             try runtime.parts.identity.access.refresh(
-                from: stores.access, provisioning: SQLProvisioningStore(stores.database), at: Self.wallTime().seconds)
+                from: stores.access, provisioning: SQLProvisioningStore(stores.identity.database), at: Self.wallTime().seconds)
         }
         await chore("conditional access") {
             let catalog = RoleCatalog(custom: state.withLockedValue { $0.plan.access.roles })
-            try runtime.parts.identity.conditional.refresh(from: SQLConditionalAccessStore(stores.database), catalog: catalog)
+            try runtime.parts.identity.conditional.refresh(
+                from: SQLConditionalAccessStore(stores.identity.database), catalog: catalog)
         }
         for source in state.withLockedValue({ $0.issuers }) { source.keys.keepFresh(on: group.next()) }
         keeper.refresh(at: Self.wallTime().seconds)
@@ -396,12 +412,30 @@ package final class ServerProcess: Sendable {
         giveBackMemory()
     }
 
+    /// Says once that the identities of another gateway cannot be read, and once that they can again.
+    private func tellOfIdentities() {
+        guard let borrowed = stores.identity.borrowed else { return }
+        var problem: String?
+        do { try borrowed.confirm() } catch { problem = "\((error as? Fault)?.cause ?? error)" }
+        let before = state.withLockedValue { state in
+            defer { state.identityProblem = problem }
+            return state.identityProblem
+        }
+        if let problem, before == nil {
+            logger.error(
+                "the identities of another gateway cannot be read: within a minute every caller is refused",
+                metadata: ["identity.reason": "\(problem)"])
+        } else if problem == nil, before != nil {
+            logger.notice("the identities of another gateway can be read again")
+        }
+    }
+
     /// The plan, when ``GovernanceAdministration`` is due to look after its things (every few seconds).
-    func planForGovernance(at now: Int64) -> (ServerPlan, SQLiteDatabase)? {
+    func planForGovernance(at now: Int64) -> (ServerPlan, SQLiteDatabase, IdentitySource)? {
         state.withLockedValue { state in
             guard now >= state.governedAt + 5 else { return nil }
             state.governedAt = now
-            return (state.plan, stores.database)
+            return (state.plan, stores.database, stores.identity)
         }
     }
 
@@ -415,7 +449,7 @@ package final class ServerProcess: Sendable {
             defer { state.usesNotedIn = minute }
             return state.usesNotedIn != minute
         }
-        if isDue || now { try stores.keys.noteUses(directory.usesToNote()) }
+        if isDue || now { try SQLKeyStore(stores.identity.counts).noteUses(directory.usesToNote()) }
     }
 
     func chore(_ name: String, _ work: () async throws -> Void) async {

@@ -93,7 +93,7 @@ extension ConfigurationKey {
             ),
             .init(
                 "server.adminListen", .text, "127.0.0.1:8081",
-                "A listener of its own for the administrative surface: sign-in, the administrative API. `none` switches it off. It speaks TLS when `network.tls` is set."
+                "A listener of its own for the administrative surface: sign-in, the administrative API. `none` switches it off, `data.identity` too. It speaks TLS when `network.tls` is set."
             ),
             .init("server.threads", .integer(1...256), "one per core", "Event loops."),
             .init(
@@ -119,6 +119,10 @@ extension ConfigurationKey {
                 "server.resourceUpstream", .text, "the first `azure-openai` or `openai` upstream by name",
                 "Where files, batches, vector stores and fine-tuning jobs are made."),
             .init("data.directory", .path, "./var", "Where everything that is kept lies; made with mode 0700."),
+            .init(
+                "data.identity", .path, "its own",
+                "The data directory of another gateway on this host, whose keys, role assignments, provisioned people and groups, conditional access, revocations, consents and legal holds are used instead of its own. Such a gateway has no administrative surface; see [administration](administration.md#several-gateways)."
+            ),
             .init(
                 "audit.durability", .choice(["strict", "relaxed"]), "strict",
                 "`strict`: a record counts when it is synchronised to disk; `relaxed`: when the kernel has it (survives a killed process, not a power cut)."

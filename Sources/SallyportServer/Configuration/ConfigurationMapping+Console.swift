@@ -6,6 +6,12 @@ extension ConfigurationMapping {
     mutating func console() -> ServerPlan.Console? {
         let written = text("server.adminListen")
         if written == "none" { return nil }
+        if text("data.identity") != nil {
+            for key in ["server.adminListen", "console.publicURL"] where tree.values[key] != nil {
+                report("has no effect beside 'data.identity': people and keys are administered at the gateway that keeps them", at: key)
+            }
+            return nil
+        }
         guard let address = ConfigurationValues.address(written ?? "127.0.0.1:8081") else {
             report("must be host:port or none", at: "server.adminListen")
             return nil

@@ -37,12 +37,14 @@ struct ConfigurationMapping {
         }
         let directory = text("data.directory") ?? "./var"
         checkPolicies(data: directory)
+        let identity = identityDirectory(data: directory)
         var plan = ServerPlan(
             listen: text("server.listen").flatMap(ConfigurationValues.address) ?? .init(host: "127.0.0.1", port: 8080),
             metricsListen: metricsAddress(), threads: int("server.threads") ?? ProcessInfo.processInfo.activeProcessorCount,
             dataDirectory: directory, audit: audit(directory), gateway: gateway(), upstreams: upstreams.compactMap(\.descriptor),
             egress: upstreams.compactMap(\.egress), deployments: deployments, policiesDirectory: text("policies.directory"), limits: limits,
             documents: Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.documents)), tracing: tracing(), warnings: [])
+        plan.identityDirectory = identity
         plan.documentIndexes = Dictionary(uniqueKeysWithValues: upstreams.compactMap(\.index))
         plan.learned = learned()
         plan.labels = labels()
@@ -82,6 +84,16 @@ struct ConfigurationMapping {
             let hint = ConfigurationTree.nearest(name, among: Set(known.map(\.rawValue))).map { ": did you mean '\($0)'?" } ?? ""
             tree.report("the policy '\(name)' does not exist\(hint)", at: path)
         }
+    }
+
+    private mutating func identityDirectory(data directory: String) -> String? {
+        guard let source = text("data.identity") else { return nil }
+        if IdentitySource.place(source) == IdentitySource.place(directory) {
+            report("is 'data.directory' itself: leave it out, or name another gateway's", at: "data.identity")
+        } else if !isFolder(source) {
+            report("'\(source)' is not a folder that can be read: it is the data directory of another gateway", at: "data.identity")
+        }
+        return source
     }
 
     // MARK: Sections

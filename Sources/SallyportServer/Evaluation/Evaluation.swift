@@ -129,7 +129,9 @@ package struct Evaluation: Sendable {
             switch head {
             case .groundedness:
                 score = plans[index].flatMap { plan in groundedness?.claims(of: plan, readings: own).map(\.probability).max() } ?? 0
-            case .taskAdherence: score = own.first.flatMap { adherence?.probability(in: $0) } ?? 0
+            case .taskAdherence:
+                let call = ByteBuffer(string: row.pair ?? "")
+                score = own.first.flatMap { adherence?.probability(in: $0, request: ByteBuffer(string: row.text), call: call) } ?? 0
             case .names:
                 if let reading = own.first { spans = count(reading, row) }
                 score = row.spans.isEmpty ? (spans.wrong == 0 ? 1 : 0) : Double(spans.right) / Double(row.spans.count)

@@ -98,14 +98,15 @@ package struct AccessUseCollector: Sendable {
         init(of line: AuditLine) {
             line.forEachField { name, value in
                 switch name.count {
-                case 4 where name.spells("type"): return value.spells("\"exchange.outcome\"") || value.spells("\"admin.act\"")
-                case 4 where name.spells("time"): time = value
-                case 6 where name.spells("tenant"): tenant = value
-                case 9 where name.spells("principal"): principal = value
-                case 3 where name.spells("key"): key = value
-                case 10 where name.spells("deployment"): deployment = value
-                case 5 where name.spells("error"): error = value
-                case 7 where name.spells("details"): details = value
+                case 4 where AuditLine.isExactly(name, "type"):
+                    return AuditLine.isExactly(value, "\"exchange.outcome\"") || AuditLine.isExactly(value, "\"admin.act\"")
+                case 4 where AuditLine.isExactly(name, "time"): time = value
+                case 6 where AuditLine.isExactly(name, "tenant"): tenant = value
+                case 9 where AuditLine.isExactly(name, "principal"): principal = value
+                case 3 where AuditLine.isExactly(name, "key"): key = value
+                case 10 where AuditLine.isExactly(name, "deployment"): deployment = value
+                case 5 where AuditLine.isExactly(name, "error"): error = value
+                case 7 where AuditLine.isExactly(name, "details"): details = value
                 default: break
                 }
                 return true
@@ -115,8 +116,8 @@ package struct AccessUseCollector: Sendable {
         static func permission(in details: AuditLine) -> (action: UnsafeRawBufferPointer?, grant: UnsafeRawBufferPointer?) {
             var (action, grant): (UnsafeRawBufferPointer?, UnsafeRawBufferPointer?)
             details.forEachField { name, value in
-                if name.spells("action") { action = value }
-                if name.spells("grant") { grant = value }
+                if AuditLine.isExactly(name, "action") { action = value }
+                if AuditLine.isExactly(name, "grant") { grant = value }
                 return true
             }
             return (action, grant)
@@ -145,12 +146,5 @@ extension AccessUse {
     fileprivate mutating func note(isDenied: Bool, at time: Int64) {
         if isDenied { denied += 1 } else { allowed += 1 }
         lastAt = max(lastAt, time)
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    fileprivate func spells(_ text: StaticString) -> Bool {
-        guard count == text.utf8CodeUnitCount, let baseAddress else { return false }
-        return memcmp(baseAddress, text.utf8Start, count) == 0
     }
 }

@@ -21,14 +21,18 @@ package struct PrivacyAdministration: Sendable {
     private let tenant: TenantID
     private let database: any SQLDatabase
 
-    package init(plan: ServerPlan?, database: any SQLDatabase, tenant: TenantID = .default) {
+    /// - Parameter identity: where consents, notices and holds are kept; nil: in `database`.
+    package init(plan: ServerPlan?, database: any SQLDatabase, identity: IdentitySource? = nil, tenant: TenantID = .default) {
         self.plan = plan
         self.tenant = tenant
         self.database = database
-        store = SQLPrivacyStore(database)
-        uses = SQLAccessUseStore(database)
+        store = identity?.privacy(own: database) ?? SQLPrivacyStore(database)
+        uses = SQLAccessUseStore(identity?.database ?? database)
         policies = SQLPolicyStore(database)
-        index = SQLSubjectIndex(database)
+        index = SQLSubjectIndex(
+            database,
+            elsewhere: identity?.borrowed.map { [(store: "identity", why: "keys, roles, people and consents are kept in \($0.directory)")] }
+                ?? [])
         let exchanges = SQLExchangeStore(database)
         self.exchanges = exchanges
         retention = RetentionJob(store: exchanges, privacy: store, tenant: tenant) { UUID().uuidString.lowercased() }

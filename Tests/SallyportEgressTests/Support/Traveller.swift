@@ -166,6 +166,8 @@ extension UpstreamConfiguration {
     static func test(_ endpoint: String, _ change: (inout UpstreamConfiguration) throws -> Void = { _ in }) throws -> UpstreamConfiguration
     {
         var configuration = UpstreamConfiguration(id: "up", kind: .openAI, endpoint: try EndpointURL(parsing: endpoint))
+        // A machine that is busy with other tests stands still for seconds; who tests a time limit sets it.
+        configuration.timeouts.connect = .seconds(300)
         try change(&configuration)
         return configuration
     }

@@ -94,6 +94,20 @@ struct TaskAdherenceTests {
         #expect(risks.count == 1 && risks[0].reason.contains("'transfer'") && !risks[0].reason.contains("sky"))
     }
 
+    /// The encoder's doubt alone is below the threshold; a deletion that nobody asked for tips the scales, one that was asked for does not.
+    @Test func anEffectThatNobodyAskedForTipsTheScales() throws {
+        let reader = ScriptedReader(["remove": [.sequence("off_task", 1.5)]])
+        let analysis = try #require(TaskAdherenceAnalysis(reader.description))
+        func risks(_ request: String) -> Int {
+            var conversation = TaskAdherenceAnalysis.Conversation()
+            conversation.steps = [.request(ByteBuffer(string: request)), call("remove_row", #"{"row":7}"#)]
+            let plan = analysis.plan(conversation)
+            return analysis.risks(in: plan, readings: answers(to: plan.requests, by: reader)).count
+        }
+        #expect(risks("What is in row 7?") == 1)
+        #expect(risks("Take row 7 out: delete it.") == 0)
+    }
+
     @Test func aToolThatTheAgentWasNotGivenIsARisk() throws {
         let risks = try risks([.request(ByteBuffer(string: "Hi")), call("shell")], tools: ["weather"])
         #expect(risks.first?.probability == 1)

@@ -45,6 +45,14 @@ struct NameRulesTests {
         ("to [p:Christian] [o:Hall] there", ["p:Christian Hall"]),
         // Places stay what they are beside a firm, and lists of firms in capitals are lists.
         ("in [l:Bergen] [o:Acme] opened", ["l:Bergen", "o:Acme"]), ("by [o:IBM], [o:SAP] and [o:AMD].", ["o:IBM", "o:SAP", "o:AMD"]),
+        // Surnames in several words, nicknames, initials, hashtags.
+        ("[p:van] den [p:Berg] wrote", ["p:van den Berg"]), ("by [p:Gerda] [p:van Laar].", ["p:Gerda van Laar"]),
+        ("[p:Ana] de la [p:Cruz] and [p:Leo]", ["p:Ana de la Cruz", "p:Leo"]), ("[p:Ann] in [p:Bern]", ["p:Ann", "p:Bern"]),
+        ("[p:Ray] \"[p:Bones]\" [p:Miller] won", ["p:Ray \"Bones\" Miller"]),
+        ("[p:Ray] \"[p:Bones]' [p:Miller]", ["p:Ray", "p:Bones", "p:Miller"]),
+        ("at [l:al] - [l:Basra] today", ["l:al - Basra"]), ("[l:Oslo] - [l:Bergen]", ["l:Oslo", "l:Bergen"]),
+        ("the [l:U]. S. [o:Army] said", ["l:U. S.", "o:Army"]), ("in the [l:U.S]. today", ["l:U.S."]), ("of vitamin [o:C]. Then", ["o:C"]),
+        ("go #[l:Iceland]!", ["l:#Iceland"]), ("C#[o:Acme]", ["o:Acme"]),
         // What is none.
         ("expires next [l:Haziran].", []), ("order [o:FX]-6230 left", []), ("[o:ORD735103]", []), ("[o:NHS] number 1", []),
         ("[o:The] big one", []),

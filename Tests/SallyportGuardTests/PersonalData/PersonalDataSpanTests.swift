@@ -37,6 +37,8 @@ struct PersonalDataSpanTests {
             "Ladeira de da Rocha, 99, Vila Pilar, 38456805 Pereira / SP"
         ),
         ("please ship to al. 3 Maja 5, 00-391 Warszawa today", "al. 3 Maja 5, 00-391 Warszawa"),
+        ("It goes to PO Box 2210, Nampa, ID 83651.", "PO Box 2210, Nampa, ID 83651"),
+        ("Did you write to 5 Old Mill Road, Galway? We did", "5 Old Mill Road, Galway"),
     ])
     func findsAddressesByTheirPostalCode(_ text: String, _ address: String) throws {
         let found = try found(text)
@@ -55,6 +57,7 @@ struct PersonalDataSpanTests {
         ("The meeting is on Sunday, 03 August in room 4.", "Sunday, 03 August"), ("Landed 1994-12-12T01:39:19Z.", "1994-12-12T01:39:19Z"),
         ("She joined in April 2015.", "April 2015"),
         ("am 27 Mar 2014", "27 Mar 2014"),
+        ("signed 04-Feb-2016 in Bonn", "04-Feb-2016"), ("on 4/Sep/2017 at noon", "4/Sep/2017"),
     ])
     func findsDatesAsPeopleWriteThem(_ text: String, _ date: String) throws {
         let dates = try found(text).filter { $0.hasPrefix("Date") }.map { $0.split(separator: ": ", maxSplits: 1)[1] }
@@ -69,6 +72,15 @@ struct PersonalDataSpanTests {
     func findsAges(_ text: String, _ age: String) throws {
         let found = try found(text)
         #expect(found.contains("Age: \(age)"), "\(found)")
+    }
+
+    @Test func aPasswordInASentenceMayHoldAnAmpersand() throws {
+        #expect(try found("The password is Tr0ub&dor3x, do not share it.") == ["Password: Tr0ub&dor3x"])
+        #expect(try found("POST /login?user=ann&password=hunter22x&remember=1").contains("Password: hunter22x"))
+    }
+
+    @Test func findsASocialSecurityNumberThatIsCalledSocial() throws {
+        #expect(try found("My social is 457 55 5462.") == ["USSocialSecurityNumber: 457 55 5462"])
     }
 
     @Test func findsAWalletByItsNameWhateverItsChecksum() throws {

@@ -130,6 +130,19 @@ import Testing
         Array(text.utf8).withUnsafeBytes { bytes in #expect(!AuditLine(bytes).isObject) }
     }
 
+    @Test func countsPlainBytesBeforeTheFirstThatNeedsALook() {
+        var generator = SystemRandomNumberGenerator()
+        let edges: [UInt8] = [0, 1, 0x1F, 0x20, 0x21, 0x22, 0x23, 0x5B, 0x5C, 0x5D, 0x7E, 0x7F, 0x80, 0xA2, 0xDC, 0xFF]
+        for _ in 0..<20_000 {
+            let bytes = (0..<8).map { _ in
+                Bool.random(using: &generator) ? edges.randomElement(using: &generator)! : .random(in: 0x23...0x5B)
+            }
+            let word = bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+            let first = bytes.firstIndex { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C || $0 == 0x7F } ?? 8
+            #expect(JSONLineWriter.plainBytes(of: word) == first)
+        }
+    }
+
     @Test func bearsDeepNesting() {
         let text = Array(("{\"a\":" + String(repeating: "[", count: 100_000)).utf8)
         text.withUnsafeBytes { bytes in #expect(!AuditLine(bytes).isObject) }

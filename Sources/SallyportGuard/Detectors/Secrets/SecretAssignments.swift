@@ -65,7 +65,8 @@ enum SecretAssignments {
             if byte == 0x0A || byte == 0x0D { break }
             if kind == .header {
                 if !isQuoted, byte == 0x22 || byte == 0x27 { break }
-            } else if closing.contains(byte), !(isQuoted && byte != 0x20) {
+            } else if closing.contains(byte), !(isQuoted && byte != 0x20), !(isProse && byte == 0x26) {
+                // `&` parts the fields of a query; in a sentence it belongs to the password.
                 break
             }
             finish += 1

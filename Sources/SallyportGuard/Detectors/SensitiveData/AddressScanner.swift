@@ -126,6 +126,9 @@ enum AddressScanner {
         byte <= 0x20 || byte == 0x2C || byte == 0x3B || byte == 0x2E || byte == 0x3A || byte == 0x22 || byte == 0x28 || byte == 0x29
     }
 
+    /// A question or an exclamation ends with the word, and is no part of the address.
+    private static func isPartEnd(_ byte: UInt8) -> Bool { isBreak(byte) || byte == 0x3F || byte == 0x21 }
+
     private static func isCapital(_ byte: UInt8) -> Bool { byte >= 0x41 && byte <= 0x5A || byte >= 0xC3 && byte <= 0xC5 }
 
     private static func wordBefore(_ text: UnsafeRawBufferPointer, _ end: Int, _ floor: Int) -> Range<Int> {
@@ -190,7 +193,7 @@ enum AddressScanner {
     /// Over parts after commas that are capitalised words or numbers: flat, town, postal code.
     private static func tail(_ text: UnsafeRawBufferPointer, from start: Int, _ limit: Int) -> Int {
         var end = start
-        while end < limit, !isBreak(text[end]) { end += 1 }
+        while end < limit, !isPartEnd(text[end]) { end += 1 }
         for _ in 0..<4 {
             var index = end
             if index < limit, text[index] == 0x2E || text[index] == 0x2C { index += 1 }
@@ -202,7 +205,7 @@ enum AddressScanner {
             var cursor = index
             while cursor < limit {
                 let begin = cursor
-                while cursor < limit, !isBreak(text[cursor]) { cursor += 1 }
+                while cursor < limit, !isPartEnd(text[cursor]) { cursor += 1 }
                 guard cursor > begin, isNamePart(text, begin..<cursor) else { break }
                 partEnd = cursor
                 guard cursor < limit, text[cursor] == 0x20 else { break }

@@ -187,7 +187,7 @@ enum ContextWords {
         (.twID, ["*": "身分證|身份證|taiwan|national id|統一編號"]), (.ukNHS, ["*": "nhs|national health|health service number|patient"]),
         (.ukNINO, ["*": "national insurance|nino|ni number|insurance number|ni no|nat ins"]),
         (.ukUTR, ["*": "utr|unique taxpayer|self assessment|tax reference"]),
-        (.usSSN, ["*": "ssn|social security|soc sec|ss#|ss number|ssn#|ssns"]),
+        (.usSSN, ["*": "ssn|social security|soc sec|ss#|ss number|ssn#|ssns|social number|my social is"]),
         (.usITIN, ["*": "itin|taxpayer|tax id|tax identification|tax number|tin"]),
         (.usNPI, ["*": "npi|national provider|provider id|provider number"]),
         (.usDEA, ["*": "dea|drug enforcement|prescriber|controlled substance"]),

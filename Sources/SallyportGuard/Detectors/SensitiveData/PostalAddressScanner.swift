@@ -87,6 +87,12 @@ enum PostalAddressScanner {
             var index = code
             while index > floor, text[index - 1] == 0x20 || text[index - 1] == 0x2D { index -= 1 }
             var word = self.word(before: index)
+            // `Boise, ID 83701` is in Idaho.
+            if word.count == 2, isCapital(word.lowerBound), isCapital(word.lowerBound + 1), word.lowerBound > floor + 1,
+                text[word.lowerBound - 1] == 0x20, text[word.lowerBound - 2] == 0x2C
+            {
+                return false
+            }
             // The letter of `A-127625`.
             if word.count <= 3, word.lowerBound > floor, text[word.lowerBound - 1] == 0x20 {
                 let before = self.word(before: word.lowerBound - 1)
