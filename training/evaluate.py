@@ -368,7 +368,7 @@ class Evaluation:
             show(bootstrap(auroc, label, p), False)]])
 
     def names(self):
-        self.say("## Names (person, location, organization; exact spans)\n")
+        self.say("## Names (person, location, organization; exact spans; what the head alone says, without the second look of `names.py`)\n")
         rows = self.rows("pii", "none") + [{**r, "source": r["source"]} for r in self.authored("names")]
         _, _, token, encoded = self.scorer.texts([r["text"] for r in rows], want_tokens=True)
         count = defaultdict(lambda: [0, 0, 0, 0])

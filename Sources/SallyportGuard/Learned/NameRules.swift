@@ -17,6 +17,11 @@ struct NameRules {
         }
         return partnerships(nicknamed(settled)).compactMap { span in
             guard var span = trimmed(span), isName(span) else { return nil }
+            if span.kind != .location, let end = legalFormEnd(span.range) {
+                // `Kaya Tekstil` + `A.Ş.`: no person has a legal form.
+                span.kind = .organization
+                span.range = span.range.lowerBound..<end
+            }
             switch span.kind {
             case .person: span.range = titled(span.range)
             case .organization: span.range = whole(span.range)
@@ -279,6 +284,24 @@ struct NameRules {
         return range.lowerBound - 1..<range.upperBound
     }
 
+    /// Where a name ends whose last word, or the one behind it, is a legal form and nothing else; nil: it has none.
+    private func legalFormEnd(_ range: Range<Int>) -> Int? {
+        func isForm(_ word: Range<Int>) -> Bool {
+            guard let first = text[word].first, first >= 0x41 && first <= 0x5A else { return false }
+            return Self.legalForms.contains(lower(word))
+                || text[word.upperBound - 1] == 0x2E
+                    && Self.legalForms.contains(String(lower(word).dropLast()))
+        }
+        var last = range.upperBound
+        while last > range.lowerBound, text[last - 1] != 0x20 { last -= 1 }
+        if last > range.lowerBound, isForm(last..<range.upperBound) { return range.upperBound }
+        guard range.upperBound + 1 < text.count, text[range.upperBound] == 0x20 else { return nil }
+        let next = wordRange(from: range.upperBound + 1)
+        guard !next.isEmpty, isForm(next) else { return nil }
+        // The full stop of a sentence is none of the form's, but for those that are written with full stops; `whole` sees to that.
+        return text[next.upperBound - 1] == 0x2E ? next.upperBound - 1 : next.upperBound
+    }
+
     /// The last word has full stops inside: S.A, B.Eng.
     private func isAbbreviated(_ range: Range<Int>) -> Bool {
         let word = lastWord(range)
@@ -357,5 +380,8 @@ struct NameRules {
         technology solutions services industries motors energy oil gas insurance partners associates sons brothers trust fund union party stoppers
         network aquarium railway company' design works international
         """)
+    /// Words that say of a name what it is, and are nothing else.
+    private static let legalForms = set(
+        "gmbh ltd limited llc llp plc inc corp s.a a.ş s.r.l s.p.a sarl b.v n.v oyj pty aps ohg a.s s.a.s s.l z.o.o sp.j sp.k k.k")
     private static let dotted = set("ltd inc corp co tic şti san bros ass")
 }

@@ -5,11 +5,11 @@
 /// encoder's doubt: nothing that a call says can speak for it.
 enum ToolCallEvidence {
     /// Log-odds for each kind, and the most that all of them add.
-    private static let graveEffect = 1.6
-    private static let effect = 0.8
-    private static let strangeAddress = 0.8
+    private static let graveEffect = 1.3
+    private static let effect = 0.7
+    private static let strangeAddress = 0.7
     private static let everything = 0.8
-    private static let most = 2.4
+    private static let most = 2.2
     /// Of a request or of arguments no more than this is looked at.
     private static let longest = 65_536
 
@@ -149,16 +149,19 @@ enum ToolCallEvidence {
         // To destroy.
         Effect(
             """
-            delete remove drop wipe purge erase clear destroy revoke terminate uninstall discard trash empty unsubscribe cancel annul
+            delete remove drop wipe scrap deregister stornieren storno loesche kuendigen purge erase clear destroy revoke terminate uninstall discard trash empty unsubscribe cancel annul
             löschen loeschen lösche entfernen absagen kündigen kündige supprimer effacer vider annuler borrar borra eliminar elimina anular
             cancella cancellare excluir apagar remover usun usuń skasuj anulować odwołaj sil kaldir verwijder verwijderen
-            """, requests: "restart reset replace quit leave decline close archive sag absag supprime efface vide annule"),
+            """,
+            requests:
+                "restart reset replace quit leave decline close archive off out away rid undo strike get sag absag raus weg supprime efface vide annule quita tira togli leva zdejmij"
+        ),
         // To put out of action.
         Effect(
             """
-            disable deactivate off stop kill shutdown shut block suspend mute bypass abschalten ausschalten deaktivieren désactiver desactivar
+            disable deactivate off stop kill override waive shutdown shut block suspend mute bypass abschalten ausschalten deaktivieren désactiver desactiver desactivar
             disattiva wyłącz kapat
-            """, requests: "close end pause hold turn schalte"),
+            """, requests: "close end pause hold turn out schalte éteins apaga spegni"),
         // To pay, to buy, to give away.
         Effect(
             """
@@ -175,7 +178,7 @@ enum ToolCallEvidence {
             """
             grant approve permit allow unlock authorize authorise admin promote elevate access accept confirm sign open freigeben genehmige
             autoriser approuve aprueba approva zatwierdź onayla
-            """, requests: "owner invite add share öffne ouvre abre apri otwórz"),
+            """, requests: "owner invite add share give let take entitle off gib gebt donne da dai daj öffne ouvre abre apri otwórz"),
         // To tell what is secret.
         Effect(
             "secret secrets password passwords key keys token tokens credential credentials dump passwort contraseña hasło",

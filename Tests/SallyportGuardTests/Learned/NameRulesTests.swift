@@ -43,6 +43,9 @@ struct NameRulesTests {
         ("at [o:Szyda S.A] yesterday", ["o:Szyda S.A"]), ("at [o:Szyda S.A]. Then", ["o:Szyda S.A."]),
         ("[p:Lynn] and [o:Sons] pay", ["o:Lynn and Sons"]),
         ("to [p:Christian] [o:Hall] there", ["p:Christian Hall"]),
+        ("to [p:Demir Tekstil] A.Ş., attn", ["o:Demir Tekstil A.Ş."]), ("by [p:Lewin Poczta S.A.]", ["o:Lewin Poczta S.A."]),
+        ("at [p:Joan Marsh] Ltd. Then", ["o:Joan Marsh Ltd."]), ("when [p:Joan Marsh] limited it", ["p:Joan Marsh"]),
+        ("at [p:Joan Marsh] LLC today", ["o:Joan Marsh LLC"]),
         // Places stay what they are beside a firm, and lists of firms in capitals are lists.
         ("in [l:Bergen] [o:Acme] opened", ["l:Bergen", "o:Acme"]), ("by [o:IBM], [o:SAP] and [o:AMD].", ["o:IBM", "o:SAP", "o:AMD"]),
         // Surnames in several words, nicknames, initials, hashtags.
