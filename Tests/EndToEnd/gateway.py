@@ -1,5 +1,6 @@
 """The product under test, as a process: the release binary, its own data directory, its own loopback ports."""
 
+import collections
 import copy
 import json
 import os
@@ -90,10 +91,18 @@ def answers_from_library(tree):
     tree["upstreams"]["documents"]["index"] = "library"
 
 
+given = collections.deque(maxlen=1000)
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, and that was not given out a moment ago: who asked may not listen on it yet."""
+    while True:
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        if port not in given:
+            given.append(port)
+            return port
 
 
 class Gateway:
