@@ -57,6 +57,8 @@ package final class ServerProcess: Sendable {
         /// Documents that were found not to be as they were taken in, and were told of.
         var doubtful: Set<String> = []
         var isSettled = false
+        /// When a chore that fails was last told of.
+        var warnedAt: [String: Int64] = [:]
         /// Why the identities of another gateway cannot be read; told of once.
         var identityProblem: String?
     }
@@ -454,6 +456,14 @@ package final class ServerProcess: Sendable {
 
     func chore(_ name: String, _ work: () async throws -> Void) async {
         do { try await work() } catch {
+            // One that fails does so several times a second.
+            let now = Self.wallTime().seconds
+            let isDue = state.withLockedValue { state in
+                guard now >= state.warnedAt[name, default: 0] + 60 else { return false }
+                state.warnedAt[name] = now
+                return true
+            }
+            guard isDue else { return }
             logger.warning("housekeeping failed", metadata: ["chore": "\(name)", "error.type": "\(type(of: error))"])
         }
     }
