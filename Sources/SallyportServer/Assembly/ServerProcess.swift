@@ -82,7 +82,7 @@ package final class ServerProcess: Sendable {
 
     /// Opens everything, in the order in which a failure harms least, and begins to serve.
     package static func start(_ plan: ServerPlan, logger: Logger) async throws -> ServerProcess {
-        // One for each event loop: with one for every thread, as is usual, memory that one freed is of no use to the others.
+        // One heap for each event loop: with one for every thread, as is usual, memory that one freed is of no use to the others.
         _ = process_limit_arenas(Int32(clamping: max(1, plan.threads)))
         let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
         let opened = try VaultParts.open(plan.vault, dataDirectory: plan.dataDirectory, database: database)
