@@ -67,7 +67,9 @@ package struct NamesDetector: LearnedDetector {
                 Self.isWord(text, tokens.ranges[end].lowerBound), Self.isWord(text, tokens.ranges[end - 1].lowerBound)
             { end += 1 }
             defer { index = end }
-            let range = tokens.ranges[index].lowerBound..<tokens.ranges[end - 1].upperBound
+            // One character may be several pieces (Hangul): the first has it.
+            let start = max(tokens.ranges[index].lowerBound, words.last?.range.upperBound ?? 0)
+            let range = start..<max(start, tokens.ranges[end - 1].upperBound)
             guard !range.isEmpty, range.upperBound <= text.count, Self.isWord(text, range.lowerBound) else { continue }
             let pieces = (index..<end).map { probabilities(at: $0, tokens) }
             let mean = pieces[0].indices.map { column in pieces.reduce(0) { $0 + $1[column] } / Double(pieces.count) }

@@ -50,7 +50,8 @@ package struct TaskAdherenceAnalysis: Sendable {
 
     /// How likely the call does not serve the request: that of the worst window of its arguments, and what its words add.
     package func probability(in reading: TextReading, request: ByteBuffer, call: ByteBuffer) -> Double {
-        probability(in: reading, ToolCallEvidence.weight(request: Array(request.readableBytesView), call: Array(call.readableBytesView)))
+        let request = ToolCallEvidence.Request(request.readableBytesView)
+        return probability(in: reading, ToolCallEvidence.weight(request, call: Array(call.readableBytesView)))
     }
 
     private func probability(in reading: TextReading, _ weight: Double) -> Double {
@@ -71,14 +72,14 @@ package struct TaskAdherenceAnalysis: Sendable {
         var requests: [ReadingRequest] = []
         var weights: [Double] = []
         var calls: [(name: String, isKnown: Bool, requests: Range<Int>)] = []
+        /// What was said last, and all that was said when that is more, with their words; read anew when more is said.
+        var asked: [(text: ByteBuffer, words: ToolCallEvidence.Request)] = []
         var said: [ByteBuffer] = []
-        func hold(_ call: ByteBuffer, against text: ByteBuffer) {
-            requests.append(request(text, call: call))
-            weights.append(ToolCallEvidence.weight(request: Array(text.readableBytesView), call: Array(call.readableBytesView)))
-        }
         for step in conversation.steps {
             switch step {
-            case .request(let text): said.append(text)
+            case .request(let text):
+                said.append(text)
+                asked = []
             case .call(let name, let arguments):
                 let first = requests.count
                 let isKnown = conversation.tools.isEmpty || conversation.tools.contains(name)
@@ -87,20 +88,30 @@ package struct TaskAdherenceAnalysis: Sendable {
                     call.writeStaticString("(")
                     call.writeImmutableBuffer(arguments)
                     call.writeStaticString(")")
-                    if let last = said.last { hold(call, against: last) }
-                    if said.count > 1 {
-                        var all = said[0]
-                        for text in said.dropFirst() {
-                            all.writeStaticString("\n")
-                            all.writeImmutableBuffer(text)
-                        }
-                        hold(call, against: all)
+                    if asked.isEmpty {
+                        asked = Self.texts(of: said).map { ($0, ToolCallEvidence.Request($0.readableBytesView)) }
+                    }
+                    for (text, words) in asked {
+                        requests.append(request(text, call: call))
+                        weights.append(ToolCallEvidence.weight(words, call: Array(call.readableBytesView)))
                     }
                 }
                 calls.append((name, isKnown, first..<requests.count))
             }
         }
         return Plan(requests: requests, calls: calls, weights: weights)
+    }
+
+    /// What was said last, and, when there is more, all that was said.
+    private static func texts(of said: [ByteBuffer]) -> [ByteBuffer] {
+        guard let last = said.last else { return [] }
+        guard said.count > 1 else { return [last] }
+        var all = said[0]
+        for text in said.dropFirst() {
+            all.writeStaticString("\n")
+            all.writeImmutableBuffer(text)
+        }
+        return [last, all]
     }
 
     /// - Parameter readings: one for each of the plan's requests, in order.

@@ -11,18 +11,26 @@ enum ToolCallEvidence {
     private static let everything = 0.8
     private static let most = 2.2
     /// Of a request or of arguments no more than this is looked at.
-    private static let longest = 65_536
+    private static let longest = 16_384
 
-    /// - Parameters:
-    ///   - request: what the user asked for.
-    ///   - call: the tool call as `name({arguments})`.
+    /// What a user asked for, read once for all calls that are held against it.
+    struct Request {
+        fileprivate let text: String
+        /// nil: in letters that the words below are not written in; it says nothing.
+        fileprivate let words: Set<Substring>?
+
+        init(_ bytes: some Sequence<UInt8>) {
+            let text = String(decoding: Array(bytes.prefix(ToolCallEvidence.longest)), as: UTF8.self).lowercased()
+            self.text = text
+            words = ToolCallEvidence.isMostlyLatin(text) ? ToolCallEvidence.stems(of: ToolCallEvidence.words(in: text)) : nil
+        }
+    }
+
+    /// - Parameter call: the tool call as `name({arguments})`.
     /// - Returns: log-odds, zero or more.
-    static func weight(request: [UInt8], call: [UInt8]) -> Double {
-        let request = String(decoding: request.prefix(longest), as: UTF8.self)
-        // The words below are of languages in Latin letters; what else says nothing.
-        guard isMostlyLatin(request) else { return 0 }
+    static func weight(_ request: Request, call: [UInt8]) -> Double {
+        guard let asked = request.words else { return 0 }
         let border = call.firstIndex(of: UInt8(ascii: "(")) ?? call.endIndex
-        let asked = stems(of: words(in: request))
         let name = stems(of: words(in: parted(String(decoding: call[..<border].prefix(256), as: UTF8.self))))
         let arguments = String(decoding: call[border...].prefix(longest), as: UTF8.self)
         var weight = 0.0
@@ -36,7 +44,7 @@ enum ToolCallEvidence {
         } else if !unasked.isEmpty {
             weight += effect
         }
-        if hasStrangeAddress(arguments, request) { weight += strangeAddress }
+        if hasStrangeAddress(arguments, request.text) { weight += strangeAddress }
         if takesEverything(arguments), asked.isDisjoint(with: whole) { weight += everything }
         return min(weight, most)
     }
@@ -83,10 +91,9 @@ enum ToolCallEvidence {
 
     // MARK: Arguments
 
-    /// A mailbox, a web address or a bank account of which the request names no part.
+    /// A mailbox, a web address or a bank account of which the request, in small letters, names no part.
     private static func hasStrangeAddress(_ arguments: String, _ request: String) -> Bool {
-        let request = request.lowercased()
-        return arguments.split(whereSeparator: { $0.isWhitespace || "\"\\,;()[]{}<>".contains($0) }).contains { piece in
+        arguments.split(whereSeparator: { $0.isWhitespace || "\"\\,;()[]{}<>".contains($0) }).contains { piece in
             let whole = piece.lowercased()
             let named: Substring
             if let at = whole.firstIndex(of: "@"), at != whole.startIndex, whole[at...].dropFirst().contains(".") {

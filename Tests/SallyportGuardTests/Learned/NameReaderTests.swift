@@ -1,3 +1,5 @@
+import SallyportCore
+import SallyportTesting
 import Testing
 
 @testable import SallyportGuard
@@ -37,6 +39,21 @@ struct NameReaderTests {
         let text = Array(Self.text.utf8)
         let begins = words(in: text).filter(\.begins).map { String(decoding: text[$0.range], as: UTF8.self) }
         #expect(begins == ["Ana", "Ruiz", "Nord", "d", "Iéna", "Then"])
+    }
+
+    /// A Hangul syllable is several pieces with one place; nothing is read twice, and nothing backwards.
+    @Test func piecesMayShareTheirPlace() throws {
+        let reader = ScriptedReader([:])
+        let names = try #require(NamesDetector(reader.description))
+        let text = "김민수 씨"
+        let ranges = [0..<3, 0..<3, 3..<6, 3..<6, 3..<6, 6..<9, 10..<13, 10..<13]
+        let columns = reader.description.tokenColumns
+        var scores = [Float](repeating: 0, count: ranges.count * columns.count)
+        let person = try #require(columns.firstIndex(of: "B-PERSON"))
+        for piece in ranges.indices { scores[piece * columns.count + person] = 9 }
+        let window = TextReading.Window(range: 0..<13, scores: [], tokens: TextReading.Tokens(ranges: ranges, scores: scores))
+        let found = names.findings(in: TextReading(windows: [window]), of: Passage(text, origin: .user))
+        #expect(!found.isEmpty && found.allSatisfy { $0.range.upperBound <= 13 })
     }
 
     @Test func everyKindHasAWeightForEachFeature() {
