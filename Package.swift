@@ -122,7 +122,7 @@ let package = Package(
             name: "sallyport",
             dependencies: [
                 "SallyportCore", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity", "SallyportGuard",
-                "SallyportRetrieval", "SallyportSandbox", "SallyportVault",
+                "SallyportRetrieval", "SallyportSandbox", "SallyportVault", "CProcess",
                 arguments, log, nio,
             ], swiftSettings: strict, linkerSettings: standalone),
         // Fakes, contracts and fixtures; the product never imports it.

@@ -2,7 +2,8 @@
 """What access costs at size: 100,000 keys and their principals, 100,000 provisioned people, 10,000 role assignments.
 
 1. A start of the gateway with them, and how soon a new key, a role assignment, a disabled principal and a revoked key are heeded while it
-   serves: from the end of the command that says so to the first answer that heeds it; taking back also while everything is read anew.
+   serves: from the end of the command that says so to the first answer that heeds it; taking back also while everything is read anew, and
+   at a second gateway that shares the identities of the first (`data.identity`).
 2. `BENCH_AUTH=1 swift test --filter AccessCost`: who is calling, and may he: median and 99th percentile in microseconds.
 
 Usage: access.py [--keys N] [--people N] [--assignments N]. Needs .deps/venv (make setup) and a build.
@@ -84,6 +85,15 @@ def main():
         fill(gateway.data / "sallyport.sqlite", options)
         name = f"start, {options.keys:,} keys, {options.people:,} people, {options.assignments:,} assignments"
         start()
+
+        def sharing(tree):
+            tree["data"]["identity"] = str(gateway.data)
+            tree["server"]["adminListen"] = "none"
+
+        replica = Gateway(f"{folder}/second", mock.url, sharing)
+        began = time.perf_counter()
+        replica.start()
+        rows.append(("start of a second gateway that shares them", f"{time.perf_counter() - began:.2f} s", f"{replica.memory() >> 20} MiB"))
         chat = lambda key: gateway.chat("local", BODY, key=key).status  # noqa: E731
         assert chat(user) == 200
         made = gateway.key("late", roles="usages-reader", principal="late")
@@ -96,18 +106,23 @@ def main():
         def taken_back(what, act, give_back, rounds=7):
             """Each round also right after a new key and a new role, when all keys, roles and people are read again."""
             for busy in (False, True):
-                times = []
+                times, there = [], []
                 for number in range(rounds):
                     secret, subject = give_back(number)
                     until(lambda: chat(secret) == 200)
+                    until(lambda: replica.chat("local", BODY, key=secret).status == 200)
                     time.sleep(2)
                     if busy:
                         gateway.key(f"busy-{what}-{number}")
                         run("access", "assignments", "add", "--principal", f"user:busy-{number}", "--role", "auditor")
                     run(*act, subject)
+                    began = time.perf_counter()
                     times.append(until(lambda: chat(secret) == 401))
+                    until(lambda: replica.chat("local", BODY, key=secret).status == 401)
+                    there.append(time.perf_counter() - began)
                 name = f"{what} is refused after{', while all is read anew' if busy else ''} ({rounds} times)"
-                rows.append((name, f"{statistics.median(times):.2f} s, at most {max(times):.2f} s", ""))
+                for where, found in (("", times), ("; at the second gateway", there)):
+                    rows.append((name + where, f"{statistics.median(found):.2f} s, at most {max(found):.2f} s", ""))
 
         def enabled(_):
             if chat(made["secret"]) != 200:
@@ -120,7 +135,8 @@ def main():
 
         taken_back("a disabled principal", ("access", "principals", "disable"), enabled)
         taken_back("a revoked key", ("keys", "revoke"), another)
-        gateway.stop()
+        replica.stop(120)
+        gateway.stop(120)
     mock.stop()
     print("\n### Access at size\n\n| | | memory |\n| --- | --- | --- |")
     for row in rows:

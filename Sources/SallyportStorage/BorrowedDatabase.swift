@@ -59,7 +59,7 @@ package final class BorrowedDatabase: SQLDatabase {
 
     package func write<T: Sendable>(_ body: (any SQLConnection) throws -> T) throws -> T {
         throw Fault(
-            .conflict,
+            .permissionDenied,
             "Keys, roles, people, conditional access and consents are kept by another gateway (\(directory)): change them with its configuration."
         )
     }

@@ -51,15 +51,23 @@ package struct SQLBlocklistStore: BlocklistStore {
                 WHERE tenant = $1 AND list = $2 ORDER BY position
                 """, [.text(tenant), .text(list)]
             ).map {
-                BlocklistItem(
-                    id: try $0.text(0), text: try database.opened($0, 1, .blocklistContent, of: tenant, row: [list, $0.text(0)]),
-                    description: try $0.optionalText(2), isRegex: try $0.integer(3) != 0)
+                let row = [list, try $0.text(0)]
+                return BlocklistItem(
+                    id: row[1], text: try database.opened($0, 1, .blocklistContent, of: tenant, row: row),
+                    description: try database.openedIfPresent($0, 2, .blocklistDescription, of: tenant, row: row),
+                    isRegex: try $0.integer(3) != 0)
             }
         }
     }
 
     package func add(_ items: [BlocklistItem], to list: String, tenant: TenantID) throws {
-        let contents = try items.map { try database.sealed($0.text, .blocklistContent, of: tenant, row: [list, $0.id]) }
+        let contents = try items.map { item in
+            let row = [list, item.id]
+            return (
+                text: try database.sealed(item.text, .blocklistContent, of: tenant, row: row),
+                description: try database.sealed(item.description, .blocklistDescription, of: tenant, row: row)
+            )
+        }
         try database.write { db in
             try Self.requireList(list, tenant, db)
             var position = try Self.number(
@@ -75,7 +83,7 @@ package struct SQLBlocklistStore: BlocklistStore {
                     SET content = excluded.content, description = excluded.description, is_regex = excluded.is_regex
                     """,
                     [
-                        .text(tenant), .text(list), .text(item.id), .integer(position), content, .text(item.description),
+                        .text(tenant), .text(list), .text(item.id), .integer(position), content.text, content.description,
                         .integer(item.isRegex ? 1 : 0),
                     ])
             }

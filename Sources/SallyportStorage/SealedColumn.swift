@@ -32,7 +32,7 @@ package struct SealedColumn: Sendable, Hashable {
     package static let all: [SealedColumn] = [
         documentTitle, chunkHeadings, chunkContent, chunkVector, blocklistContent, categoryDefinition, categoryClassifier, categorySample,
         incidentDefinition, incidentVectors, incidentSample, pseudonym, accountFactor, sessionContent, pendingChange, exchangePrompt,
-        exchangeAnswer, tenantSecret, fileReport,
+        exchangeAnswer, tenantSecret, fileReport, blocklistDescription,
     ]
 
     private static let chunk = ["collection", "document", "position"]
@@ -41,6 +41,7 @@ package struct SealedColumn: Sendable, Hashable {
     static let chunkContent = SealedColumn("document_chunk", "content", keys: chunk)
     static let chunkVector = SealedColumn("document_chunk", "vector", keys: chunk, .blob)
     static let blocklistContent = SealedColumn("blocklist_item", "content", keys: ["list", "id"])
+    static let blocklistDescription = SealedColumn("blocklist_item", "description", keys: ["list", "id"])
     private static let category = ["name", "version"]
     static let categoryDefinition = SealedColumn("custom_category", "definition", keys: category)
     static let categoryClassifier = SealedColumn("custom_category", "classifier", keys: category, .blob)

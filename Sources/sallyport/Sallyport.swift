@@ -1,4 +1,5 @@
 import ArgumentParser
+import CProcess
 import SallyportServer
 
 @main
@@ -15,4 +16,10 @@ struct Sallyport: AsyncParsableCommand {
             WhoAmICommand.self, CallCommand.self, VaultCommand.self, UpstreamsCommand.self, BackupCommand.self, RestoreCommand.self,
             DoctorCommand.self, AuditCommand.self, EvalCommand.self, CalibrateCommand.self,
         ])
+
+    /// On the main thread, before another one has memory of its own: one heap for all. The gateway allows itself one for each event loop.
+    @MainActor static func main() async {
+        _ = process_limit_arenas(1)
+        await main(nil)
+    }
 }

@@ -59,9 +59,10 @@ struct StoreOptions: ParsableArguments {
         try identitySource().map(IdentitySource.init(borrowingFrom:)) ?? IdentitySource(own: database())
     }
 
-    /// The data directory of the gateway that keeps them; nil: this one. Without a configuration the directory says it itself.
+    /// The data directory of the gateway that keeps them; nil: this one. A directory that is named apart from a configuration says it itself.
     func identitySource() throws -> String? {
-        if let config { return try LoadedConfiguration.required(config).plan.identityDirectory }
+        let named = try config.flatMap { try LoadedConfiguration.required($0).plan.identityDirectory }
+        if named != nil || (config != nil && data == nil) { return named }
         return IdentityMarker.source(in: try directory())
     }
 

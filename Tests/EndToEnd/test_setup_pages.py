@@ -421,17 +421,17 @@ def test_devices_and_risks_are_noted_and_cleared_with_forms(desk):
     device = "urn:device/<b>&'\""
     desk.link("Devices")
     assert "No device was reported" in page.inner_text("main")
-    page.fill("input[name=id]", device)
+    page.fill("input[name=id]:visible", device)
     page.select_option("select[name=platform]", "windows")
     page.fill("input[name=owner]", "idp:alice")
     page.fill("input[name=expires]", "soon")
     page.click("button:has-text('Note it')")
     assert "'expires' is a span" in page.inner_text("[role=alert]")
     page.click("text=Go back")
-    page.fill("input[name=id]", device)
+    page.fill("input[name=id]:visible", device)
     page.click("button:has-text('Note it')")
     assert "not compliant" in row(page, device).inner_text()
-    page.fill("input[name=id]", device)
+    page.fill("input[name=id]:visible", device)
     page.check("input[name=compliant]")
     page.fill("input[name=expires]", "1h")
     page.click("button:has-text('Note it')")
@@ -440,12 +440,12 @@ def test_devices_and_risks_are_noted_and_cleared_with_forms(desk):
     within(line, "Forget", "Forget it")
     assert not row(page, device).count()
     desk.link("Risks")
-    page.fill("input[name=principal]", "local:admin")
+    page.fill("input[name=principal]:visible", "local:admin")
     page.select_option("select[name=level]", "none")
     page.click("button:has-text('Note it')")
     assert "Nobody judges himself" in page.inner_text("[role=alert]")
     page.click("text=Go back")
-    page.fill("input[name=principal]", "mesh:spiffe://corp/app")
+    page.fill("input[name=principal]:visible", "mesh:spiffe://corp/app")
     page.select_option("select[name=level]", "high")
     page.fill("input[name=reason]", HOSTILE)
     page.click("button:has-text('Note it')")
@@ -478,8 +478,18 @@ def test_four_eyes_hold_for_pages(make_gateway):
         admin.get("/policies/Mine")
         last = waits(admin.post(path, fields))
         assert admin_call(gateway, "GET", "/api/policies/Mine", key=two).json()["properties"]["basePolicyName"] == "Default"
-    # What cannot be taken any more when it is let happen is not taken.
     assert admin_call(gateway, "POST", f"/api/changes/{last}/reject", key=two).status == 200
+    # What cannot be done any more when it is let happen stays undecided, and can be rejected.
+    admin.get("/policies")
+    child = waits(admin.post("/policies", {"name": "Child", "document": document(base="Mine")}))
+    admin.get("/policies/Mine")
+    gone = waits(admin.post("/policies/Mine/delete"))
+    assert admin_call(gateway, "POST", f"/api/changes/{gone}/approve", key=two).status == 200
+    refused = admin_call(gateway, "POST", f"/api/changes/{child}/approve", key=two)
+    assert refused.status == 400 and b"there is no policy 'Mine' to be based on" in refused.body
+    states = {c["id"]: c["state"] for c in admin_call(gateway, "GET", "/api/changes", key=two).json()["value"]}
+    assert states[child] == "pending" and states[gone] == "applied"
+    assert admin_call(gateway, "POST", f"/api/changes/{child}/reject", key=two).status == 200
     admin.get("/conditional-access")
     waits(admin.post("/conditional-access", {"name": "all", "document": condition(state="enabled")}))
     assert admin_call(gateway, "GET", "/api/conditional-access/policies", key=two).json()["value"] == []

@@ -31,7 +31,7 @@ import Testing
         #expect(try store.revision() == before + 1)
         #expect(try store.revocations(since: 0).map(\.key) == ["a"])
         let fault = #expect(throws: Fault.self) { try store.insert(key("b", 2)) }
-        #expect(fault?.code == .conflict)
+        #expect(fault?.code == .permissionDenied)
         #expect(throws: Fault.self) { try store.noteUses([KeyUse(tenant: .default, key: "a", at: 7)]) }
         #expect(try owner.allKeys().count == 1)
     }

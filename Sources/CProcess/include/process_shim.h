@@ -6,7 +6,7 @@
 /// No core dumps, and no other process of the same user may read this one's memory. 0: done.
 int process_keep_out_of_dumps(void);
 int process_is_dumpable(void);
-/// So many arenas of the heap at most, made from now on. Each keeps what its threads freed for itself. 0: done.
+/// So many arenas of the heap at most, those that there are counted. Each keeps what its threads freed for itself. 0: done.
 int process_limit_arenas(int count);
 /// Gives back what only starting needed: the heap's free pages, and the mapping of code that ran once.
 void process_give_back_memory(void);

@@ -103,11 +103,11 @@ package struct SignInRoutes: ConsoleRouteGroup {
                 return account
             }
         } catch let fault as Fault where fault.code == .rateLimited {
-            try await services.refused("locked", name, call)
+            try await services.refused("locked", typed: name, call)
             return shown(call, problem: fault.message, status: 429).adding("retry-after", "\(fault.retryAfter?.components.seconds ?? 1)")
         }
         guard let account else {
-            try await services.refused("password", name, call)
+            try await services.refused("password", typed: name, call)
             return shown(call, problem: "Account and password do not belong together.", status: 401)
         }
         let factors = try await call.blocking { try services.accounts.factors(of: account.name) }

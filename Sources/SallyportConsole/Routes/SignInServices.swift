@@ -84,6 +84,13 @@ package struct SignInServices: Sendable {
             .adding("set-cookie", settings.setCookie(settings.signInCookie, "", sameSite: "Lax", maximumAge: 0))
     }
 
+    /// What was typed as a name goes on record only where an account is called so: a password in the wrong field must not.
+    func refused(_ reason: String, typed name: String, _ call: ConsoleCall) async throws {
+        let accounts = accounts
+        let isKnown = try await call.blocking { try accounts.isKnown(name) }
+        try await refused(reason, isKnown ? name : "unknown", call)
+    }
+
     func refused(_ reason: String, _ name: String, _ call: ConsoleCall) async throws {
         try await call.record(
             "session.create", target: String(name.prefix(128)), details: [(name: "reason", value: reason)], kind: .authRefused,

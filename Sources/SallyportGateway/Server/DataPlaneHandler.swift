@@ -193,7 +193,10 @@ final class DataPlaneHandler: ChannelInboundHandler {
     }
 
     private func answerHealth(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        let isReady = head.uri == "/healthz" || (!runtime.isDraining && runtime.parts.audit.isHealthy)
+        let isReady =
+            head.uri == "/healthz"
+            || (!runtime.isDraining && runtime.parts.audit.isHealthy
+                && runtime.parts.identity.access.isConfirmed(at: runtime.parts.clock().seconds))
         let body = ByteBuffer(string: isReady ? "{\"status\":\"ok\"}\n" : "{\"status\":\"unavailable\"}\n")
         var headers = HeaderFields()
         headers.append("content-type", "application/json")

@@ -33,13 +33,17 @@ package final class AccessDirectory: Sendable {
 
     /// - Throws: ``Fault`` `.unauthenticated` for a disabled principal, `.storeUnavailable` when nobody knows any more who is disabled.
     package func check(_ principal: Principal, at now: Int64) throws -> AccessSnapshot {
-        if let maximumAge {
-            let confirmed = confirmedAt.load(ordering: .relaxed)
-            guard confirmed > .min, now - confirmed <= maximumAge else { throw Self.stale }
-        }
+        guard isConfirmed(at: now) else { throw Self.stale }
         let (snapshot, isDisabled) = state.withLockedValue { ($0.snapshot, $0.revocations.isDisabled(principal.id, principal.tenant)) }
         guard !isDisabled else { throw Self.disabled }
         return snapshot
+    }
+
+    /// Whether what is known was confirmed lately; when not, nobody is let in.
+    package func isConfirmed(at now: Int64) -> Bool {
+        guard let maximumAge else { return true }
+        let confirmed = confirmedAt.load(ordering: .relaxed)
+        return confirmed > .min && now - confirmed <= maximumAge
     }
 
     package var revocations: RevocationList { state.withLockedValue { $0.revocations } }

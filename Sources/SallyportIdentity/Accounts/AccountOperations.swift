@@ -43,6 +43,9 @@ package struct AccountOperations: Sendable {
 
     package func list() throws -> [AccountRecord] { try store.accounts(of: tenant) }
 
+    /// Whether an account is called so.
+    package func isKnown(_ name: String) throws -> Bool { try store.account(name, tenant: tenant) != nil }
+
     package func account(_ name: String) throws -> AccountRecord {
         guard let account = try store.account(name, tenant: tenant) else { throw Fault(.notFound, "There is no account of this name.") }
         return account

@@ -1,3 +1,5 @@
+import Crypto
+import Foundation
 import SallyportCore
 
 /// Makes guessing slow: failures of an account, of an address, and of the two together are counted, and each beyond what happens to honest
@@ -17,6 +19,8 @@ package struct SignInThrottle: Sendable {
 
     private let store: any AccountStore
     private let tenant: TenantID
+    /// What stands for names that no account has: people type passwords into the wrong field, and nobody is to read or try them out here.
+    private let key = SymmetricKey(size: .bits256)
 
     package init(_ store: any AccountStore, tenant: TenantID = .default) {
         self.store = store
@@ -32,7 +36,7 @@ package struct SignInThrottle: Sendable {
     /// Counts an attempt before it is judged, so that many at once gain nothing.
     /// - Throws: ``Fault`` `.rateLimited` while the caller must wait, whether the account exists or not.
     package func begin(_ name: String, from address: IPAddress?, at now: Int64) throws {
-        let subjects = subjects(name, address)
+        let subjects = try subjects(name, address)
         var wait: Int64 = 0
         for (subject, rule) in subjects {
             wait = max(wait, Self.wait(try store.failures(of: subject, tenant: tenant), rule, at: now))
@@ -48,25 +52,32 @@ package struct SignInThrottle: Sendable {
 
     /// The attempt was wrong: its address is told apart from those that are right.
     package func failed(_ name: String, from address: IPAddress?, at now: Int64) throws {
-        for (subject, rule) in subjects(name, address) where rule.free == Self.address.free {
+        for (subject, rule) in try subjects(name, address) where rule.free == Self.address.free {
             try store.addFailure(of: subject, tenant: tenant, at: now, since: now - Self.memory)
         }
     }
 
     /// The attempt was good: the account is nobody's target any more. The address keeps what it did to others.
     package func succeeded(_ name: String, from address: IPAddress?) throws {
-        for (subject, rule) in subjects(name, address) where rule.free != Self.address.free {
+        for (subject, rule) in try subjects(name, address) where rule.free != Self.address.free {
             try store.clearFailures(of: subject, tenant: tenant)
         }
     }
 
     package func unlock(_ name: String) throws { try store.clearFailures(of: "account:\(Self.folded(name))", tenant: tenant) }
 
-    private func subjects(_ name: String, _ address: IPAddress?) -> [(String, Rule)] {
-        let name = Self.folded(name)
+    private func subjects(_ typed: String, _ address: IPAddress?) throws -> [(String, Rule)] {
+        let folded = Self.folded(typed)
+        // Codes are counted apart from passwords.
+        let account = folded.hasPrefix(Self.codes) ? String(folded.dropFirst(Self.codes.count)) : folded
+        let isKnown = try store.account(account, tenant: tenant) != nil
+        let name =
+            isKnown ? folded : "unknown:" + Hex.encode(HMAC<SHA256>.authenticationCode(for: Data(folded.utf8), using: key).prefix(16))
         let place = address.map { NetworkPlace($0).text } ?? "local"
         return [("pair:\(name) \(place)", Self.pair), ("account:\(name)", Self.account), ("address:\(place)", Self.address)]
     }
+
+    private static let codes = "code:"
 
     /// What is typed may be anything; what is stored is short.
     private static func folded(_ name: String) -> String { String(decoding: name.lowercased().utf8.prefix(128), as: UTF8.self) }

@@ -57,6 +57,8 @@ package final class ServerProcess: Sendable {
         /// Documents that were found not to be as they were taken in, and were told of.
         var doubtful: Set<String> = []
         var isSettled = false
+        /// When a chore that fails was last told of.
+        var warnedAt: [String: Int64] = [:]
         /// Why the identities of another gateway cannot be read; told of once.
         var identityProblem: String?
     }
@@ -80,7 +82,7 @@ package final class ServerProcess: Sendable {
 
     /// Opens everything, in the order in which a failure harms least, and begins to serve.
     package static func start(_ plan: ServerPlan, logger: Logger) async throws -> ServerProcess {
-        // One for each event loop: with one for every thread, as is usual, memory that one freed is of no use to the others.
+        // One heap for each event loop: with one for every thread, as is usual, memory that one freed is of no use to the others.
         _ = process_limit_arenas(Int32(clamping: max(1, plan.threads)))
         let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
         let opened = try VaultParts.open(plan.vault, dataDirectory: plan.dataDirectory, database: database)
@@ -454,6 +456,14 @@ package final class ServerProcess: Sendable {
 
     func chore(_ name: String, _ work: () async throws -> Void) async {
         do { try await work() } catch {
+            // One that fails does so several times a second.
+            let now = Self.wallTime().seconds
+            let isDue = state.withLockedValue { state in
+                guard now >= state.warnedAt[name, default: 0] + 60 else { return false }
+                state.warnedAt[name] = now
+                return true
+            }
+            guard isDue else { return }
             logger.warning("housekeeping failed", metadata: ["chore": "\(name)", "error.type": "\(type(of: error))"])
         }
     }

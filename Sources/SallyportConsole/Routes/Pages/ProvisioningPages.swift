@@ -194,7 +194,8 @@ package struct ProvisioningPages: ConsoleRouteGroup {
                 case ("group", _): "a group"
                 default: "gone"
                 }
-            return ["\(member.name ?? member.id)", Page.code(member.principal ?? ""), state]
+            let principal = member.principal.map { member.kind == "user" ? "user:\($0)" : $0 }
+            return ["\(member.name ?? member.id)", Page.code(principal ?? ""), state]
         }
         return Administration.page(
             "Group \(found.group.displayName)", call,
