@@ -6,6 +6,7 @@ import SallyportCore
 import SallyportIdentity
 import SallyportServer
 import SallyportStorage
+import Synchronization
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -44,7 +45,9 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// Waits for signals and for changes of the file, until it is told to end.
     private func live(_ process: ServerProcess, logger: Logger) async {
-        let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .bufferingNewest(16))
+        let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+        // One at most: ticks that gather while one takes long would push a signal out of any bounded buffer.
+        let waiting = TickGate()
         var watchers: [any DispatchSourceProtocol] = []
         for (number, event) in [(SIGTERM, Event.stop), (SIGINT, .stop), (SIGHUP, .reload)] {
             signal(number, SIG_IGN)
@@ -56,7 +59,7 @@ struct ServeCommand: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let timer = DispatchSource.makeTimerSource(queue: .global())
         timer.schedule(deadline: .now() + 0.25, repeating: 0.25)
-        timer.setEventHandler { source.yield(.tick) }
+        timer.setEventHandler { if waiting.set() { source.yield(.tick) } }
         timer.resume()
         watchers.append(timer)
         // Beside the ticks, which may take long. Ends with the process: nothing is left of it that anybody would have to wait for.
@@ -72,6 +75,7 @@ struct ServeCommand: AsyncParsableCommand {
         for await event in events {
             switch event {
             case .tick:
+                waiting.clear()
                 await process.tick()
                 let now = LoadedConfiguration.stamp(of: config)
                 let secretsNow = process.secretStamp
@@ -95,6 +99,13 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     private enum Event: Sendable { case tick, reload, stop }
+
+    private final class TickGate: Sendable {
+        private let isSet = Atomic(false)
+        /// - Returns: whether it was not set before.
+        func set() -> Bool { !isSet.exchange(true, ordering: .relaxed) }
+        func clear() { isSet.store(false, ordering: .relaxed) }
+    }
 
     private func reload(_ process: ServerProcess, logger: Logger) async {
         do {
