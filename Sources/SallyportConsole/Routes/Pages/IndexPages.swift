@@ -65,7 +65,7 @@ package struct IndexPages: ConsoleRouteGroup {
         let waiting = all.reduce(0) { $0 + $1.quarantined }
         let review: HTML? =
             call.mayAsk(DataRoutes.row("Quarantine_List"))
-            ? "<p>\(waiting) pieces wait for a reviewer. <a href=\"\(path)/quarantine\">Quarantine</a></p>" : nil
+            ? "<p>Pieces that wait for a reviewer: \(waiting). <a href=\"\(path)/quarantine\">Quarantine</a></p>" : nil
         let rows = part.rows(of: found).map { row($0, path, call) }
         return Administration.page(
             "Index \(index)", call,
@@ -73,7 +73,7 @@ package struct IndexPages: ConsoleRouteGroup {
             \(review)
             \(all.isEmpty ? nil : Page.finder(path, "Find a document by its name or title", sought))
             \(Page.table(
-                ["Document", "Label", "Owner", "Read by", "Pieces", "Waiting", "Brought", ""], rows, caption: "\(all.count) documents",
+                ["Document", "Label", "Owner", "Read by", "Pieces", "Waiting", "Brought", ""], rows, caption: "Documents: \(all.count)",
                 empty: all.isEmpty ? "There are no documents in this index. \(Self.howToFill)" : "No document's name or title has that in it."))
             \(part.links(path, sought.map { [(name: "find", value: $0)] } ?? []))
             """)
@@ -149,7 +149,7 @@ package struct IndexPages: ConsoleRouteGroup {
             <p class="hint">What guards find in a document, and what is hidden in it, is not searched before somebody has looked at it. Pieces of
             one's own documents are released by somebody else. To look at a piece is on record.</p>
             \(Page.table(
-                ["Document", "Page", "Why it waits", "Owner", ""], rows, caption: "\(all.count) pieces wait",
+                ["Document", "Page", "Why it waits", "Owner", ""], rows, caption: "Pieces that wait: \(all.count)",
                 empty: "Nothing waits: every piece of this index can be found."))
             \(part.links(path))
             <p><a href="\(Page.path("indexes", index))">Documents of the index</a></p>

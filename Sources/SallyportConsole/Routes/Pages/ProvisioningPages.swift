@@ -204,7 +204,7 @@ package struct ProvisioningPages: ConsoleRouteGroup {
                 ("In role assignments", found.group.reference), ("Id at the provider", found.group.externalId),
                 ("Changed", found.group.modifiedAt),
             ]))
-            \(Page.table(["Member", "Principal", "State"], rows, caption: "\(found.members.count) members", empty: "Nobody is in it."))
+            \(Page.table(["Member", "Principal", "State"], rows, caption: "Members: \(found.members.count)", empty: "Nobody is in it."))
             \(part.links(Page.path("provisioning", "groups", found.group.id)))
             <p><a href="/provisioning/groups">All groups</a></p>
             """)

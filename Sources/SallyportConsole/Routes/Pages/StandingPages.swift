@@ -55,7 +55,7 @@ package struct StandingPages: ConsoleRouteGroup {
             "Devices", call,
             """
             \(Page.table(
-                ["Device", "Platform", "State", "Whose", "Reported", "Counts until", ""], rows, caption: "\(all.count) devices",
+                ["Device", "Platform", "State", "Whose", "Reported", "Counts until", ""], rows, caption: "Devices: \(all.count)",
                 empty: "No device was reported: to conditional access all are unknown."))
             \(part.links("/devices"))
             \(form)
@@ -118,7 +118,7 @@ package struct StandingPages: ConsoleRouteGroup {
             "Risks", call,
             """
             \(Page.table(
-                ["Who", "Level", "Why", "Since", "Ends", ""], rows, caption: "\(all.count) principals",
+                ["Who", "Level", "Why", "Since", "Ends", ""], rows, caption: "Principals: \(all.count)",
                 empty: "Nothing is noted against anybody."))
             \(part.links("/risks"))
             \(form)
