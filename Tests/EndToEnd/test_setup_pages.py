@@ -532,7 +532,7 @@ def test_indexes_are_looked_through_labelled_and_emptied(desk):
     assert record["details"]["target"] == "berths/many/note-07.md" and record["details"]["label"] == "confidential to public"
     assert record["details"]["reason"] == "printed in the paper" and record["principal"] == "local:admin"
     within(row(page, "note-07"), "Remove", "Remove it for good")
-    assert not row(page, "note-07").count() and "59 documents" in page.inner_text("caption")
+    assert not row(page, "note-07").count() and "Documents: 59" in page.inner_text("caption")
     desk.open("/indexes/nothing")
     assert "There are no documents in this index" in page.inner_text("main")
 
