@@ -245,9 +245,9 @@ package struct AccountPages: ConsoleRouteGroup {
         let services = services
         do {
             try await call.act(on: name) {
-                try services.throttle.begin("code:\(name)", from: call.address, at: call.now)
+                try services.throttle.begin(name, guessing: .code, from: call.address, at: call.now)
                 try services.accounts.addTOTP(seed, code: code, to: name, at: call.now)
-                try services.throttle.succeeded("code:\(name)", from: call.address)
+                try services.throttle.succeeded(name, guessing: .code, from: call.address)
             }
         } catch let fault as Fault where fault.code == .invalidRequest {
             return totpPage(seed, name, key, session, problem: fault.message, status: 400)
@@ -436,12 +436,12 @@ package struct AccountPages: ConsoleRouteGroup {
         let form = try call.form()
         let code = form["code"] ?? ""
         let services = services
-        try await call.blocking { try services.throttle.begin("device:\(session.id)", from: call.address, at: call.now) }
+        try await call.blocking { try services.throttle.begin(session.id, guessing: .device, from: call.address, at: call.now) }
         guard let device = services.devices.device(userCode: code, at: call.now) else {
             try await call.record("session.device", target: "unknown code")
             return try deviceForm(call, problem: "No program waits with this code.", status: 400)
         }
-        try await call.blocking { try services.throttle.succeeded("device:\(session.id)", from: call.address) }
+        try await call.blocking { try services.throttle.succeeded(session.id, guessing: .device, from: call.address) }
         let isAllowed = form["decision"] == "allow"
         let opening = SessionDesk.Opening(
             principal: session.principal, name: session.name, account: session.account, methods: session.methods, browser: "", address: nil)

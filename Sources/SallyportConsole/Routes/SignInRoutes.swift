@@ -160,12 +160,12 @@ package struct SignInRoutes: ConsoleRouteGroup {
         do {
             kind = try await call.blocking {
                 // Codes are few: guessing them is counted as guessing passwords is.
-                try services.throttle.begin("code:\(name)", from: call.address, at: call.now)
+                try services.throttle.begin(name, guessing: .code, from: call.address, at: call.now)
                 let kind = try services.accounts.verifyCode(typed, of: name, at: call.now)
                 if kind != nil {
-                    try services.throttle.succeeded("code:\(name)", from: call.address)
+                    try services.throttle.succeeded(name, guessing: .code, from: call.address)
                 } else {
-                    try services.throttle.failed("code:\(name)", from: call.address, at: call.now)
+                    try services.throttle.failed(name, guessing: .code, from: call.address, at: call.now)
                 }
                 return kind
             }

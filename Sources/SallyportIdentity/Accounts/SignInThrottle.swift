@@ -11,6 +11,14 @@ package struct SignInThrottle: Sendable {
         let longest: Int64
     }
 
+    /// What is tried: each is counted apart.
+    package enum Guess: String, Sendable {
+        case password = ""
+        case code = "code:"
+        /// A device's code, by the session that types it.
+        case device = "device:"
+    }
+
     static let pair = Rule(free: 5, longest: 900)
     static let account = Rule(free: 20, longest: 60)
     static let address = Rule(free: 30, longest: 900)
@@ -35,8 +43,8 @@ package struct SignInThrottle: Sendable {
 
     /// Counts an attempt before it is judged, so that many at once gain nothing.
     /// - Throws: ``Fault`` `.rateLimited` while the caller must wait, whether the account exists or not.
-    package func begin(_ name: String, from address: IPAddress?, at now: Int64) throws {
-        let subjects = try subjects(name, address)
+    package func begin(_ name: String, guessing guess: Guess = .password, from address: IPAddress?, at now: Int64) throws {
+        let subjects = try subjects(name, guess, address)
         var wait: Int64 = 0
         for (subject, rule) in subjects {
             wait = max(wait, Self.wait(try store.failures(of: subject, tenant: tenant), rule, at: now))
@@ -51,33 +59,30 @@ package struct SignInThrottle: Sendable {
     }
 
     /// The attempt was wrong: its address is told apart from those that are right.
-    package func failed(_ name: String, from address: IPAddress?, at now: Int64) throws {
-        for (subject, rule) in try subjects(name, address) where rule.free == Self.address.free {
+    package func failed(_ name: String, guessing guess: Guess = .password, from address: IPAddress?, at now: Int64) throws {
+        for (subject, rule) in try subjects(name, guess, address) where rule.free == Self.address.free {
             try store.addFailure(of: subject, tenant: tenant, at: now, since: now - Self.memory)
         }
     }
 
     /// The attempt was good: the account is nobody's target any more. The address keeps what it did to others.
-    package func succeeded(_ name: String, from address: IPAddress?) throws {
-        for (subject, rule) in try subjects(name, address) where rule.free != Self.address.free {
+    package func succeeded(_ name: String, guessing guess: Guess = .password, from address: IPAddress?) throws {
+        for (subject, rule) in try subjects(name, guess, address) where rule.free != Self.address.free {
             try store.clearFailures(of: subject, tenant: tenant)
         }
     }
 
     package func unlock(_ name: String) throws { try store.clearFailures(of: "account:\(Self.folded(name))", tenant: tenant) }
 
-    private func subjects(_ typed: String, _ address: IPAddress?) throws -> [(String, Rule)] {
-        let folded = Self.folded(typed)
-        // Codes are counted apart from passwords.
-        let account = folded.hasPrefix(Self.codes) ? String(folded.dropFirst(Self.codes.count)) : folded
+    private func subjects(_ typed: String, _ guess: Guess, _ address: IPAddress?) throws -> [(String, Rule)] {
+        let account = Self.folded(typed)
+        let counted = guess.rawValue + account
         let isKnown = try store.account(account, tenant: tenant) != nil
         let name =
-            isKnown ? folded : "unknown:" + Hex.encode(HMAC<SHA256>.authenticationCode(for: Data(folded.utf8), using: key).prefix(16))
+            isKnown ? counted : "unknown:" + Hex.encode(HMAC<SHA256>.authenticationCode(for: Data(counted.utf8), using: key).prefix(16))
         let place = address.map { NetworkPlace($0).text } ?? "local"
         return [("pair:\(name) \(place)", Self.pair), ("account:\(name)", Self.account), ("address:\(place)", Self.address)]
     }
-
-    private static let codes = "code:"
 
     /// What is typed may be anything; what is stored is short.
     private static func folded(_ name: String) -> String { String(decoding: name.lowercased().utf8.prefix(128), as: UTF8.self) }
