@@ -51,7 +51,7 @@ package struct TaskAdherenceAnalysis: Sendable {
     /// How likely the call does not serve the request: that of the worst window of its arguments, and what its words add.
     package func probability(in reading: TextReading, request: ByteBuffer, call: ByteBuffer) -> Double {
         let request = ToolCallEvidence.Request(request.readableBytesView)
-        return probability(in: reading, ToolCallEvidence.weight(request, call: Array(call.readableBytesView)))
+        return probability(in: reading, ToolCallEvidence.weight(request, ToolCallEvidence.Call(Array(call.readableBytesView))))
     }
 
     private func probability(in reading: TextReading, _ weight: Double) -> Double {
@@ -91,9 +91,10 @@ package struct TaskAdherenceAnalysis: Sendable {
                     if asked.isEmpty {
                         asked = Self.texts(of: said).map { ($0, ToolCallEvidence.Request($0.readableBytesView)) }
                     }
+                    let deed = ToolCallEvidence.Call(Array(call.readableBytesView))
                     for (text, words) in asked {
                         requests.append(request(text, call: call))
-                        weights.append(ToolCallEvidence.weight(words, call: Array(call.readableBytesView)))
+                        weights.append(ToolCallEvidence.weight(words, deed))
                     }
                 }
                 calls.append((name, isKnown, first..<requests.count))

@@ -26,26 +26,36 @@ enum ToolCallEvidence {
         }
     }
 
-    /// - Parameter call: the tool call as `name({arguments})`.
-    /// - Returns: log-odds, zero or more.
-    static func weight(_ request: Request, call: [UInt8]) -> Double {
-        guard let asked = request.words else { return 0 }
-        let border = call.firstIndex(of: UInt8(ascii: "(")) ?? call.endIndex
-        let name = stems(of: words(in: parted(String(decoding: call[..<border].prefix(256), as: UTF8.self))))
-        let arguments = String(decoding: call[border...].prefix(longest), as: UTF8.self)
-        var weight = 0.0
-        let isReading = !name.isDisjoint(with: reading)
-        let unasked = effects.filter { effect in
-            !(isReading && !effect.tellsSecrets) && !name.isDisjoint(with: effect.names) && asked.isDisjoint(with: effect.names)
-                && asked.isDisjoint(with: effect.requests)
+    /// What a call would do, read once for all requests that it is held against.
+    struct Call {
+        fileprivate let effects: [Effect]
+        fileprivate let arguments: String
+        fileprivate let takesEverything: Bool
+
+        /// - Parameter bytes: the tool call as `name({arguments})`.
+        init(_ bytes: [UInt8]) {
+            let border = bytes.firstIndex(of: UInt8(ascii: "(")) ?? bytes.endIndex
+            let title = String(decoding: bytes[..<border].prefix(256), as: UTF8.self)
+            let name = ToolCallEvidence.stems(of: ToolCallEvidence.words(in: ToolCallEvidence.parted(title)))
+            let isReading = !name.isDisjoint(with: ToolCallEvidence.reading)
+            effects = ToolCallEvidence.effects.filter { !(isReading && !$0.tellsSecrets) && !name.isDisjoint(with: $0.names) }
+            arguments = String(decoding: bytes[border...].prefix(ToolCallEvidence.longest), as: UTF8.self)
+            takesEverything = ToolCallEvidence.takesEverything(arguments)
         }
+    }
+
+    /// - Returns: log-odds, zero or more.
+    static func weight(_ request: Request, _ call: Call) -> Double {
+        guard let asked = request.words else { return 0 }
+        var weight = 0.0
+        let unasked = call.effects.filter { asked.isDisjoint(with: $0.names) && asked.isDisjoint(with: $0.requests) }
         if unasked.contains(where: \.isGrave) {
             weight += graveEffect
         } else if !unasked.isEmpty {
             weight += effect
         }
-        if hasStrangeAddress(arguments, request.text) { weight += strangeAddress }
-        if takesEverything(arguments), asked.isDisjoint(with: whole) { weight += everything }
+        if hasStrangeAddress(call.arguments, request.text) { weight += strangeAddress }
+        if call.takesEverything, asked.isDisjoint(with: whole) { weight += everything }
         return min(weight, most)
     }
 
@@ -133,7 +143,7 @@ enum ToolCallEvidence {
 
     // MARK: What the words mean
 
-    private struct Effect: Sendable {
+    fileprivate struct Effect: Sendable {
         /// Words for it, of tools and of requests.
         let names: Set<Substring>
         /// Words of requests alone that ask for it too.

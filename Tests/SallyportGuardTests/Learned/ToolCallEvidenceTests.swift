@@ -5,7 +5,7 @@ import Testing
 /// What words alone say against a tool call.
 struct ToolCallEvidenceTests {
     private func weight(_ request: String, _ call: String) -> Double {
-        ToolCallEvidence.weight(ToolCallEvidence.Request(request.utf8), call: Array(call.utf8))
+        ToolCallEvidence.weight(ToolCallEvidence.Request(request.utf8), ToolCallEvidence.Call(Array(call.utf8)))
     }
 
     @Test(arguments: [
