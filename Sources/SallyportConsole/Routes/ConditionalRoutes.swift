@@ -51,12 +51,7 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
         let name = try call.parameter("name")
         let operations = operations
         let stored = try await call.blocking { try operations.policy(name) }
-        return ConsoleAnswer.json(bytes: stored.document).adding("etag", "\"\(stored.version)\"")
-    }
-
-    private struct Version: Encodable, Sendable {
-        let name: String
-        let version: Int
+        return ConsoleAnswer.json(bytes: stored.document).tagged(stored.version)
     }
 
     private func put(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -74,7 +69,7 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
         let version = try await call.act(on: name, made: { "\($0)" }) {
             try operations.put(name, document: document, at: call.now, replacing: known)
         }
-        return try ConsoleAnswer.json(Version(name: name, version: version)).adding("etag", "\"\(version)\"")
+        return try ConsoleAnswer.json(DocumentVersion(name: name, version: version)).tagged(version)
     }
 
     private func delete(_ call: ConsoleCall) async throws -> ConsoleAnswer {

@@ -63,7 +63,7 @@ package struct PolicyRoutes: ConsoleRouteGroup {
 
     private func show(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         guard let stored = try await stored(call.parameter("name"), call) else { throw Self.nothing }
-        return ConsoleAnswer.json(bytes: stored.document).adding("etag", "\"\(stored.version)\"")
+        return ConsoleAnswer.json(bytes: stored.document).tagged(stored.version)
     }
 
     // MARK: Former versions
@@ -108,11 +108,6 @@ package struct PolicyRoutes: ConsoleRouteGroup {
     /// What `policies check` says; nothing is changed.
     private func check(_ call: ConsoleCall) async throws -> ConsoleAnswer { try .json(try await checked(call)) }
 
-    private struct Version: Encodable, Sendable {
-        let name: String
-        let version: Int
-    }
-
     private func put(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let (name, document, known) = (try call.parameter("name"), call.body, try call.expectedVersion())
         _ = try await checked(call)
@@ -125,7 +120,7 @@ package struct PolicyRoutes: ConsoleRouteGroup {
             }
             return version
         }
-        return try ConsoleAnswer.json(Version(name: name, version: version)).adding("etag", "\"\(version)\"")
+        return try ConsoleAnswer.json(DocumentVersion(name: name, version: version)).tagged(version)
     }
 
     private func delete(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -138,28 +133,5 @@ package struct PolicyRoutes: ConsoleRouteGroup {
             guard try store.delete(PolicyID(name), of: .default) else { throw Self.nothing }
         }
         return .empty
-    }
-}
-
-extension ConsoleRefusal {
-    /// A version that somebody has in mind is not the one in force.
-    static let changed = ConsoleRefusal(
-        412, "PreconditionFailed", "It was changed meanwhile, or is there already: look at what is in force, and bring your change into it."
-    )
-}
-
-extension ConsoleCall {
-    /// The version that is to be replaced: `If-Match: "3"`; 0 with `If-None-Match: *`; nil: whichever.
-    func expectedVersion() throws -> Int? {
-        switch (headers.first("if-match"), headers.first("if-none-match")) {
-        case (nil, nil), ("*", nil): return nil
-        case (nil, "*"): return 0
-        case (let tag?, nil):
-            guard tag.first == "\"", tag.last == "\"", let version = Int(tag.dropFirst().dropLast()), version > 0 else {
-                throw Fault(.invalidRequest, "'If-Match' is a version as it was told: \"3\".")
-            }
-            return version
-        default: throw Fault(.invalidRequest, "'If-Match' names one version, 'If-None-Match' is *; not both.")
-        }
     }
 }

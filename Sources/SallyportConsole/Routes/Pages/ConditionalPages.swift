@@ -79,11 +79,11 @@ package struct ConditionalPages: ConsoleRouteGroup {
                 empty: "There are no policies: roles alone decide."))
             \(part.links("/conditional-access"))
             <p><a class="button" href="/conditional-access/explain">What would they ask of somebody?</a></p>
-            \(mayWrite ? fresh(PolicyPages.Draft(text: Self.template), call) : nil)
+            \(mayWrite ? fresh(DocumentDraft(text: Self.template), call) : nil)
             """)
     }
 
-    private func fresh(_ draft: PolicyPages.Draft, _ call: ConsoleCall, problem: String? = nil) -> HTML {
+    private func fresh(_ draft: DocumentDraft, _ call: ConsoleCall, problem: String? = nil) -> HTML {
         """
         <h2>A new policy</h2>
         <p class="hint">In the shape of Microsoft Graph's <code>conditionalAccessPolicy</code>. Begin with
@@ -92,21 +92,11 @@ package struct ConditionalPages: ConsoleRouteGroup {
         """
     }
 
-    private func editor(_ draft: PolicyPages.Draft, _ call: ConsoleCall, to path: String, problem: String? = nil) -> HTML {
-        let name: HTML =
-            draft.version == nil
-            ? Page.input("Name: letters, digits, blanks and . _ -", "name", isRequired: true, value: draft.name, maximum: 64)
-            : "\(Page.hidden("name", draft.name))\(Page.hidden("version", "\(draft.version ?? 0)"))"
-        return """
-            \(Page.problem(problem))
-            <form class="document" method="post" action="\(path)">\(Page.token(call.session?.csrf ?? ""))
-            \(name)
-            \(Page.text("Document", "document", draft.text, rows: 18))
-            <button>Save</button></form>
-            """
+    private func editor(_ draft: DocumentDraft, _ call: ConsoleCall, to path: String, problem: String? = nil) -> HTML {
+        "\(Page.problem(problem))\(draft.form(call, to: path, name: "Name: letters, digits, blanks and . _ -", rows: 18))"
     }
 
-    private func again(_ draft: PolicyPages.Draft, _ call: ConsoleCall, _ refusal: ConsoleRefusal) -> ConsoleAnswer {
+    private func again(_ draft: DocumentDraft, _ call: ConsoleCall, _ refusal: ConsoleRefusal) -> ConsoleAnswer {
         guard draft.version != nil else {
             return Administration.page(
                 "Conditional access", call, status: refusal.status, fresh(draft, call, problem: refusal.message))
@@ -120,18 +110,15 @@ package struct ConditionalPages: ConsoleRouteGroup {
     }
 
     private func create(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        var draft = try PolicyPages.Draft(call)
-        draft.version = nil
-        return try await put(draft, replacing: 0, call)
+        try await put(DocumentDraft(call).asNew, replacing: 0, call)
     }
 
     private func save(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let draft = try PolicyPages.Draft(call)
-        guard let version = draft.version else { throw Fault(.invalidRequest, "The form does not say which version it changes.") }
-        return try await put(draft, replacing: version, call)
+        let draft = try DocumentDraft(call)
+        return try await put(draft, replacing: draft.replaced(), call)
     }
 
-    private func put(_ draft: PolicyPages.Draft, replacing version: Int, _ call: ConsoleCall) async throws -> ConsoleAnswer {
+    private func put(_ draft: DocumentDraft, replacing version: Int, _ call: ConsoleCall) async throws -> ConsoleAnswer {
         try await Self.telling {
             let answer = try await conditional.answer(
                 "ConditionalAccess_Put", call.sending(document: draft.text, replacing: version, naming: ["name": draft.name]))
@@ -147,10 +134,10 @@ package struct ConditionalPages: ConsoleRouteGroup {
         let name = try call.parameter("name")
         let stored = try await conditional.answer("ConditionalAccess_Show", call)
         let text = Page.indented(String(buffer: stored.body))
-        let version = stored.headers.first { $0.name == "etag" }.flatMap { Int($0.value.filter(\.isNumber)) } ?? 0
+        let version = stored.taggedVersion
         let document: HTML =
             call.mayAsk(ConditionalRoutes.row("ConditionalAccess_Put"))
-            ? editor(PolicyPages.Draft(name: name, text: text, version: version), call, to: Self.path(name)) : "<pre>\(text)</pre>"
+            ? editor(DocumentDraft(name: name, text: text, version: version), call, to: Self.path(name)) : "<pre>\(text)</pre>"
         let delete: HTML? =
             call.mayAsk(ConditionalRoutes.row("ConditionalAccess_Delete"))
             ? Page.fold("Delete", Page.form(Self.path(name, "delete"), call, button: "Delete the policy", isQuiet: true)) : nil
@@ -171,7 +158,7 @@ package struct ConditionalPages: ConsoleRouteGroup {
                 throw Fault(.invalidRequest, "'state' is one of \(Self.states.map(\.value).joined(separator: ", ")).")
             }
             guard let version = fields["version"].flatMap({ Int($0) }), version > 0 else {
-                throw Fault(.invalidRequest, "The form does not say which version it changes.")
+                throw DocumentDraft.withoutVersion
             }
             let stored = try await conditional.answer("ConditionalAccess_Show", call)
             let changed = try Self.document(stored.body, withState: state)

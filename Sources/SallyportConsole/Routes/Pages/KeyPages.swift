@@ -18,25 +18,14 @@ package struct KeyPages: ConsoleRouteGroup {
 
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let keys: [Key] = try await keys.list("Keys_List", call)
-        let (mayRotate, mayRevoke) = (call.mayAsk(KeyRoutes.row("Keys_Rotate")), call.mayAsk(KeyRoutes.row("Keys_Revoke")))
+        let acts = Self.acts(below: "/keys", call)
         let rows: [[HTML]] = keys.map { key in
             let isLive = key.isLive(at: call.now)
-            let rotate: HTML? =
-                isLive && mayRotate
-                ? Page.fold(
-                    "Rotate",
-                    Page.form(
-                        Page.path("keys", key.id, "rotate"), call, button: "Make the next key",
-                        Page.input("How long both work", "overlap", hint: "24h", maximum: 16)))
-                : nil
-            let revoke: HTML? =
-                isLive && mayRevoke
-                ? Page.fold("Revoke", Page.form(Page.path("keys", key.id, "revoke"), call, button: "End it for good", isQuiet: true)) : nil
             let state = isLive ? (key.honey ? "honey" : "live") : key.revokedAt == nil ? "expired" : "revoked"
             return [
                 "\(key.name)<br>\(Page.code(key.id))", Page.code(key.principal), "\(key.roles.joined(separator: ", "))",
                 "\(key.deployments?.joined(separator: ", ") ?? "all")", "\(key.expiresAt ?? "never")", "\(key.lastUsedAt ?? "never")",
-                "\(state)", "\(rotate)\(revoke)",
+                "\(state)", "\(acts(key))",
             ]
         }
         let form: HTML? =
@@ -70,6 +59,26 @@ package struct KeyPages: ConsoleRouteGroup {
 
     private func rotate(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         Self.shown(try await keys.told("Keys_Rotate", call.sending(Fields(call).members(["overlap"]))), call)
+    }
+
+    /// Ways to rotate and revoke a live key, for who may.
+    /// - Parameter path: of the page's routes for that.
+    static func acts(below path: String, _ call: ConsoleCall) -> (KeyDocument) -> HTML {
+        let (mayRotate, mayRevoke) = (call.mayAsk(KeyRoutes.row("Keys_Rotate")), call.mayAsk(KeyRoutes.row("Keys_Revoke")))
+        return { key in
+            guard key.isLive(at: call.now) else { return "" }
+            let own = "\(path)/\(Page.segment(key.id))"
+            let rotate: HTML? =
+                mayRotate
+                ? Page.fold(
+                    "Rotate",
+                    Page.form(
+                        "\(own)/rotate", call, button: "Make the next key",
+                        Page.input("How long both work", "overlap", hint: "24h", maximum: 16))) : nil
+            let revoke: HTML? =
+                mayRevoke ? Page.fold("Revoke", Page.form("\(own)/revoke", call, button: "End it for good", isQuiet: true)) : nil
+            return "\(rotate)\(revoke)"
+        }
     }
 
     /// Right after it was made.

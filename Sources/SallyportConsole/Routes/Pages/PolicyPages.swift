@@ -60,39 +60,13 @@ package struct PolicyPages: ConsoleRouteGroup {
             """
             \(Page.table(["Policy", "Kept in", "Version", "Saved"], rows, caption: "Guard policies", empty: "There are no policies."))
             \(part.links("/policies"))
-            \(call.mayAsk(PolicyRoutes.row("Policies_Put")) ? fresh(Draft(text: Self.template), call) : nil)
+            \(call.mayAsk(PolicyRoutes.row("Policies_Put")) ? fresh(DocumentDraft(text: Self.template), call) : nil)
             """)
     }
 
     // MARK: Drafts
 
-    /// What somebody has written, or is about to.
-    struct Draft {
-        var name = ""
-        var text: String
-        /// The version that it is to take the place of; nil: a new policy.
-        var version: Int?
-
-        init(name: String = "", text: String, version: Int? = nil) {
-            self.name = name
-            self.text = text
-            self.version = version
-        }
-
-        init(_ call: ConsoleCall) throws {
-            let fields = try Fields(call)
-            guard let text = fields["document"] else { throw Fault(.invalidRequest, "There is no document.") }
-            // As it was before a browser sent it.
-            self.text = text.replacing("\r\n", with: "\n")
-            name = call.parameters["name"] ?? fields["name"] ?? ""
-            version = try fields["version"].map {
-                guard let number = Int($0), number > 0 else { throw Fault(.invalidRequest, "A version is a number from 1 on.") }
-                return number
-            }
-        }
-    }
-
-    private func fresh(_ draft: Draft, _ call: ConsoleCall, problem: String? = nil, _ findings: PolicyFindings? = nil) -> HTML {
+    private func fresh(_ draft: DocumentDraft, _ call: ConsoleCall, problem: String? = nil, _ findings: PolicyFindings? = nil) -> HTML {
         """
         <h2>A new policy</h2>
         <p class="hint">In the shape of Azure's <code>raiPolicies</code>, with our own rules under <code>properties.sallyport</code>. One that names
@@ -103,20 +77,15 @@ package struct PolicyPages: ConsoleRouteGroup {
 
     /// The form with the document, what is wrong with it, and what was found.
     private func editor(
-        _ draft: Draft, _ call: ConsoleCall, to path: String, problem: String? = nil, _ findings: PolicyFindings? = nil
+        _ draft: DocumentDraft, _ call: ConsoleCall, to path: String, problem: String? = nil, _ findings: PolicyFindings? = nil
     ) -> HTML {
-        let name: HTML =
-            draft.version == nil
-            ? Page.input("Name: letters, digits and . _ -", "name", isRequired: true, value: draft.name, maximum: 64)
-            : "\(Page.hidden("name", draft.name))\(Page.hidden("version", "\(draft.version ?? 0)"))"
-        return """
-            \(Page.problem(problem))
-            \(findings.map { Self.found($0) })
-            <form class="document" method="post" action="\(path)">\(Page.token(call.session?.csrf ?? ""))
-            \(name)
-            \(Page.text("Document", "document", draft.text))
-            <button>Save</button><button class="quiet" formaction="/check/policies">Check without saving</button></form>
-            """
+        """
+        \(Page.problem(problem))
+        \(findings.map { Self.found($0) })
+        \(draft.form(
+            call, to: path, name: "Name: letters, digits and . _ -",
+            also: "<button class=\"quiet\" formaction=\"/check/policies\">Check without saving</button>"))
+        """
     }
 
     static func found(_ findings: PolicyFindings) -> HTML {
@@ -130,7 +99,7 @@ package struct PolicyPages: ConsoleRouteGroup {
 
     /// The place where a draft is worked on.
     private func again(
-        _ draft: Draft, _ call: ConsoleCall, problem: String? = nil, status: Int = 200, _ findings: PolicyFindings? = nil
+        _ draft: DocumentDraft, _ call: ConsoleCall, problem: String? = nil, status: Int = 200, _ findings: PolicyFindings? = nil
     ) -> ConsoleAnswer {
         guard draft.version != nil else {
             return Administration.page("Policies", call, status: status, fresh(draft, call, problem: problem, findings))
@@ -145,7 +114,7 @@ package struct PolicyPages: ConsoleRouteGroup {
     }
 
     private func check(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let draft = try Draft(call)
+        let draft = try DocumentDraft(call)
         return try await Self.telling {
             let findings: PolicyFindings = try await policies.told(
                 "Policies_Check", call.sending(document: draft.text, naming: ["name": draft.name]))
@@ -156,18 +125,15 @@ package struct PolicyPages: ConsoleRouteGroup {
     }
 
     private func create(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        var draft = try Draft(call)
-        draft.version = nil
-        return try await put(draft, replacing: 0, call)
+        try await put(DocumentDraft(call).asNew, replacing: 0, call)
     }
 
     private func save(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let draft = try Draft(call)
-        guard let version = draft.version else { throw Fault(.invalidRequest, "The form does not say which version it changes.") }
-        return try await put(draft, replacing: version, call)
+        let draft = try DocumentDraft(call)
+        return try await put(draft, replacing: draft.replaced(), call)
     }
 
-    private func put(_ draft: Draft, replacing version: Int, _ call: ConsoleCall) async throws -> ConsoleAnswer {
+    private func put(_ draft: DocumentDraft, replacing version: Int, _ call: ConsoleCall) async throws -> ConsoleAnswer {
         try await Self.telling {
             let answer = try await policies.answer(
                 "Policies_Put", call.sending(document: draft.text, replacing: version, naming: ["name": draft.name]))
@@ -183,7 +149,7 @@ package struct PolicyPages: ConsoleRouteGroup {
         let name = try call.parameter("name")
         let stored = try await policies.answer("Policies_Show", call)
         let text = Page.indented(String(buffer: stored.body))
-        let version = stored.headers.first { $0.name == "etag" }.flatMap { Int($0.value.filter(\.isNumber)) } ?? 0
+        let version = stored.taggedVersion
         var problem: String?
         var findings: PolicyFindings?
         do {
@@ -194,7 +160,8 @@ package struct PolicyPages: ConsoleRouteGroup {
         let mayWrite = call.mayAsk(PolicyRoutes.row("Policies_Put"))
         let document: HTML =
             mayWrite
-            ? editor(Draft(name: name, text: text, version: version), call, to: Page.path("policies", name), problem: problem, findings)
+            ? editor(
+                DocumentDraft(name: name, text: text, version: version), call, to: Page.path("policies", name), problem: problem, findings)
             : "\(Page.problem(problem))\(findings.map { Self.found($0) })<pre>\(text)</pre>"
         let delete: HTML? =
             call.mayAsk(PolicyRoutes.row("Policies_Delete"))

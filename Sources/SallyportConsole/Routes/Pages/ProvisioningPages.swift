@@ -56,24 +56,12 @@ package struct ProvisioningPages: ConsoleRouteGroup {
         guard call.mayAsk(KeyRoutes.row("Keys_List")) else { return nil }
         let all: [KeyDocument] = try await keys.list("Keys_List", call).filter { (key: KeyDocument) in key.roles.contains(Self.role) }
         let part = ListPage(try ListPage.asked(call), of: all.count)
-        let (mayRotate, mayRevoke) = (call.mayAsk(KeyRoutes.row("Keys_Rotate")), call.mayAsk(KeyRoutes.row("Keys_Revoke")))
+        let acts = KeyPages.acts(below: "/provisioning/keys", call)
         let rows: [[HTML]] = part.rows(of: all).map { key in
             let isLive = key.isLive(at: call.now)
-            let rotate: HTML? =
-                isLive && mayRotate
-                ? Page.fold(
-                    "Rotate",
-                    Page.form(
-                        Page.path("provisioning", "keys", key.id, "rotate"), call, button: "Make the next key",
-                        Page.input("How long both work", "overlap", hint: "24h", maximum: 16))) : nil
-            let revoke: HTML? =
-                isLive && mayRevoke
-                ? Page.fold(
-                    "Revoke",
-                    Page.form(Page.path("provisioning", "keys", key.id, "revoke"), call, button: "End it for good", isQuiet: true)) : nil
             return [
                 "\(key.name)<br>\(Page.code(key.id))", "\(key.from?.joined(separator: ", ") ?? "anywhere")", "\(key.expiresAt ?? "never")",
-                "\(key.lastUsedAt ?? "never")", isLive ? "live" : key.revokedAt == nil ? "expired" : "revoked", "\(rotate)\(revoke)",
+                "\(key.lastUsedAt ?? "never")", isLive ? "live" : key.revokedAt == nil ? "expired" : "revoked", "\(acts(key))",
             ]
         }
         return """
