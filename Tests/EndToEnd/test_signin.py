@@ -223,6 +223,30 @@ def test_the_command_line_signs_in_by_a_code_typed_in_a_browser(signed, tmp_path
     signed.browser.get("/account")
 
 
+def test_a_program_is_not_let_in_by_a_session_that_is_over(signed):
+    browser = Browser(signed)
+    sign_in(browser, "admin", code=signed.codes[5])
+    begun = admin_call(signed, "POST", "/api/device", {"client": "x"}).json()
+    browser.get("/device")
+    assert b"signed in now" in browser.post("/device", {"code": begun["userCode"], "decision": "allow"}).body
+    browser.get("/")
+    browser.post("/signout")
+    taken = admin_call(signed, "POST", "/api/device/token", {"deviceCode": begun["deviceCode"]})
+    assert taken.status == 401, taken.body
+
+
+def test_a_key_that_is_being_set_up_is_no_sign_in(signed):
+    """What waits for an authenticator's first code is known to the page; it must not stand for a password that was shown."""
+    browser = Browser(signed)
+    sign_in(browser, "admin", code=signed.codes[6])
+    browser.get("/account")
+    browser.post("/account/totp")
+    setup = browser.fields()["setup"]
+    thief = Browser(signed)
+    thief.cookies = {"sallyport-signin": setup}
+    assert thief.get("/signin/second", follow=False).status == 303
+
+
 # --- Attacks --------------------------------------------------------------------------------------------------------------------------------
 
 
