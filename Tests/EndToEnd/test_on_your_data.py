@@ -77,7 +77,7 @@ def test_answers_with_citations(samples):
     assert json.loads(context["intent"]) == [QUESTION]
     # A number stands out in the sentence: it comes first, then the sentence as it stands.
     short, _, quoted = message.content.replace(" [doc1]", "").partition(" — ")
-    assert short == "27" and short in quoted
+    assert short == "27 days" and short in quoted
     assert all(span["end"] > span["start"] for span in citation["spans"])
     assert quoted.split(". ")[0] in citation["content"]
 
