@@ -47,9 +47,12 @@ struct ConfigurationTree {
         var yaml = yaml
         while true {
             do {
-                guard let root = try Yams.compose(yaml: yaml) else { return report("the file is empty", nil) }
-                guard case .mapping(let mapping) = root else { return report("the file must be a map of sections", root.mark) }
-                return walk(mapping, concrete: "", pattern: "")
+                switch try Yams.compose(yaml: yaml) {
+                case nil: report("the file is empty", nil)
+                case .mapping(let mapping)?: walk(mapping, concrete: "", pattern: "")
+                case let other?: report("the file must be a map of sections", other.mark)
+                }
+                return
             } catch YamlError.duplicatedKeysInMapping(let duplicates, let context) {
                 let key = duplicates.first.map { "\($0)" } ?? ""
                 let second = Second(of: key, line: context.mark.line, column: context.mark.column, in: yaml)
