@@ -834,6 +834,35 @@ def test_log_probabilities_do_not_spell_what_was_masked(line, mock):
     assert bytes(b for t in logprobs.get("content") or [] for b in t.get("bytes") or []).decode(errors="replace").find(CARD) < 0
 
 
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+def test_log_probabilities_of_a_response_do_not_spell_what_was_masked(line, mock, streaming):
+    tokens = ["card", " 4111", " 1111", " 1111", " 1111"]
+    spelled = [{"token": t, "logprob": -0.1, "bytes": list(t.encode()), "top_logprobs": []} for t in tokens]
+    part = {"type": "output_text", "text": f"card {CARD}", "annotations": [], "logprobs": spelled}
+    item = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}
+    whole = {"id": "resp_l", "object": "response", "status": "completed", "output": [item]}
+    at = {"item_id": "m", "output_index": 0, "content_index": 0}
+    events = [{"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}}]
+    events += [{"type": "response.output_text.delta", **at, "delta": t, "logprobs": [s]} for t, s in zip(tokens, spelled)]
+    events += [{"type": "response.output_text.done", **at, "text": part["text"], "logprobs": spelled}, {"type": "response.content_part.done", **at, "part": part},
+               {"type": "response.output_item.done", "output_index": 0, "item": item}, {"type": "response.completed", "response": whole}]  # fmt: skip
+    mock.script("/responses$", {"events": [{**e, "sequence_number": n} for n, e in enumerate(events)]} if streaming else {"json": whole})
+    answer = line.ask("POST", "/openai/v1/responses", {"model": "masking", "input": "which card", "stream": streaming})
+    assert answer.status == 200 and " 1111" not in answer.body.decode() and "card " in answer.body.decode()
+
+
+def test_sound_goes_where_its_transcript_was_changed(line, mock):
+    body = fixture("chat/basic")["response"]["body"]
+    message = body["choices"][0]["message"]
+    message["audio"] = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1, "transcript": f"The card is {CARD}."}
+    mock.script("chat/completions", {"json": body})
+    sound = line.ask("POST", targets("chat/completions", "masking")[0], fixture("chat/basic")["request"]).json()["choices"][0]["message"]["audio"]
+    assert sound["data"] == "" and CARD not in sound["transcript"]
+    message["audio"]["transcript"] = "The harbour opens at eight."
+    mock.script("chat/completions", {"json": body})
+    assert line.ask("POST", targets("chat/completions", "masking")[0], fixture("chat/basic")["request"]).json()["choices"][0]["message"]["audio"]["data"] == "UklGRg=="
+
+
 def echo(request):
     """Answers with the last message's own text."""
     asked = request.json()

@@ -9,6 +9,7 @@ import pytest
 from openai import AzureOpenAI
 
 from gateway import API
+from mock_upstream import fixture
 
 BODY = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 18}
 
@@ -214,3 +215,30 @@ def test_a_response_in_the_background_is_counted_once_when_it_is_done(make_gatew
     for _ in range(3):
         assert gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user).status == 200
     assert waiting - left(gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user)) == 12_000
+
+
+def test_answers_without_a_stated_maximum_do_not_overshoot_together(make_gateway, mock, fresh_minute):
+    """Each answer uses 400 tokens; a thousand are left for ten calls at once."""
+
+    def change(tree):
+        tree["server"]["unstatedAnswerTokens"] = 450
+        tree["deployments"]["m"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off", "limits": {"tokensPerMinute": 1000}}
+
+    gateway = make_gateway(change)
+    body = json.loads(json.dumps(fixture("chat/basic")["response"]["body"]))
+    body["usage"] = {"prompt_tokens": 10, "completion_tokens": 400, "total_tokens": 410}
+    mock.script("chat/completions", {"json": body, "wait_ms": 300}, repeat=True)
+    statuses, lock = [], threading.Lock()
+
+    def call():
+        status = gateway.chat("m", {"messages": [{"role": "user", "content": "hi"}]}, key=gateway.user).status
+        with lock:
+            statuses.append(status)
+
+    threads = [threading.Thread(target=call) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (statuses.count(200), statuses.count(429)) == (2, 8)
+    assert len(mock.requests) == 2

@@ -78,6 +78,13 @@ enum AnswerEditor {
         return entry
     }
 
+    /// Tokens spell what was masked in a text of the Responses API.
+    static func takeOutLogprobs(of document: JSONDocument, _ edits: inout JSONEdits) {
+        for node in document.nodes.indices where document.nodes[node].kind == .key && document.equals(node, "logprobs") {
+            if document.nodes[node + 1].kind == .array { edits.replace(document.rawRange(node + 1), with: "[]") }
+        }
+    }
+
     /// A choice of a chat or completions answer that must not be shown: no content, `finish_reason` `content_filter`.
     static func blockChoice(_ choice: Int, of document: JSONDocument, isChat: Bool, _ edits: inout JSONEdits) {
         if let reason = document.member("finish_reason", of: choice) {

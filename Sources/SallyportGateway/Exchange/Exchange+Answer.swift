@@ -220,6 +220,7 @@ extension Exchange {
                 {
                     edits.replace(document.rawRange(logprobs), with: "null")
                 }
+                if !isBlocked { takeOutSound(of: choice, in: document, outcome, index, &edits) }
                 if policy.annotates || isBlocked {
                     let results = policyInForce.annotations((outcome.findings[index] ?? []) + (outcome.findings[-1] ?? []), .completion)
                     AnswerEditor.annotate("content_filter_results", results, in: choice, of: document, &edits)
@@ -236,10 +237,24 @@ extension Exchange {
         finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
     }
 
+    /// Sound says what its transcript says: where that was changed, it goes.
+    private func takeOutSound(
+        of choice: Int, in document: JSONDocument, _ outcome: BodyInspector.Outcome, _ index: Int, _ edits: inout JSONEdits
+    ) {
+        guard let message = document.member("message", of: choice), let audio = document.member("audio", of: message),
+            let data = document.member("data", of: audio),
+            (outcome.findings[index] ?? []).contains(where: { $0.mode == .enforce && $0.action.rewrites })
+        else { return }
+        edits.replace(document.rawRange(data), with: "\"\"")
+    }
+
     private func finishResponse(
         _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ heldCalls: [Int: ByteBuffer], _ edits: JSONEdits, _ type: String
     ) {
         var edits = edits
+        if !outcome.isBlocked, completionFindings.contains(where: { $0.mode == .enforce && $0.action.rewrites }) {
+            AnswerEditor.takeOutLogprobs(of: document, &edits)
+        }
         if outcome.isBlocked {
             summary.wasBlocked = true
             AnswerEditor.blockResponse(0, of: document, &edits)
@@ -310,6 +325,7 @@ extension Exchange {
             guard isRecorded else { return refuseUnrecorded() }
             var headers = baseHeaders()
             HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
+            for (name, target) in resultLocations { headers.set(name, publicOrigin + target) }
             if !headers.contains("content-type") { headers.append("content-type", type.isEmpty ? "application/json" : type) }
             respond(status: answerStatus, headers: headers, body: bytes)
             conclude()

@@ -192,7 +192,8 @@ extension Exchange {
     // MARK: Limits
 
     private func reserve(_ operation: Operation, for principal: Principal) throws {
-        let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
+        let estimate = TokenEstimate.of(
+            body.readableBytes, document, operation.name, unstated: snapshot.configuration.unstatedAnswerTokens)
         estimatedPromptTokens = estimate.prompt
         let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
         try reserve(for: principal, tokens: estimate.prompt + estimate.completion, costMicros: cost, named: operation.name.rawValue)

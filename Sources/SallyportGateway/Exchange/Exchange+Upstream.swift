@@ -183,7 +183,8 @@ extension Exchange: UpstreamResponseDelegate {
     private func readAnswerHeaders() throws {
         guard let context, !policyInForce.isSilent(for: .completion) || !context.extraDetectors.isEmpty else { return }
         var hidden: [String] = []
-        for (name, value) in answerHeaders.fields where HeaderRules.saysSomething(name, value) {
+        let fields = answerHeaders.fields.filter { HeaderRules.saysSomething($0.name, $0.value) }.map { ($0.name, $0.value) }
+        for (name, value) in fields + resultLocations.map({ ($0.name, $0.target) }) {
             var verdict = Verdict()
             let found = snapshot.engine.inspect(Passage(value, origin: .completion), meaningFrom: nil, in: context, verdict: &verdict)
             completionHeaderVerdict.merge(verdict)

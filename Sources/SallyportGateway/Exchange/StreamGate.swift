@@ -251,6 +251,7 @@ struct StreamGate {
                 for choice in outcome.blocked.sorted() where !isTerminated { try block(choice) }
             }
         }
+        if configuration.dialect == .responses, !outcome.edits.isEmpty { AnswerEditor.takeOutLogprobs(of: document, &outcome.edits) }
         if let restore = configuration.restore {
             for slot in standing where slot.takesValues {
                 slot.apply(restore(slot.passage), to: &outcome.edits)

@@ -139,6 +139,7 @@ struct ConfigurationMapping {
         gateway.publicURL = text("server.publicURL").map { url in String(url.reversed().drop { $0 == "/" }.reversed()) }
         gateway.resourceUpstream = text("server.resourceUpstream").map { UpstreamID($0) }
         gateway.maximumAttempts = int("retries.maximumAttempts") ?? gateway.maximumAttempts
+        gateway.unstatedAnswerTokens = int("server.unstatedAnswerTokens") ?? gateway.unstatedAnswerTokens
         gateway.safety = safety()
         return gateway
     }
