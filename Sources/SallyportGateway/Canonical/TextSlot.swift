@@ -25,6 +25,11 @@ struct TextSlot {
     /// The text stands outside of the body: it can be blocked, not rewritten.
     var isOutside = false
 
+    /// A pseudonym in it is put back: in what people read, never in what a tool is called with.
+    var takesValues: Bool {
+        kind == .prose && outer == nil && passage.origin != .completionToolCall
+    }
+
     /// Writes edits of the passage into the document.
     func apply(_ edits: [TextEdit], to document: inout JSONEdits) {
         guard !isOutside else { return }

@@ -195,7 +195,8 @@ extension Exchange {
     // MARK: Limits
 
     private func reserve(_ operation: Operation, for principal: Principal) throws {
-        let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
+        let estimate = TokenEstimate.of(
+            body.readableBytes, document, operation.name, unstated: snapshot.configuration.unstatedAnswerTokens)
         estimatedPromptTokens = estimate.prompt
         let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
         try reserve(for: principal, tokens: estimate.prompt + estimate.completion, costMicros: cost, named: operation.name.rawValue)
@@ -273,9 +274,11 @@ extension Exchange {
                 do { found = try result.get() } catch {
                     throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error)
                 }
-                let owned = found.compactMap { $0 }.filter { $0.belongs(to: principal) }
-                guard owned.count == references.count else { throw Fault.resourceNotFound }
-                try proceed(owned)
+                for (reference, owner) in zip(references, found) {
+                    // A model that nobody made here is a base model.
+                    guard owner?.belongs(to: principal) ?? (reference.kind == .model) else { throw Fault.resourceNotFound }
+                }
+                try proceed(found.compactMap { $0 })
             }
         }
     }
@@ -348,8 +351,9 @@ extension Exchange {
         // Shared by all contexts that are made below.
         let extras = materialDetectors(for: principal)
         if policy.rules.contains(where: { $0.action == .pseudonymise }) {
-            let scope = PseudonymScope(tenant: principal.tenant, principal: principal.id, conversation: conversation(of: principal))
             let vault = runtime.parts.pseudonyms
+            let scope = vault.beginning(
+                of: PseudonymScope(tenant: principal.tenant, principal: principal.id, conversation: conversation(of: principal)))
             guard vault.isReady(scope) else {
                 // A conversation that is not in memory: what was made in it before is read first.
                 runtime.parts.pool.runIfActive(eventLoop: eventLoop) { try vault.load(scope) }.assumeIsolated().whenComplete {
@@ -364,7 +368,7 @@ extension Exchange {
                 }
                 return
             }
-            pseudonyms = ConversationPseudonyms(runtime: runtime, principal: principal, conversation: conversation(of: principal))
+            pseudonyms = ConversationPseudonyms(runtime: runtime, scope: scope)
         }
         guard !names.isEmpty else {
             context = GuardEngine.Context(policy: policy, extraDetectors: extras, mint: pseudonyms?.mint)
@@ -395,6 +399,9 @@ extension Exchange {
     func conversation(of principal: Principal) -> String {
         if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) {
             return "response:\(previous)"
+        }
+        if case .openAI(let operation, _, _, let ids)? = target, operation.pathResource == .response, let id = ids.first {
+            return "response:\(id)"
         }
         if let name = snapshot.configuration.conversationHeader, let value = head.headers.first(name: name) { return "header:\(value)" }
         var prefix = ByteBuffer()
