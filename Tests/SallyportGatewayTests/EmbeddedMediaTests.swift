@@ -8,7 +8,10 @@ import Testing
 struct EmbeddedMediaTests {
     private func media(_ text: String) -> EmbeddedMedia? { EmbeddedMedia(in: ByteBuffer(string: text)) }
     private func base64(_ bytes: [UInt8]) -> String { Data(bytes).base64EncodedString() }
-    private let noise = (0..<900).map { UInt8(($0 * 89 + $0 * $0 * 7 + 13) % 251) }
+    private let noise = (0..<900).map { (n: Int) -> UInt8 in
+        let square: Int = n * n * 7
+        return UInt8((square + n * 89 + 13) % 251)
+    }
 
     @Test func dataAddressesAreWhatTheyDeclare() {
         let payload = base64(noise)
