@@ -100,3 +100,33 @@ def test_containers_are_their_makers(gateway, keys, mock):
     item = {"type": "code_interpreter_call", "id": "ci", "code": "1", "container_id": "cntr_mine", "outputs": []}
     seen = len(mock.requests)
     assert theirs.ask("POST", "/openai/v1/responses", {"model": "marked", "input": [item]}).status == 404 and len(mock.requests) == seen
+
+
+def test_ids_of_others_are_refused_wherever_they_stand(gateway, keys, mock):
+    mine, theirs = Line(gateway, keys.user), Line(gateway, keys.other)
+    own, foreign = upload(mine), upload(theirs)
+    assert own != foreign
+    store = mine.ask("POST", "/openai/v1/vector_stores", {"name": "rules"}).json()["id"]
+    bodies = {
+        f"vector_stores/{store}/file_batches": {"files": [{"file_id": "ID", "attributes": {"team": "desk"}}]},
+        "vector_stores": {"name": "x", "x_sources": [{"deep": ["ID"]}]},
+        "batches": {"input_file_id": own, "endpoint": "/v1/chat/completions", "completion_window": "24h", "x_more": "ID"},
+        "chat/completions": {"model": "marked", "messages": [{"role": "user", "content": [{"type": "text", "text": "read it"}, {"type": "x_file", "x_file": {"x": "ID"}}]}]},
+        "responses": {"model": "marked", "input": [{"role": "user", "content": "hi"}, {"type": "x_call", "x_source": "ID"}]},
+    }
+    for path, body in bodies.items():
+        seen = len(mock.requests)
+        refused = mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", foreign)))
+        assert refused.status == 404 and len(mock.requests) == seen, (path, refused.status)
+        mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", own)))
+        mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", "file-17 of the desk")))
+        assert len(mock.requests) == seen + 2, path
+
+
+def test_calls_in_a_file_are_calls_whatever_it_is_said_to_be_for(gateway, keys, mock):
+    narrow = Line(gateway, keys.narrow)
+    row = json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "NAME", "messages": [{"role": "user", "content": "hi"}]}})
+    for purpose in ("batch", "assistants", "evals"):
+        for name, status in (("off", 401), ("gpt-4o", 201)):
+            body = form(("purpose", purpose), ("file", "a.jsonl", "application/jsonl", row.replace("NAME", name).encode() + b"\n"))
+            assert narrow.ask("POST", "/openai/files?api-version=2024-10-21", body, "multipart/form-data; boundary=b").status in (status, 200 if status == 201 else status), (purpose, name)

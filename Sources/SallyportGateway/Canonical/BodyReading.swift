@@ -70,7 +70,8 @@ struct BodyReading {
                 allText(node, unnamed, reference: resource)
             }
         case .opaque(let what):
-            if kind != .null, kind != .false {
+            let isEmpty = kind == .string && document.nodes[node].end == document.nodes[node].start
+            if kind != .null, kind != .false, !isEmpty {
                 opaque.insert(what)
                 if kind != .string || document.nodes[node].end - document.nodes[node].start < 4096 { allText(node, unnamed) }
             }
@@ -93,7 +94,7 @@ struct BodyReading {
         case .either(let text, let rest): walk(node, kind == .string ? text : rest)
         case .modelName:
             if kind == .string, let name = document.string(node) {
-                references.append(BodyReference(kind: .model, node: node, id: name))
+                references.append(BodyReference(kind: .model, node: node, id: name, certainty: .mayBeCommon))
                 token(node)
             } else {
                 allText(node, unnamed)
@@ -238,11 +239,13 @@ struct BodyReading {
 
     private mutating func prose(_ node: Int, _ origin: PassageOrigin, growing field: String? = nil) {
         // A piece of a growing text is whatever its piece is.
-        if field == nil, document.nodes[node].end - document.nodes[node].start >= EmbeddedMedia.shortest {
-            note(EmbeddedMedia(in: document.text(node).bytes))
-        }
-        guard keepsTexts else { return }
+        let range = document.nodes[node].start..<document.nodes[node].end
+        let mayBeMedia = field == nil && EmbeddedMedia.mayBegin(document.bytes, range)
+        noteMention(node)
+        guard keepsTexts || mayBeMedia else { return }
         let text = document.text(node)
+        if mayBeMedia { note(EmbeddedMedia(in: text.bytes)) }
+        guard keepsTexts else { return }
         guard text.bytes.readableBytes > 0 || field != nil else { return }
         slots.append(
             TextSlot(
@@ -264,7 +267,28 @@ struct BodyReading {
                 choice: choice, channel: nil))
     }
 
+    /// How upstreams spell the ids that they hand out.
+    private static let idPrefixes: [(StaticString, OwnedResource)] = [
+        ("file-", .file), ("file_", .file), ("assistant-", .file), ("batch_", .batch), ("batch-", .batch), ("resp_", .response),
+        ("vs_", .vectorStore), ("vsfb_", .fileBatch), ("ftjob-", .fineTuningJob), ("ft:", .model), ("cntr_", .container),
+    ]
+
+    private static let firstOfIDs = Array("abcfrv".utf8)
+
+    private mutating func noteMention(_ node: Int) {
+        let (start, end) = (document.nodes[node].start, document.nodes[node].end)
+        guard end - start >= 6, end - start <= 128, unnamed.direction == .prompt, references.count < 1024,
+            let first = document.bytes.getInteger(at: document.bytes.readerIndex + start, as: UInt8.self),
+            BodyReading.firstOfIDs.contains(first)
+        else { return }
+        guard let found = BodyReading.idPrefixes.first(where: { document.bytes.hasPrefix($0.0, at: start) }) else { return }
+        let text = document.text(node).bytes
+        guard BodyReading.isSpelledLikeToken(text) else { return }
+        references.append(BodyReference(kind: found.1, node: node, id: String(buffer: text), certainty: .mention))
+    }
+
     private mutating func token(_ node: Int) {
+        noteMention(node)
         guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes > 0, !isKnownWord(node) else { return }
@@ -298,7 +322,7 @@ struct BodyReading {
         }
         for (index, node) in inner.nodes.enumerated() where node.kind == .string || node.kind == .key || node.kind == .number {
             let text = inner.text(index)
-            if node.kind == .string, text.bytes.readableBytes >= EmbeddedMedia.shortest { note(EmbeddedMedia(in: text.bytes)) }
+            if node.kind == .string, EmbeddedMedia.mayBegin(inner.bytes, node.start..<node.end) { note(EmbeddedMedia(in: text.bytes)) }
             if !keepsTexts || text.bytes.readableBytes < (node.kind == .number ? 11 : 1) { continue }
             slots.append(
                 TextSlot(

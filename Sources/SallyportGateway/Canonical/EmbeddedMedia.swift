@@ -18,6 +18,17 @@ enum EmbeddedMedia: Equatable {
     private static let leastVariety = 40
     private static let sampled = 2_048
 
+    /// Whether a JSON string, escapes and all, is worth a look: most texts have a blank among their first characters.
+    static func mayBegin(_ bytes: ByteBuffer, _ range: Range<Int>) -> Bool {
+        guard range.count >= shortest else { return false }
+        return bytes.withUnsafeReadableBytes { bytes in
+            bytes[range.lowerBound..<range.lowerBound + 12].allSatisfy { byte in
+                isBase64(byte) || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "\\") || byte == UInt8(ascii: ";")
+                    || byte == UInt8(ascii: ",")
+            }
+        }
+    }
+
     func uninspectable(_ direction: Direction) -> GuardPolicy.Uninspectable {
         switch (self, direction) {
         case (.image, .prompt): .inlineImage

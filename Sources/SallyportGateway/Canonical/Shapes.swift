@@ -29,7 +29,8 @@ enum Shapes {
             // Not Azure's: what servers of open models take, and other providers' form of a picture or document.
             ("image", .opaque(.inlineImage)), ("image_embeds", .opaque(.inlineImage)), ("image_pil", .opaque(.inlineImage)),
             ("audio_url", .opaque(.audio)), ("audio", .opaque(.audio)), ("audio_embeds", .opaque(.audio)),
-            ("video_url", .opaque(.file)), ("video", .opaque(.file)), ("file_url", .opaque(.file)), ("source", .opaque(.file)),
+            ("video_url", .opaque(.file)), ("video", .opaque(.file)), ("file_url", .opaque(.file)),
+            ("source", .either(string: .text(.assistant), .opaque(.file))),
         ], others: .text(.assistant))
     private static let message = TextShape.object(
         [
@@ -334,6 +335,7 @@ enum Shapes {
         ("name", .text(.metadata)), ("file_ids", .array(.reference(.file))), ("file_id", .reference(.file)), ("query", .text(.user)),
         ("expires_after", .object([("anchor", .token), ("days", .token)])), ("metadata", .text(.metadata)),
         ("attributes", .text(.metadata)),
+        ("files", .array(.object([("file_id", .reference(.file))]))),
         ("chunking_strategy", .object([("type", .token)], others: .text(.metadata))), ("max_num_results", .token),
         ("rewrite_query", .token),
         ("ranking_options", .object([("ranker", .token), ("score_threshold", .token)])),

@@ -76,7 +76,16 @@ struct ChannelKey: Hashable {
 
 /// A place where a body refers to something.
 struct BodyReference {
+    enum Certainty {
+        /// It stands where only such an id may stand.
+        case certain
+        /// What nobody made here may be meant too: a base model.
+        case mayBeCommon
+        /// It is spelled like such an id, wherever it stands: refused when it is known to be another's, and else no reference at all.
+        case mention
+    }
     let kind: OwnedResource
     let node: Int
     let id: String
+    var certainty = Certainty.certain
 }

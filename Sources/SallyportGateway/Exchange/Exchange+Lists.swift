@@ -51,7 +51,11 @@ extension Exchange {
         var isCut = listing.pages > 1
         document.forEachElement(of: data) { _, element in
             last = document.member("id", of: element).flatMap(document.string)
-            if let id = last, listing.owned.contains(id) { listing.elements.append(document.raw(element)) } else { isCut = true }
+            if let id = last, listing.owned.contains(id) {
+                listing.elements.append(ByteBuffer(buffer: document.raw(element)))
+            } else {
+                isCut = true
+            }
         }
         let hasMore = document.member("has_more", of: 0).flatMap(document.bool) ?? false
         if hasMore, isCut, listing.elements.count < listing.wanted, listing.pages < Exchange.mostPages, let last, last != listing.after,

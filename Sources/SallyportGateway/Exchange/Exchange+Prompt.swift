@@ -39,7 +39,9 @@ extension Exchange {
         try reserve(operation, for: principal)
         let reading = try read(operation)
         let references = ids.enumerated().compactMap { position, id -> BodyReference? in
-            (position == 0 ? operation.pathResource : operation.innerResource).map { BodyReference(kind: $0, node: 0, id: id) }
+            (position == 0 ? operation.pathResource : operation.innerResource).map {
+                BodyReference(kind: $0, node: 0, id: id, certainty: $0 == .model ? .mayBeCommon : .certain)
+            }
         }
         checkOwnership(references + reading.references, of: principal) { [self] owners in
             try adoptPolicies(of: owners, for: principal, opaque: reading.opaque)
@@ -274,11 +276,12 @@ extension Exchange {
                 do { found = try result.get() } catch {
                     throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error)
                 }
+                var owners: [Ownership] = []
                 for (reference, owner) in zip(references, found) {
-                    // A model that nobody made here is a base model.
-                    guard owner?.belongs(to: principal) ?? (reference.kind == .model) else { throw Fault.resourceNotFound }
+                    guard owner?.belongs(to: principal) ?? (reference.certainty != .certain) else { throw Fault.resourceNotFound }
+                    if let owner, reference.certainty != .mention { owners.append(owner) }
                 }
-                try proceed(found.compactMap { $0 })
+                try proceed(owners)
             }
         }
     }
