@@ -8,7 +8,7 @@ counts when it is beyond the noise and beyond `least`; and it is one when it sho
 import statistics
 import time
 
-BLOCKS, PAIRS, ROUNDS = 12, 24, 5
+BLOCKS, PAIRS, ROUNDS = 12, 16, 5
 
 
 def taken(call):
@@ -32,9 +32,9 @@ def difference(one, other):
     return middle, 1.2533 * spread / BLOCKS**0.5
 
 
-def assert_alike(one, other, least=25e-6):
+def assert_alike(one, other, least=25e-6, rounds=ROUNDS):
     seen = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         middle, error = difference(one, other)
         seen.append((middle, error))
         if abs(middle) < max(least, 4 * error) or middle * seen[0][0] < 0:
