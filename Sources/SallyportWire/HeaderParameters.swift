@@ -11,6 +11,11 @@ package struct HeaderParameters: Sendable, Equatable {
     /// A parameter by its lower-case name.
     package subscript(_ name: String) -> String? { parameters.first { $0.name == name }?.value }
 
+    /// Every parameter but these, as it was written.
+    package func others(than known: Set<String>) -> [String] {
+        parameters.filter { !known.contains($0.name) }.map { "\($0.name)=\($0.value)" }
+    }
+
     /// Whether a parameter uses RFC 8187's `name*=` form, which other readers may prefer to the plain one.
     package var hasExtended: Bool { parameters.contains { $0.name.last == "*" } }
 

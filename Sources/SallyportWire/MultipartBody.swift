@@ -16,6 +16,8 @@ package struct MultipartBody: Sendable {
         package let name: String
         package let filename: String?
         package let contentType: String?
+        /// Header fields and parameters that say nothing of what the part is: words may travel in them.
+        package let remarks: [String]
         /// From behind the boundary line to the blank line, with the last header's line end.
         package let headersRange: Range<Int>
         package let bodyRange: Range<Int>
@@ -182,8 +184,11 @@ package struct MultipartBody: Sendable {
             throw .invalidDisposition
         }
         guard let name = parameters["name"], !name.isEmpty else { throw .missingName }
+        let known: Set<String> = ["content-disposition", "content-type", "content-transfer-encoding"]
+        let remarks =
+            headers.filter { !known.contains($0.name) }.map { "\($0.name): \($0.value)" } + parameters.others(than: ["name", "filename"])
         return Part(
-            name: name, filename: parameters["filename"], contentType: value("content-type"), headersRange: headersRange,
+            name: name, filename: parameters["filename"], contentType: value("content-type"), remarks: remarks, headersRange: headersRange,
             bodyRange: bodyRange)
     }
 }

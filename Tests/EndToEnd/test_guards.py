@@ -178,6 +178,11 @@ def form(*fields):
     return b"".join(parts) + b"--b--\r\n"
 
 
+# What a model may be trained on.
+LESSON = form(
+    ("purpose", "fine-tune"),
+    ("file", "l.jsonl", "application/jsonl", b'{"messages": [{"role": "user", "content": "Who pilots?"}, {"role": "assistant", "content": "The pilot."}]}\n'),
+)
 AUDIO = ("file", "talk.wav", "audio/wav", b"RIFF" + bytes(40))
 ROW = json.dumps({"custom_id": "1", "method": "POST", "url": "/chat/completions", "body": {"model": "marked", "messages": [{"role": "user", "content": "TEXT"}]}})
 FORMS = {
@@ -225,10 +230,11 @@ def test_no_place_in_a_resource_call_lets_the_word_through(marked_resources, moc
     line = Line(gateway, gateway.user)
     upload = form(("purpose", "batch"), ("file", "a.jsonl", "application/jsonl", b"{}\n"))
     file = line.ask("POST", "/openai/v1/files", upload, "multipart/form-data; boundary=b").json()["id"]
+    lesson = line.ask("POST", "/openai/v1/files", LESSON, "multipart/form-data; boundary=b").json()["id"]
     store = line.ask("POST", "/openai/v1/vector_stores", {"name": "rules"}).json()["id"]
     calls = {
         "batches": {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": {"team": "desk"}},
-        "fine_tuning/jobs": {"model": "gpt-4o", "training_file": file, "suffix": "harbour", "seed": 7, "metadata": {"team": "desk"}},
+        "fine_tuning/jobs": {"model": "gpt-4o", "training_file": lesson, "suffix": "harbour", "seed": 7, "metadata": {"team": "desk"}},
         "vector_stores": {"name": "rules", "metadata": {"team": "desk"}, "file_ids": [file]},
         f"vector_stores/{store}": {"name": "other rules", "metadata": {"team": "desk"}},
         f"vector_stores/{store}/files": {"file_id": file, "attributes": {"team": "desk"}},
@@ -280,9 +286,10 @@ def test_no_place_in_a_listing_lets_the_word_through(marked_resources, mock, pat
     line = Line(gateway, gateway.user)
     upload = form(("purpose", "batch"), ("file", "a.jsonl", "application/jsonl", b"{}\n"))
     file = line.ask("POST", "/openai/v1/files", upload, "multipart/form-data; boundary=b").json()["id"]
+    lesson = line.ask("POST", "/openai/v1/files", LESSON, "multipart/form-data; boundary=b").json()["id"]
     bodies = {
         "batches": {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"},
-        "vector_stores": {"name": "rules"}, "fine_tuning/jobs": {"model": "gpt-4o", "training_file": file},
+        "vector_stores": {"name": "rules"}, "fine_tuning/jobs": {"model": "gpt-4o", "training_file": lesson},
     }  # fmt: skip
     made = line.ask("POST", f"/openai/v1/{path}", bodies[path]).json() if path in bodies else None
     listing = line.ask("GET", f"/openai/v1/{path}", b"")
@@ -609,6 +616,37 @@ UNINSPECTABLE = {
 }  # fmt: skip
 
 
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4).decode()
+NOISE = base64.b64encode(bytes((i * 89 + i * i * 7 + 13) % 251 for i in range(900))).decode()
+
+
+def asking(part):
+    return "chat/completions", {"messages": [{"role": "user", "content": [{"type": "text", "text": "what is it"}, part]}]}
+
+
+def given(item):
+    return "responses", {"input": [{"role": "user", "content": "hi"}, item]}
+
+
+# Parts and members that are not Azure's, and some of Azure's that stand where nobody looks.
+UNINSPECTABLE |= {
+    "film": asking({"type": "video_url", "video_url": {"url": "data:video/mp4;base64," + PNG}}),
+    "film elsewhere": asking({"type": "video_url", "video_url": {"url": "https://harbour.example/v.mp4"}}),
+    "sound elsewhere": asking({"type": "audio_url", "audio_url": {"url": "https://harbour.example/v.wav"}}),
+    "vectors of an image": asking({"type": "image_embeds", "image_embeds": "QUJD"}),
+    "bare image": asking({"type": "image", "image": PNG}),
+    "image of another provider": asking({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}),
+    "image in an unknown member": asking({"type": "picture", "x_picture": {"deep": ["data:image/png;base64," + PNG]}}),
+    "image without a name": asking({"type": "picture", "x_picture": PNG}),
+    "bytes of no known kind": asking({"type": "blob", "x_blob": NOISE}),
+    "image in a tool's arguments": ("chat/completions", {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps({"a": PNG})}}]}, {"role": "tool", "tool_call_id": "c", "content": "ok"}]}),
+    "image that a model made": given({"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": PNG}),
+    "image that a program made": given({"type": "code_interpreter_call", "id": "ci_1", "code": "x", "outputs": [{"type": "image", "url": "https://harbour.example/a.png"}]}),
+    "screen shot": given({"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot", "image_url": "data:image/png;base64," + PNG}}),
+    "encrypted reasoning to come": ("responses", {"input": "hi", "include": ["reasoning.encrypted_content"]}),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(("operation", "body"), UNINSPECTABLE.values(), ids=UNINSPECTABLE.keys())
 def test_what_cannot_be_read_is_refused_by_default_and_passes_when_the_policy_says_so(line, mock, operation, body):
     for form in (0, 1):
@@ -619,6 +657,81 @@ def test_what_cannot_be_read_is_refused_by_default_and_passes_when_the_policy_sa
         assert passed.status == 200, passed.body
         assert len(mock.requests) == 1
         mock.clear()
+
+
+PICTURES = {
+    "images": {"role": "assistant", "content": "here", "images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}}]},
+    "content": {"role": "assistant", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64," + PNG}}]},
+    "member": {"role": "assistant", "content": "x", "x_film": {"data": PNG}},
+}
+
+
+@pytest.mark.parametrize("message", PICTURES.values(), ids=PICTURES.keys())
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+def test_pictures_in_answers_pass_where_the_policy_lets_them(line, mock, gateway, message, streaming):
+    def answer(request):
+        if streaming:
+            return {"events": [{"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": message, "finish_reason": "stop"}]}, "[DONE]"]}
+        body = fixture("chat/basic")["response"]["body"]
+        body["choices"][0]["message"] = message
+        return {"json": body}
+
+    mock.script("chat/completions", answer, repeat=True)
+    body = {"messages": [{"role": "user", "content": "draw"}], "stream": streaming}
+    refused = line.ask("POST", targets("chat/completions", "strict")[0], body)
+    assert PNG not in refused.body.decode() and b"uninspectable" in refused.body
+    passed = line.ask("POST", targets("chat/completions", "gpt-4o")[0], body)
+    assert passed.status == 200 and PNG in passed.body.decode()
+    id = passed.header("apim-request-id")
+    assert gateway.wait_for_record(lambda r: r["id"] == id and r["type"] == "exchange.outcome")["details"]["uninspected"] == "generatedImage"
+
+
+def test_encrypted_reasoning_comes_back_where_the_policy_lets_it(line, mock):
+    body = json.loads(json.dumps(fixture("responses/basic")["response"]["body"]))
+    body["output"].insert(0, {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": NOISE})
+    mock.script("/responses$", {"json": body}, repeat=True)
+    refused = line.ask("POST", "/openai/v1/responses", {"model": "gpt-4o", "input": "hi"})
+    assert refused.status == 400 and refused.error["code"] == "uninspectable_content" and NOISE not in refused.body.decode()
+    assert NOISE in line.ask("POST", "/openai/v1/responses", {"model": "marked", "input": "hi"}).body.decode()
+
+
+def test_pictures_in_rows_to_learn_from_are_seen(gateway, keys, mock):
+    row = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://harbour.example/a.png"}}]}, {"role": "assistant", "content": "a"}]}
+    narrow = Line(gateway, keys.narrow)
+    for image in ("https://harbour.example/a.png", "data:image/png;base64," + PNG):
+        row["messages"][0]["content"][0]["image_url"]["url"] = image
+        upload = form(("purpose", "fine-tune"), ("file", "a.jsonl", "application/jsonl", json.dumps(row).encode() + b"\n"))
+        refused = narrow.ask("POST", "/openai/v1/files", upload, "multipart/form-data; boundary=b")
+        assert refused.status == 400 and "Image" in refused.error["message"] and mock.requests == []
+
+
+def test_encoded_text_where_numbers_belong_is_read(line, mock):
+    encoded = b64(f"{MARKER}. " * 12)
+    for member in ({"logit_bias": encoded}, {"logit_bias": {"50256": encoded}}):
+        refused = line.ask("POST", targets("chat/completions", "marked")[0], {"messages": [{"role": "user", "content": "x"}], **member})
+        assert refused.status == 400 and mock.requests == []
+    answer = fixture("embeddings/basic")["response"]["body"]
+    answer["data"][0]["embedding"] = encoded
+    mock.script("embeddings", {"json": answer})
+    assert encoded not in line.ask("POST", targets("embeddings", "marked")[0], fixture("embeddings/basic")["request"]).body.decode()
+
+
+REMARKS = {
+    "field of a part": 'Content-Disposition: form-data; name="purpose"\r\nX-Note: {}\r\n\r\nbatch',
+    "name of a field": 'Content-Disposition: form-data; name="purpose"\r\n{}: x\r\n\r\nbatch',
+    "parameter": 'Content-Disposition: form-data; name="purpose"; other="{}"\r\n\r\nbatch',
+    "parameter of a type": 'Content-Disposition: form-data; name="purpose"\r\nContent-Type: text/plain; note="{}"\r\n\r\nbatch',
+}
+
+
+@pytest.mark.parametrize("part", REMARKS.values(), ids=REMARKS.keys())
+def test_words_around_the_parts_of_a_form_are_read(line, mock, part):
+    head = part.format(WORD)
+    body = f'--b\r\n{head}\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\nContent-Type: application/jsonl\r\n\r\n{{"a":"b"}}\n\r\n--b--\r\n'
+    assert line.ask("POST", "/openai/v1/files", body.encode(), "multipart/form-data; boundary=b").status == 400
+    assert mock.requests == []
+    harmless = body.replace(WORD, "harbour")
+    assert line.ask("POST", "/openai/v1/files", harmless.encode(), "multipart/form-data; boundary=b").status in (200, 201)
 
 
 def test_a_search_service_that_the_configuration_does_not_name_is_refused_whatever_the_policy_says(line, mock):
@@ -728,6 +841,35 @@ def test_log_probabilities_do_not_spell_what_was_masked(line, mock):
     assert bytes(b for t in logprobs.get("content") or [] for b in t.get("bytes") or []).decode(errors="replace").find(CARD) < 0
 
 
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+def test_log_probabilities_of_a_response_do_not_spell_what_was_masked(line, mock, streaming):
+    tokens = ["card", " 4111", " 1111", " 1111", " 1111"]
+    spelled = [{"token": t, "logprob": -0.1, "bytes": list(t.encode()), "top_logprobs": []} for t in tokens]
+    part = {"type": "output_text", "text": f"card {CARD}", "annotations": [], "logprobs": spelled}
+    item = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}
+    whole = {"id": "resp_l", "object": "response", "status": "completed", "output": [item]}
+    at = {"item_id": "m", "output_index": 0, "content_index": 0}
+    events = [{"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}}]
+    events += [{"type": "response.output_text.delta", **at, "delta": t, "logprobs": [s]} for t, s in zip(tokens, spelled)]
+    events += [{"type": "response.output_text.done", **at, "text": part["text"], "logprobs": spelled}, {"type": "response.content_part.done", **at, "part": part},
+               {"type": "response.output_item.done", "output_index": 0, "item": item}, {"type": "response.completed", "response": whole}]  # fmt: skip
+    mock.script("/responses$", {"events": [{**e, "sequence_number": n} for n, e in enumerate(events)]} if streaming else {"json": whole})
+    answer = line.ask("POST", "/openai/v1/responses", {"model": "masking", "input": "which card", "stream": streaming})
+    assert answer.status == 200 and " 1111" not in answer.body.decode() and "card " in answer.body.decode()
+
+
+def test_sound_goes_where_its_transcript_was_changed(line, mock):
+    body = fixture("chat/basic")["response"]["body"]
+    message = body["choices"][0]["message"]
+    message["audio"] = {"id": "audio_1", "data": "UklGRg==", "expires_at": 1, "transcript": f"The card is {CARD}."}
+    mock.script("chat/completions", {"json": body})
+    sound = line.ask("POST", targets("chat/completions", "masking")[0], fixture("chat/basic")["request"]).json()["choices"][0]["message"]["audio"]
+    assert sound["data"] == "" and CARD not in sound["transcript"]
+    message["audio"]["transcript"] = "The harbour opens at eight."
+    mock.script("chat/completions", {"json": body})
+    assert line.ask("POST", targets("chat/completions", "masking")[0], fixture("chat/basic")["request"]).json()["choices"][0]["message"]["audio"]["data"] == "UklGRg=="
+
+
 def echo(request):
     """Answers with the last message's own text."""
     asked = request.json()
@@ -778,6 +920,91 @@ def test_pseudonyms_are_not_restored_in_links_and_tool_calls(line, mock):
     mock.script("chat/completions", leak)
     answer = line.ask("POST", targets("chat/completions", "pseudonyms")[0], {"messages": [{"role": "user", "content": f"Write to {MAIL}"}]})
     assert MAIL not in answer.body.decode()
+
+
+def calling(item, streaming):
+    """The upstream answers with this item of the Responses API, `TOKEN` in it being what it was asked about."""
+
+    def answer(request):
+        token = request.json()["input"].removeprefix("Write to ")
+        made = json.loads(json.dumps(item).replace("TOKEN", token))
+        whole = {"id": "resp_call", "object": "response", "status": "completed", "output": [made]}
+        if not streaming:
+            return {"json": whole}
+        events = [
+            {"type": "response.created", "response": {**whole, "status": "in_progress", "output": []}},
+            {"type": "response.output_item.added", "output_index": 0, "item": {"type": made["type"], "id": "x", "name": "mail"}},
+        ]
+        for member, event in (("input", "custom_tool_call_input"), ("code", "code_interpreter_call_code"), ("arguments", "function_call_arguments")):
+            if member in made:
+                events += [
+                    {"type": f"response.{event}.delta", "output_index": 0, "item_id": "x", "delta": made[member]},
+                    {"type": f"response.{event}.done", "output_index": 0, "item_id": "x", member: made[member]},
+                ]
+        events += [{"type": "response.output_item.done", "output_index": 0, "item": made}, {"type": "response.completed", "response": whole}]
+        return {"events": [{**event, "sequence_number": number} for number, event in enumerate(events)]}
+
+    return answer
+
+
+CALLS = [
+    {"type": "custom_tool_call", "id": "x", "call_id": "c", "name": "mail", "input": "send TOKEN"},
+    {"type": "function_call", "id": "x", "call_id": "c", "name": "mail", "arguments": "send TOKEN"},
+    {"type": "web_search_call", "id": "x", "status": "completed", "action": {"type": "search", "query": "who is TOKEN"}},
+    {"type": "local_shell_call", "id": "x", "call_id": "c", "action": {"type": "exec", "command": ["mail", "TOKEN"]}},
+    {"type": "computer_call", "id": "x", "call_id": "c", "action": {"type": "type", "text": "TOKEN"}},
+    {"type": "code_interpreter_call", "id": "x", "code": "print('TOKEN')"},
+    {"type": "file_search_call", "id": "x", "queries": ["TOKEN"]},
+]
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("item", CALLS, ids=lambda item: item["type"])
+def test_pseudonyms_are_not_restored_in_any_kind_of_call(line, mock, item, streaming):
+    mock.script("/responses$", calling(item, streaming))
+    answer = line.ask("POST", "/openai/v1/responses", {"model": "pseudonyms", "input": f"Write to {MAIL}", "stream": streaming})
+    assert answer.status == 200 and "EMAIL_" in answer.body.decode() and MAIL not in answer.body.decode()
+
+
+@pytest.mark.parametrize("call", [{"type": "function", "function": {"name": "mail", "arguments": "send TOKEN"}}, {"type": "custom", "custom": {"name": "mail", "input": "send TOKEN"}}], ids=["arguments that are no JSON", "custom tool"])
+def test_pseudonyms_are_not_restored_in_calls_of_a_chat(line, mock, call):
+    def leak(request):
+        body = fixture("chat/tools")["response"]["body"]
+        token = request.json()["messages"][-1]["content"].removeprefix("Write to ")
+        body["choices"][0]["message"]["tool_calls"] = [{"id": "c1", **json.loads(json.dumps(call).replace("TOKEN", token))}]
+        return {"json": body}
+
+    mock.script("chat/completions", leak)
+    answer = line.ask("POST", targets("chat/completions", "pseudonyms")[0], {"messages": [{"role": "user", "content": f"Write to {MAIL}"}]})
+    assert answer.status == 200 and "EMAIL_" in answer.body.decode() and MAIL not in answer.body.decode()
+
+
+@pytest.mark.parametrize("streaming", [False, True], ids=["whole", "stream"])
+def test_pseudonyms_are_stable_over_responses_that_go_on_from_each_other(gateway, keys, mock, streaming):
+    numbers = iter(range(10))
+
+    def answer(request):
+        text = request.json()["input"]
+        whole = {"id": f"resp_turn{streaming}{next(numbers)}", "object": "response", "status": "completed", "output": [{"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": text, "annotations": []}]}]}
+        if not streaming:
+            return {"json": whole}
+        return {"events": [{"type": "response.created", "sequence_number": 0, "response": {**whole, "status": "in_progress", "output": []}}, {"type": "response.completed", "sequence_number": 1, "response": whole}]}
+
+    mine = Line(gateway, keys.user)
+    mock.script("/responses$", answer, repeat=True)
+    sent, last = [], None
+    for word in ("Write to", "Again", "Once more"):
+        body = {"model": "pseudonyms", "input": f"{word} {MAIL}", "stream": streaming, **({"previous_response_id": last} if last else {})}
+        got = mine.ask("POST", "/openai/v1/responses", body)
+        assert got.status == 200 and MAIL in got.body.decode(), "what stands in the answer is the value again"
+        last = got.chunks()[-1]["response"]["id"] if streaming else got.json()["id"]
+        sent.append(mock.last().json()["input"].removeprefix(word).strip())
+    assert len(set(sent)) == 1 and MAIL not in sent[0], "one value, one token, however long the conversation goes on"
+    # What was stored is asked for later, by the same caller and by another.
+    stored = {"json": {"id": last, "object": "response", "status": "completed", "output": [{"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [{"type": "output_text", "text": f"It was {sent[0]}.", "annotations": []}]}]}}
+    mock.script(f"/responses/{last}", stored, repeat=True)
+    assert f"It was {MAIL}." in mine.ask("GET", f"/openai/v1/responses/{last}", b"").body.decode()
+    assert MAIL not in Line(gateway, keys.other).ask("GET", f"/openai/v1/responses/{last}", b"").body.decode()
 
 
 def test_secrets_do_not_leave_under_the_default_policy(line, mock):

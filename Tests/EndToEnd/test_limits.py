@@ -9,6 +9,7 @@ import pytest
 from openai import AzureOpenAI
 
 from gateway import API
+from mock_upstream import fixture
 
 BODY = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 18}
 
@@ -181,3 +182,63 @@ def test_analyses_and_list_management_count_too(make_gateway, fresh_minute):
         assert 1 <= int(refused.header("retry-after")) <= 60
     assert gateway.chat("off", BODY, key=gateway.operator).status == 429
     assert gateway.chat("off", BODY, key=gateway.user).status == 200
+
+
+def left(answer):
+    return int(answer.header("x-ratelimit-remaining-tokens"))
+
+
+def test_asking_again_for_a_response_costs_nothing(gateway, mock, fresh_minute):
+    made = gateway.call("POST", "/openai/v1/responses", {"model": "roomy", "input": "hi"}, key=gateway.user)
+    before = left(gateway.chat("roomy", BODY, key=gateway.user))
+    for _ in range(3):
+        assert gateway.call("GET", f"/openai/v1/responses/{made.json()['id']}", key=gateway.user).status == 200
+    record = gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("operation") == "Responses_Get")
+    assert not record.get("promptTokens") and not record.get("completionTokens")
+    assert before - left(gateway.chat("roomy", BODY, key=gateway.user)) <= 2 * 42
+
+
+def test_a_response_in_the_background_is_counted_once_when_it_is_done(make_gateway, mock, fresh_minute):
+    def change(tree):
+        tree["deployments"]["m"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off"}
+        tree["limits"] = {"user:*": {"tokensPerMinute": 100_000}}
+
+    gateway = make_gateway(change)
+    usage = {"input_tokens": 5000, "output_tokens": 7000, "total_tokens": 12_000}
+    begun = {"id": "resp_bg", "object": "response", "status": "queued", "output": [], "usage": None}
+    mock.script("/responses$", {"json": begun})
+    made = gateway.call("POST", "/openai/v1/responses", {"model": "m", "input": "hi", "background": True}, key=gateway.user)
+    assert made.status == 200
+    mock.script("/responses/resp_bg", {"json": begun})
+    waiting = left(gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user))
+    mock.script("/responses/resp_bg", {"json": {**begun, "status": "completed", "usage": usage}}, repeat=True)
+    for _ in range(3):
+        assert gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user).status == 200
+    assert waiting - left(gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user)) == 12_000
+
+
+def test_answers_without_a_stated_maximum_do_not_overshoot_together(make_gateway, mock, fresh_minute):
+    """Each answer uses 400 tokens; a thousand are left for ten calls at once."""
+
+    def change(tree):
+        tree["server"]["unstatedAnswerTokens"] = 450
+        tree["deployments"]["m"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off", "limits": {"tokensPerMinute": 1000}}
+
+    gateway = make_gateway(change)
+    body = json.loads(json.dumps(fixture("chat/basic")["response"]["body"]))
+    body["usage"] = {"prompt_tokens": 10, "completion_tokens": 400, "total_tokens": 410}
+    mock.script("chat/completions", {"json": body, "wait_ms": 300}, repeat=True)
+    statuses, lock = [], threading.Lock()
+
+    def call():
+        status = gateway.chat("m", {"messages": [{"role": "user", "content": "hi"}]}, key=gateway.user).status
+        with lock:
+            statuses.append(status)
+
+    threads = [threading.Thread(target=call) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (statuses.count(200), statuses.count(429)) == (2, 8)
+    assert len(mock.requests) == 2

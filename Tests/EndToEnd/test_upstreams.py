@@ -55,6 +55,20 @@ def test_azure_ai_services_are_guarded_both_ways(search, mock):
     assert WORD.encode() not in search.call("POST", SEARCH, {"search": "x"}, key=search.granted, headers=marked).body
 
 
+def test_azure_ai_services_answer_later_at_the_same_gateway(search, mock):
+    later = "/indexes/rules/operations/7f3c?api-version=2024-07-01"
+    for location, wanted in (
+        (f"https://west-7.service.example{later}", f"{search.url}{later}"),
+        ("https://west-7.service.example/datasources/x", None),
+        ("https://west-7.service.example/indexes/../datasources", None),
+        (f"https://west-7.service.example/indexes/{WORD}", None),
+        ("nonsense", None),
+    ):
+        mock.script("/indexes", {"status": 202, "headers": {"Operation-Location": location, "Location": location}})
+        answer = search.call("POST", SEARCH, {"search": "x"}, key=search.granted, headers=[("x-policy-id", "Marked")])
+        assert (answer.status, answer.header("operation-location"), answer.header("location")) == (202, wanted, wanted), location
+
+
 # Microsoft Entra ID
 
 

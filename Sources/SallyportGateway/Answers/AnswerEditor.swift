@@ -78,6 +78,13 @@ enum AnswerEditor {
         return entry
     }
 
+    /// Tokens spell what was masked in a text of the Responses API.
+    static func takeOutLogprobs(of document: JSONDocument, _ edits: inout JSONEdits) {
+        for node in document.nodes.indices where document.nodes[node].kind == .key && document.equals(node, "logprobs") {
+            if document.nodes[node + 1].kind == .array { edits.replace(document.rawRange(node + 1), with: "[]") }
+        }
+    }
+
     /// A choice of a chat or completions answer that must not be shown: no content, `finish_reason` `content_filter`.
     static func blockChoice(_ choice: Int, of document: JSONDocument, isChat: Bool, _ edits: inout JSONEdits) {
         if let reason = document.member("finish_reason", of: choice) {
@@ -142,33 +149,25 @@ enum AnswerEditor {
         }
     }
 
-    /// Leaves in `data` only what `keeps` says.
-    static func filterList(_ document: JSONDocument, keeps: (String) -> Bool, _ edits: inout JSONEdits) {
-        guard let data = document.member("data", of: 0), document.nodes[data].kind == .array else { return }
-        var kept: [Int] = []
-        var dropped = false
-        document.forEachElement(of: data) { _, element in
-            if let id = document.member("id", of: element).flatMap(document.string), keeps(id) {
-                kept.append(element)
-            } else {
-                dropped = true
-            }
-        }
-        guard dropped else { return }
+    /// Puts these elements in the place of a list's, and their ids where the list names its first and last.
+    static func replaceList(
+        _ document: JSONDocument, _ data: Int, with elements: [ByteBuffer], hasMore: Bool?, _ edits: inout JSONEdits
+    ) {
         var array = ByteBuffer(string: "[")
-        for (position, element) in kept.enumerated() {
+        for (position, element) in elements.enumerated() {
             if position > 0 { array.writeStaticString(",") }
-            array.writeImmutableBuffer(document.raw(element))
+            array.writeImmutableBuffer(element)
         }
         array.writeStaticString("]")
         edits.replace(document.rawRange(data), with: array)
-        for (name, element) in [("first_id", kept.first), ("last_id", kept.last)] as [(StaticString, Int?)] {
+        for (name, element) in [("first_id", elements.first), ("last_id", elements.last)] as [(StaticString, ByteBuffer?)] {
             guard let member = document.member(name, of: 0) else { continue }
-            if let id = element.flatMap({ document.member("id", of: $0) }) {
-                edits.replace(document.rawRange(member), with: document.raw(id))
+            if let own = element.flatMap({ try? JSONDocument(parsing: $0) }), let id = own.member("id", of: 0) {
+                edits.replace(document.rawRange(member), with: own.raw(id))
             } else {
                 edits.replace(document.rawRange(member), with: "null")
             }
         }
+        if hasMore == true, let member = document.member("has_more", of: 0) { edits.replace(document.rawRange(member), with: "true") }
     }
 }

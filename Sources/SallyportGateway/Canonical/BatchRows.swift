@@ -19,9 +19,9 @@ struct BatchRows {
         func text(_ part: MultipartBody.Part) -> ByteBuffer? {
             body.getSlice(at: body.readerIndex + part.bodyRange.lowerBound, length: part.bodyRange.count)
         }
-        guard let purpose = form.parts(named: "purpose").first.flatMap(text), String(buffer: purpose) == "batch",
-            let part = form.parts(named: "file").first, let file = text(part)
-        else { return }
+        guard let part = form.parts(named: "file").first, let file = text(part) else { return }
+        // What the file is for is said by the caller and judged by the upstream: calls in it are calls, whatever it is said to be for.
+        let isBatch = form.parts(named: "purpose").first.flatMap(text).map { String(buffer: $0) } == "batch"
         var offset = 0
         var number = 0
         for line in file.readableBytesView.split(separator: 0x0A, omittingEmptySubsequences: false) {
@@ -30,10 +30,12 @@ struct BatchRows {
             guard line.contains(where: { $0 > 0x20 }) else { continue }
             let bytes = ByteBuffer(bytes: line)
             guard let row = try? JSONDocument(parsing: bytes), row.nodes[0].kind == .object else {
+                guard isBatch else { continue }
                 throw Fault(.invalidRequest, "Row \(number) of the batch is not a JSON object, or not an unambiguous one.", param: "file")
             }
             // A row without a call holds nothing that could be asked.
             guard let url = row.member("url", of: 0).flatMap(row.string) else { continue }
+            guard isBatch || row.member("body", of: 0) != nil && row.member("custom_id", of: 0) != nil else { continue }
             let segments = url.split(separator: "/").map(String.init).drop { $0 == "v1" || $0 == "openai" }
             guard let operation = RouteTable.operation(method: "POST", path: segments), case .json(let shape) = operation.body,
                 operation.isDeploymentScoped || operation.name == .responsesCreate

@@ -70,7 +70,8 @@ struct BodyReading {
                 allText(node, unnamed, reference: resource)
             }
         case .opaque(let what):
-            if kind != .null, kind != .false {
+            let isEmpty = kind == .string && document.nodes[node].end == document.nodes[node].start
+            if kind != .null, kind != .false, !isEmpty {
                 opaque.insert(what)
                 if kind != .string || document.nodes[node].end - document.nodes[node].start < 4096 { allText(node, unnamed) }
             }
@@ -90,6 +91,21 @@ struct BodyReading {
         case .itemID:
             if let type = document.member("type", of: object), document.equals(type, "item_reference") { opaque.insert(.previousResponse) }
             if kind == .string { token(node) } else { allText(node, unnamed) }
+        case .either(let text, let rest): walk(node, kind == .string ? text : rest)
+        case .modelName:
+            if kind == .string, let name = document.string(node) {
+                references.append(BodyReference(kind: .model, node: node, id: name, certainty: .mayBeCommon))
+                token(node)
+            } else {
+                allText(node, unnamed)
+            }
+        case .included:
+            if kind == .string {
+                if document.equals(node, "reasoning.encrypted_content") { opaque.insert(.encryptedContent) }
+                token(node)
+            } else {
+                allText(node, unnamed)
+            }
         case .toolType:
             if kind == .string {
                 if !document.equals(node, "function") && !document.equals(node, "custom") { opaque.insert(.hostedTool) }
@@ -98,8 +114,10 @@ struct BodyReading {
                 allText(node, unnamed)
             }
         case .numbers:
-            // An encoding is long and has no blanks; anything else that stands here is text.
-            if kind == .string, document.nodes[node].end - document.nodes[node].start > BodyReading.longestToken, isEncoding(node) {
+            // An encoding is long, has no blanks and is none of a text; anything else that stands here is text.
+            if kind == .string, document.nodes[node].end - document.nodes[node].start > BodyReading.longestToken,
+                EmbeddedMedia.isEncoded(document.text(node).bytes)
+            {
                 return
             }
             allText(node, unnamed)
@@ -114,7 +132,11 @@ struct BodyReading {
     private mutating func walkObject(_ object: Int, _ members: TextShape.Members) {
         let (outerRole, outerObject) = (role, self.object)
         self.object = object
-        if members.speaker { role = speaker(of: object) }
+        switch members.speaker {
+        case .nobody: break
+        case .role: role = speaker(of: object)
+        case .item: role = isCall(object) ? .completionToolCall : .completion
+        }
         var key = object + 1
         let end = document.nodes[object].next
         while key < end {
@@ -185,6 +207,10 @@ struct BodyReading {
         return .user
     }
 
+    private func isCall(_ item: Int) -> Bool {
+        document.member("type", of: item).flatMap(document.string)?.hasSuffix("_call") ?? false
+    }
+
     private func firstElementIsNumber(_ array: Int) -> Bool {
         let first = array + 1
         guard first < document.nodes[array].next else { return false }
@@ -212,13 +238,23 @@ struct BodyReading {
     // MARK: Slots
 
     private mutating func prose(_ node: Int, _ origin: PassageOrigin, growing field: String? = nil) {
-        guard keepsTexts else { return }
+        // A piece of a growing text is whatever its piece is.
+        let range = document.nodes[node].start..<document.nodes[node].end
+        let mayBeMedia = field == nil && EmbeddedMedia.mayBegin(document.bytes, range)
+        noteMention(node)
+        guard keepsTexts || mayBeMedia else { return }
         let text = document.text(node)
+        if mayBeMedia { note(EmbeddedMedia(in: text.bytes)) }
+        guard keepsTexts else { return }
         guard text.bytes.readableBytes > 0 || field != nil else { return }
         slots.append(
             TextSlot(
                 kind: .prose, passage: Passage(text.bytes, origin: origin, isASCII: text.isASCII), text: text, outer: nil,
                 choice: choice, channel: field.map { ChannelKey(index: index, part: part, field: $0, origin: origin) }))
+    }
+
+    private mutating func note(_ media: EmbeddedMedia?) {
+        if let media { opaque.insert(media.uninspectable(unnamed.direction)) }
     }
 
     private mutating func key(_ node: Int, _ origin: PassageOrigin? = nil) {
@@ -231,7 +267,28 @@ struct BodyReading {
                 choice: choice, channel: nil))
     }
 
+    /// How upstreams spell the ids that they hand out.
+    private static let idPrefixes: [(StaticString, OwnedResource)] = [
+        ("file-", .file), ("file_", .file), ("assistant-", .file), ("batch_", .batch), ("batch-", .batch), ("resp_", .response),
+        ("vs_", .vectorStore), ("vsfb_", .fileBatch), ("ftjob-", .fineTuningJob), ("ft:", .model), ("cntr_", .container),
+    ]
+
+    private static let firstOfIDs = Array("abcfrv".utf8)
+
+    private mutating func noteMention(_ node: Int) {
+        let (start, end) = (document.nodes[node].start, document.nodes[node].end)
+        guard end - start >= 6, end - start <= 128, unnamed.direction == .prompt, references.count < 1024,
+            let first = document.bytes.getInteger(at: document.bytes.readerIndex + start, as: UInt8.self),
+            BodyReading.firstOfIDs.contains(first)
+        else { return }
+        guard let found = BodyReading.idPrefixes.first(where: { document.bytes.hasPrefix($0.0, at: start) }) else { return }
+        let text = document.text(node).bytes
+        guard BodyReading.isSpelledLikeToken(text) else { return }
+        references.append(BodyReference(kind: found.1, node: node, id: String(buffer: text), certainty: .mention))
+    }
+
     private mutating func token(_ node: Int) {
+        noteMention(node)
         guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes > 0, !isKnownWord(node) else { return }
@@ -255,7 +312,7 @@ struct BodyReading {
 
     /// JSON within a string: its own strings are the texts, so that masking leaves valid JSON.
     private mutating func nested(_ node: Int, _ origin: PassageOrigin) {
-        guard keepsTexts else { return }
+        guard keepsTexts || document.nodes[node].end - document.nodes[node].start >= EmbeddedMedia.shortest else { return }
         let outer = document.text(node)
         guard let inner = try? JSONDocument(parsing: outer.bytes, limits: BodyReading.nestedLimits),
             inner.nodes[0].kind == .object || inner.nodes[0].kind == .array
@@ -265,7 +322,8 @@ struct BodyReading {
         }
         for (index, node) in inner.nodes.enumerated() where node.kind == .string || node.kind == .key || node.kind == .number {
             let text = inner.text(index)
-            if text.bytes.readableBytes < (node.kind == .number ? 11 : 1) { continue }
+            if node.kind == .string, EmbeddedMedia.mayBegin(inner.bytes, node.start..<node.end) { note(EmbeddedMedia(in: text.bytes)) }
+            if !keepsTexts || text.bytes.readableBytes < (node.kind == .number ? 11 : 1) { continue }
             slots.append(
                 TextSlot(
                     kind: node.kind == .key ? .key : node.kind == .number ? .number : .prose,
@@ -284,18 +342,6 @@ struct BodyReading {
     private func isKnownWord(_ node: Int) -> Bool {
         let length = document.nodes[node].end - document.nodes[node].start
         return BodyReading.knownWords.contains { $0.utf8CodeUnitCount == length && document.equals(node, $0) }
-    }
-
-    /// The base64 alphabet throughout.
-    private func isEncoding(_ node: Int) -> Bool {
-        let range = document.nodes[node].start..<document.nodes[node].end
-        return document.bytes.withUnsafeReadableBytes { bytes in
-            bytes[range].allSatisfy { byte in
-                (byte >= 0x61 && byte <= 0x7A) || (byte >= 0x41 && byte <= 0x5A) || (byte >= 0x2F && byte <= 0x39) || byte == 0x2B
-                    || byte == 0x3D
-                    || byte == 0x2D || byte == 0x5F
-            }
-        }
     }
 
     static func isSpelledLikeToken(_ bytes: ByteBuffer) -> Bool {

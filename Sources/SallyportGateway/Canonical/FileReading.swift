@@ -6,15 +6,19 @@ import SallyportWire
 /// The texts of a file: row by row when its lines are JSON, else paragraph by paragraph.
 enum FileReading {
     /// - Parameter start: where the file begins in the body that edits are made to.
-    /// - Parameter numbersRows: what is found is told apart by line, counted from 1, as choices of an answer are.
-    static func slots(of file: ByteBuffer, at start: Int, origin: PassageOrigin, numbersRows: Bool = false) -> [TextSlot] {
+    /// - Parameters:
+    ///   - numbersRows: what is found is told apart by line, counted from 1, as choices of an answer are.
+    ///   - opaque: takes what cannot be read: pictures in the rows, for example.
+    static func slots(
+        of file: ByteBuffer, at start: Int, origin: PassageOrigin, numbersRows: Bool = false, opaque: inout Set<GuardPolicy.Uninspectable>
+    ) -> [TextSlot] {
         var slots: [TextSlot] = []
         var offset = 0
         var number = 0
         while offset < file.readableBytes {
             let end = lineEnd(in: file, from: offset)
             if let line = file.getSlice(at: file.readerIndex + offset, length: end - offset), line.readableBytes > 0 {
-                slots += self.line(line, at: start + offset, origin: origin, row: numbersRows ? number + 1 : nil)
+                slots += self.line(line, at: start + offset, origin: origin, row: numbersRows ? number + 1 : nil, &opaque)
             }
             number += 1
             offset = end + 1
@@ -30,8 +34,13 @@ enum FileReading {
         }
     }
 
-    private static func line(_ line: ByteBuffer, at start: Int, origin: PassageOrigin, row number: Int?) -> [TextSlot] {
+    private static func line(
+        _ line: ByteBuffer, at start: Int, origin: PassageOrigin, row number: Int?, _ opaque: inout Set<GuardPolicy.Uninspectable>
+    ) -> [TextSlot] {
         if line.hasPrefix("{", at: 0) || line.hasPrefix("[", at: 0), let row = try? JSONDocument(parsing: line) {
+            // Rows to learn from are conversations; of other rows only what is a picture by itself is known.
+            let shape = origin.direction == .prompt ? Shapes.chatRequest : Shapes.anyAnswer
+            opaque.formUnion(BodyReading(of: row, as: shape, direction: origin.direction, keepsTexts: false).opaque)
             return row.nodes.indices.compactMap { node in
                 let kind = row.nodes[node].kind
                 guard kind == .string || kind == .key || kind == .number else { return nil }
@@ -74,6 +83,7 @@ struct MultipartReading {
             }
             if let filename = part.filename { slots.append(.query(filename)) }
             if let type = part.contentType { slots.append(.query(type)) }
+            for remark in part.remarks { slots.append(.query(remark)) }
             if !MultipartReading.knownFields.contains(part.name) { slots.append(.query(part.name)) }
             let isText = bytes.withUnsafeReadableBytes { UTF8Text.isValid($0) && !MultipartReading.looksBinary($0) }
             if part.filename != nil || !isText {
@@ -82,7 +92,8 @@ struct MultipartReading {
                     continue
                 }
                 slots += FileReading.slots(
-                    of: bytes, at: part.bodyRange.lowerBound, origin: .file, numbersRows: operation == .filesUpload && part.name == "file")
+                    of: bytes, at: part.bodyRange.lowerBound, origin: .file, numbersRows: operation == .filesUpload && part.name == "file",
+                    opaque: &opaque)
             } else if bytes.readableBytes > 0 {
                 let text = DecodedText.plain(bytes, at: part.bodyRange.lowerBound)
                 let isToken =

@@ -10,7 +10,10 @@ enum Shapes {
         [
             ("type", .toolType), ("name", .name(.toolDefinition)), ("function", functionDefinition),
             ("vector_store_ids", .array(.reference(.vectorStore))),
-            ("container", .object([("type", .token), ("file_ids", .array(.reference(.file)))])),
+            (
+                "container",
+                .either(string: .reference(.container), .object([("type", .token), ("file_ids", .array(.reference(.file)))]))
+            ),
         ], others: .text(.toolDefinition))
     private static let toolCall = TextShape.object(
         [
@@ -23,6 +26,11 @@ enum Shapes {
             ("image_url", .object([("url", .imageLink), ("detail", .token)], others: .imageLink)),
             ("input_audio", .object([("data", .opaque(.audio)), ("format", .token)])),
             ("file", .object([("file_id", .reference(.file)), ("file_data", .opaque(.file)), ("filename", .text(.metadata))])),
+            // Not Azure's: what servers of open models take, and other providers' form of a picture or document.
+            ("image", .opaque(.inlineImage)), ("image_embeds", .opaque(.inlineImage)), ("image_pil", .opaque(.inlineImage)),
+            ("audio_url", .opaque(.audio)), ("audio", .opaque(.audio)), ("audio_embeds", .opaque(.audio)),
+            ("video_url", .opaque(.file)), ("video", .opaque(.file)), ("file_url", .opaque(.file)),
+            ("source", .either(string: .text(.assistant), .opaque(.file))),
         ], others: .text(.assistant))
     private static let message = TextShape.object(
         [
@@ -32,11 +40,11 @@ enum Shapes {
             ("refusal", .text(.assistant)), ("audio", .object([("id", .opaque(.audio))])),
             // What an earlier answer rested on stays a document's words.
             ("context", .text(.document)),
-        ], others: .text(.assistant), speaker: true)
+        ], others: .text(.assistant), speaker: .role)
 
     private static let samplingMembers: [(StaticString, TextShape)] = [
         ("model", .token), ("temperature", .token), ("top_p", .token), ("n", .token), ("stream", .token), ("max_tokens", .token),
-        ("max_completion_tokens", .token), ("presence_penalty", .token), ("frequency_penalty", .token), ("logit_bias", .numbers),
+        ("max_completion_tokens", .token), ("presence_penalty", .token), ("frequency_penalty", .token), ("logit_bias", .token),
         ("logprobs", .token), ("top_logprobs", .token), ("seed", .token), ("stream_options", .object([("include_usage", .token)])),
     ]
 
@@ -222,8 +230,10 @@ enum Shapes {
             ("type", .token), ("role", .token), ("id", .itemID), ("status", .token), ("call_id", .token), ("name", .name(.toolCall)),
             ("content", .array(responsesPart)), ("arguments", .json(.toolCall)), ("output", .array(toolOutputPart)),
             ("summary", .text(.reasoning)),
-            ("encrypted_content", .opaque(.encryptedContent)),
-        ], others: .text(.assistant), speaker: true)
+            ("encrypted_content", .opaque(.encryptedContent)), ("result", .either(string: .opaque(.inlineImage), .text(.toolResult))),
+            ("container_id", .reference(.container)),
+            ("outputs", .array(.object([("type", .token), ("url", .imageLink)], others: .text(.toolResult)))),
+        ], others: .text(.assistant), speaker: .role)
     static let responsesRequest = TextShape.object(
         samplingMembers,
         and: [
@@ -231,7 +241,8 @@ enum Shapes {
             ("store", .token),
             ("background", .token), ("max_output_tokens", .token), ("max_tool_calls", .token), ("tools", .array(tool)),
             ("tool_choice", .object([("type", .token), ("name", .name(.toolDefinition))], others: .token)), ("parallel_tool_calls", .token),
-            ("reasoning", .object([("effort", .token), ("summary", .token), ("generate_summary", .token)])), ("include", .array(.token)),
+            ("reasoning", .object([("effort", .token), ("summary", .token), ("generate_summary", .token)])),
+            ("include", .array(.included)),
             ("truncation", .token), ("metadata", .text(.metadata)), ("user", .text(.metadata)), ("prompt", .opaque(.storedPrompt)),
             (
                 "text",
@@ -249,8 +260,9 @@ enum Shapes {
             ("type", .token), ("role", .token), ("id", .token), ("status", .token), ("call_id", .token),
             ("name", .name(.completionToolCall)),
             ("content", .array(outputPart)), ("arguments", .json(.completionToolCall)), ("summary", .text(.reasoning)),
-            ("encrypted_content", .numbers), ("result", .opaque(.generatedImage)),
-        ], others: .text(.completion))
+            ("encrypted_content", .opaque(.encryptedContent)), ("container_id", .token),
+            ("result", .either(string: .opaque(.generatedImage), .text(.assistant))),
+        ], others: .text(.assistant), speaker: .item)
     private static let incompleteDetails = TextShape.object([("reason", .token)])
     private static let ownResponseMembers: [(StaticString, TextShape)] = [
         ("status", .token), ("output", .array(outputItem)), ("instructions", .text(.completion)), ("previous_response_id", .token),
@@ -266,18 +278,20 @@ enum Shapes {
         return type.contains("reasoning") ? responsesReasoningEvent : responsesTextEvent
     }
     private static let responsesTextEvent = responsesEvent(delta: .growing(.completion, "delta"))
-    private static let responsesToolEvent = responsesEvent(delta: .growing(.completionToolCall, "arguments"))
+    private static let responsesToolEvent = TextShape.object(
+        eventMembers, and: [("delta", .growing(.completionToolCall, "arguments")), ("code", .text(.completionToolCall))],
+        others: .text(.completionToolCall))
     private static let responsesReasoningEvent = responsesEvent(delta: .growing(.reasoning, "delta"))
     private static let responsesAudioEvent = responsesEvent(delta: .opaque(.generatedAudio))
     private static func responsesEvent(delta: TextShape) -> TextShape {
-        TextShape.object(eventMembers, and: [("delta", delta)], others: .text(.completion))
+        TextShape.object(eventMembers, and: [("delta", delta), ("code", .token)], others: .text(.completion))
     }
     private static let eventMembers: [(StaticString, TextShape)] = [
         ("type", .token), ("sequence_number", .token), ("item_id", .token), ("output_index", .token), ("content_index", .token),
         ("summary_index", .token), ("call_id", .token), ("name", .name(.completionToolCall)), ("obfuscation", .token),
         ("logprobs", .array(tokenLogprobs)),
         ("response", responsesAnswer), ("item", outputItem), ("part", outputPart), ("arguments", .json(.completionToolCall)),
-        ("partial_image_b64", .opaque(.generatedImage)), ("error", upstreamError), ("code", .token), ("param", .token),
+        ("partial_image_b64", .opaque(.generatedImage)), ("error", upstreamError), ("param", .token),
     ]
     static let inputItems = TextShape.object(
         [
@@ -313,7 +327,7 @@ enum Shapes {
         ("input_file_id", .reference(.file)), ("endpoint", .token), ("completion_window", .token), ("metadata", .text(.metadata)),
     ])
     static let fineTuningRequest = TextShape.object([
-        ("model", .token), ("training_file", .reference(.file)), ("validation_file", .reference(.file)), ("suffix", .text(.metadata)),
+        ("model", .modelName), ("training_file", .reference(.file)), ("validation_file", .reference(.file)), ("suffix", .text(.metadata)),
         ("seed", .token), ("hyperparameters", .object([], others: .token)),
         ("method", .object([("type", .token)], others: .text(.metadata))),
     ])
@@ -321,6 +335,7 @@ enum Shapes {
         ("name", .text(.metadata)), ("file_ids", .array(.reference(.file))), ("file_id", .reference(.file)), ("query", .text(.user)),
         ("expires_after", .object([("anchor", .token), ("days", .token)])), ("metadata", .text(.metadata)),
         ("attributes", .text(.metadata)),
+        ("files", .array(.object([("file_id", .reference(.file))]))),
         ("chunking_strategy", .object([("type", .token)], others: .text(.metadata))), ("max_num_results", .token),
         ("rewrite_query", .token),
         ("ranking_options", .object([("ranker", .token), ("score_threshold", .token)])),

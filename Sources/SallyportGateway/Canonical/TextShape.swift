@@ -36,6 +36,21 @@ indirect enum TextShape: Sendable {
     case toolType
     /// Numbers and binary encodings made by the upstream (embeddings, log-probability bytes): nothing to read.
     case numbers
+    /// A model's name; a fine-tuned one may be somebody's.
+    case modelName
+    /// What an answer shall hold besides: encrypted reasoning is nothing that a guard could read.
+    case included
+    /// One shape for a string, another for anything else.
+    case either(string: TextShape, TextShape)
+
+    /// How an object tells whose words its own strings are, where its shape says `.assistant`.
+    enum Speaker: Sendable {
+        case nobody
+        /// By its `role`.
+        case role
+        /// An item of an answer: the arguments of a call when its `type` says that it is one.
+        case item
+    }
 
     /// The members of an object, in the order in which they are looked for.
     final class Members: Sendable {
@@ -43,10 +58,9 @@ indirect enum TextShape: Sendable {
         let names: JSONNames
         /// For members that are not listed.
         let others: TextShape
-        /// The member whose value decides whose words `content` holds.
-        let speaker: Bool
+        let speaker: Speaker
 
-        init(_ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false) {
+        init(_ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Speaker = .nobody) {
             self.known = known.map { (name: $0.0, shape: $0.1) }
             names = JSONNames(known.map(\.0))
             self.others = others
@@ -55,14 +69,14 @@ indirect enum TextShape: Sendable {
     }
 
     static func object(
-        _ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Bool = false
+        _ known: [(StaticString, TextShape)], others: TextShape = .text(.metadata), speaker: Speaker = .nobody
     ) -> TextShape {
         .fields(Members(known, others: others, speaker: speaker))
     }
 
     static func object(
         _ known: [(StaticString, TextShape)], and more: [(StaticString, TextShape)], others: TextShape = .text(.metadata),
-        speaker: Bool = false
+        speaker: Speaker = .nobody
     ) -> TextShape {
         .fields(Members(known + more, others: others, speaker: speaker))
     }

@@ -25,6 +25,11 @@ struct TextSlot {
     /// The text stands outside of the body: it can be blocked, not rewritten.
     var isOutside = false
 
+    /// A pseudonym in it is put back: in what people read, never in what a tool is called with.
+    var takesValues: Bool {
+        kind == .prose && outer == nil && passage.origin != .completionToolCall
+    }
+
     /// Writes edits of the passage into the document.
     func apply(_ edits: [TextEdit], to document: inout JSONEdits) {
         guard !isOutside else { return }
@@ -71,7 +76,16 @@ struct ChannelKey: Hashable {
 
 /// A place where a body refers to something.
 struct BodyReference {
+    enum Certainty {
+        /// It stands where only such an id may stand.
+        case certain
+        /// What nobody made here may be meant too: a base model.
+        case mayBeCommon
+        /// It is spelled like such an id, wherever it stands: refused when it is known to be another's, and else no reference at all.
+        case mention
+    }
     let kind: OwnedResource
     let node: Int
     let id: String
+    var certainty = Certainty.certain
 }

@@ -64,69 +64,71 @@ extension Exchange {
             throw Fault(.upstreamInvalid, "The upstream's answer is not valid JSON.", cause: error)
         }
         if let usage = UsageReading.usage(of: document) {
-            summary.promptTokens = usage.prompt
-            summary.completionTokens = usage.completion
+            count(usage, of: document.member("id", of: 0).flatMap(document.string))
         } else if !isError, operation.isDeploymentScoped {
             summary.promptTokens = TokenEstimate.tokens(bytes: summary.requestBytes)
             summary.completionTokens = TokenEstimate.tokens(bytes: answerBody.readableBytes)
         }
-        if !isError, let principal {
-            // The embedded upstream keeps nothing that could be asked for later.
-            if upstreamKind != .embedded, let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
-                return claim(kind, id, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
-            }
-            if operation.pathResource == .fineTuningJob, let model = document.member("fine_tuned_model", of: 0).flatMap(document.string),
-                !model.isEmpty
-            {
-                return claim(.model, model, for: principal) { [self] in
-                    claim(Exchange.derivedFiles(in: document), for: principal) { [self] in
-                        try inspect(document, operation, isError: isError, context, type)
-                    }
-                }
-            }
-            let made = Exchange.derivedFiles(in: document)
-            if operation.pathResource == .batch || operation.pathResource == .fineTuningJob, !made.isEmpty {
-                return claim(made, for: principal) { [self] in try inspect(document, operation, isError: isError, context, type) }
-            }
-            if let kind = operation.lists {
-                return runtime.parts.ownership.ids(of: kind, for: principal, on: eventLoop).assumeIsolated().whenComplete { [self] result in
-                    continuing {
-                        let owned: Set<String>
-                        do { owned = try result.get() } catch {
-                            throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error)
-                        }
-                        guard let data = document.member("data", of: 0), document.nodes[data].kind == .array else {
-                            throw Fault(.upstreamInvalid, "The upstream's list is not a list.")
-                        }
-                        var edits = JSONEdits()
-                        AnswerEditor.filterList(document, keeps: owned.contains, &edits)
-                        if !edits.isEmpty {
-                            answerBody = edits.apply(to: answerBody)
-                            document = try parse(answerBody)
-                        }
-                        try inspect(document, operation, isError: isError, context, type)
-                    }
-                }
-            }
-            if operation.method == "DELETE", operation.innerResource == nil, let id = current?.ids.first {
-                _ = runtime.parts.ownership.remove(id, for: principal, on: eventLoop)
-            }
+        guard !isError, let principal else { return try inspect(document, operation, isError: isError, context, type) }
+        if let kind = operation.lists { return try cutDown(document, to: kind, operation, context, type, for: principal) }
+        if operation.method == "DELETE", operation.innerResource == nil, let id = current?.ids.first {
+            _ = runtime.parts.ownership.remove(id, for: principal, on: eventLoop)
         }
-        try inspect(document, operation, isError: isError, context, type)
+        claim(made(in: document, by: operation), for: principal) { [self] in
+            try inspect(document, operation, isError: isError, context, type)
+        }
     }
 
-    /// Files that the upstream made for a job of the caller's are the caller's too.
-    private static func derivedFiles(in document: JSONDocument) -> [String] {
-        var ids = (["output_file_id", "error_file_id"] as [StaticString]).compactMap { document.member($0, of: 0).flatMap(document.string) }
-        if let results = document.member("result_files", of: 0) {
-            document.forEachElement(of: results) { _, value in if let id = document.string(value) { ids.append(id) } }
+    /// What the answer says that the upstream has made for this caller.
+    private func made(in document: JSONDocument, by operation: Operation) -> [Made] {
+        // The embedded upstream keeps nothing that could be asked for later.
+        guard upstreamKind != .embedded else { return [] }
+        var made: [Made] = []
+        if let kind = operation.creates, let id = document.member("id", of: 0).flatMap(document.string) {
+            made.append(Made(kind: kind, id: id))
+            if kind == .response { noteBackground(id, document) }
+        }
+        if operation.pathResource == .response || operation.creates == .response {
+            made += Exchange.containers(in: document).map { Made(kind: .container, id: $0) }
+        }
+        if operation.pathResource == .batch || operation.pathResource == .fineTuningJob { made += Exchange.derived(in: document, 0) }
+        return made
+    }
+
+    /// Where tools of a response ran: a next request may name them.
+    static func containers(in document: JSONDocument, of response: Int = 0) -> [String] {
+        guard let output = document.member("output", of: response), document.nodes[output].kind == .array else { return [] }
+        var ids: [String] = []
+        document.forEachElement(of: output) { _, item in
+            if let id = document.member("container_id", of: item).flatMap(document.string), !ids.contains(id) { ids.append(id) }
         }
         return ids
     }
 
-    private func claim(_ files: [String], for principal: Principal, then proceed: @escaping () throws -> Void) {
-        guard let next = files.first else { return continuing(proceed) }
-        claim(.file, next, for: principal) { [self] in claim(Array(files.dropFirst()), for: principal, then: proceed) }
+    /// Files and models that the upstream made for a job of the caller's are the caller's too.
+    static func derived(in document: JSONDocument, _ job: Int) -> [Made] {
+        var made = (["output_file_id", "error_file_id"] as [StaticString]).compactMap {
+            document.member($0, of: job).flatMap(document.string)
+        }
+        .map { Made(kind: .file, id: $0) }
+        if let results = document.member("result_files", of: job), document.nodes[results].kind == .array {
+            document.forEachElement(of: results) { _, value in
+                if let id = document.string(value) { made.append(Made(kind: .file, id: id)) }
+            }
+        }
+        if let model = document.member("fine_tuned_model", of: job).flatMap(document.string) { made.append(Made(kind: .model, id: model)) }
+        return made.filter { !$0.id.isEmpty }
+    }
+
+    func claim(_ made: [Made], for principal: Principal, then proceed: @escaping () throws -> Void) {
+        guard let next = made.first else { return continuing(proceed) }
+        claim(next.kind, next.id, for: principal) { [self] in claim(Array(made.dropFirst()), for: principal, then: proceed) }
+    }
+
+    /// A resource of the upstream's.
+    struct Made {
+        let kind: OwnedResource
+        let id: String
     }
 
     /// The upstream's new id becomes the caller's, durably, before anybody can use it.
@@ -144,7 +146,7 @@ extension Exchange {
         }
     }
 
-    private func inspect(_ document: JSONDocument, _ operation: Operation, isError: Bool, _ context: GuardEngine.Context, _ type: String)
+    func inspect(_ document: JSONDocument, _ operation: Operation, isError: Bool, _ context: GuardEngine.Context, _ type: String)
         throws
     {
         let shape: TextShape =
@@ -176,7 +178,7 @@ extension Exchange {
         outcome.blocked.formUnion(heldCalls.keys)
         var edits = outcome.edits
         if let pseudonyms {
-            for slot in slots where slot.kind == .prose && slot.outer == nil { slot.apply(pseudonyms.restoring(slot.passage), to: &edits) }
+            for slot in slots where slot.takesValues { slot.apply(pseudonyms.restoring(slot.passage), to: &edits) }
         }
         if isError {
             if outcome.isBlocked { return refuse(Fault(.upstreamInvalid, "The upstream reported an error whose text must not be shown.")) }
@@ -218,6 +220,7 @@ extension Exchange {
                 {
                     edits.replace(document.rawRange(logprobs), with: "null")
                 }
+                if !isBlocked { takeOutSound(of: choice, in: document, outcome, index, &edits) }
                 if policy.annotates || isBlocked {
                     let results = policyInForce.annotations((outcome.findings[index] ?? []) + (outcome.findings[-1] ?? []), .completion)
                     AnswerEditor.annotate("content_filter_results", results, in: choice, of: document, &edits)
@@ -234,10 +237,24 @@ extension Exchange {
         finish(edits.isEmpty ? answerBody : edits.apply(to: answerBody), type: type)
     }
 
+    /// Sound says what its transcript says: where that was changed, it goes.
+    private func takeOutSound(
+        of choice: Int, in document: JSONDocument, _ outcome: BodyInspector.Outcome, _ index: Int, _ edits: inout JSONEdits
+    ) {
+        guard let message = document.member("message", of: choice), let audio = document.member("audio", of: message),
+            let data = document.member("data", of: audio),
+            (outcome.findings[index] ?? []).contains(where: { $0.mode == .enforce && $0.action.rewrites })
+        else { return }
+        edits.replace(document.rawRange(data), with: "\"\"")
+    }
+
     private func finishResponse(
         _ document: JSONDocument, _ outcome: BodyInspector.Outcome, _ heldCalls: [Int: ByteBuffer], _ edits: JSONEdits, _ type: String
     ) {
         var edits = edits
+        if !outcome.isBlocked, completionFindings.contains(where: { $0.mode == .enforce && $0.action.rewrites }) {
+            AnswerEditor.takeOutLogprobs(of: document, &edits)
+        }
         if outcome.isBlocked {
             summary.wasBlocked = true
             AnswerEditor.blockResponse(0, of: document, &edits)
@@ -264,7 +281,9 @@ extension Exchange {
             try requireRecording(of: .binary)
             return finish(answerBody, type: type)
         }
-        let slots = FileReading.slots(of: answerBody, at: 0, origin: .completion)
+        var opaque: Set<GuardPolicy.Uninspectable> = []
+        let slots = FileReading.slots(of: answerBody, at: 0, origin: .completion, opaque: &opaque)
+        for kind in opaque.sorted(by: { $0.rawValue < $1.rawValue }) { try requireRecording(of: kind) }
         inspect(slots, in: context) { [self] result in
             continuing {
                 let outcome = try result.get()
@@ -306,6 +325,7 @@ extension Exchange {
             guard isRecorded else { return refuseUnrecorded() }
             var headers = baseHeaders()
             HeaderRules.forCaller(answerHeaders, ownLimits: reservation?.status != nil, into: &headers)
+            for (name, target) in resultLocations { headers.set(name, publicOrigin + target) }
             if !headers.contains("content-type") { headers.append("content-type", type.isEmpty ? "application/json" : type) }
             respond(status: answerStatus, headers: headers, body: bytes)
             conclude()

@@ -39,16 +39,21 @@ extension Exchange {
         try reserve(operation, for: principal)
         let reading = try read(operation)
         let references = ids.enumerated().compactMap { position, id -> BodyReference? in
-            (position == 0 ? operation.pathResource : operation.innerResource).map { BodyReference(kind: $0, node: 0, id: id) }
+            (position == 0 ? operation.pathResource : operation.innerResource).map {
+                BodyReference(kind: $0, node: 0, id: id, certainty: $0 == .model ? .mayBeCommon : .certain)
+            }
         }
         checkOwnership(references + reading.references, of: principal) { [self] owners in
             try adoptPolicies(of: owners, for: principal, opaque: reading.opaque)
             if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
             try checkPrivacy(principal)
             try checkFilters()
-            inheritLabels(of: owners.map(\.id), for: principal) { [self] in
-                prepareContext(for: principal) { [self] in
-                    inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
+            let trainsOn = operation.name == .fineTuningCreate ? reading.references.filter { $0.kind == .file }.map(\.id) : []
+            checkTrainingFiles(trainsOn, for: principal) { [self] in
+                inheritLabels(of: owners.map(\.id), for: principal) { [self] in
+                    prepareContext(for: principal) { [self] in
+                        inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
+                    }
                 }
             }
         }
@@ -192,7 +197,8 @@ extension Exchange {
     // MARK: Limits
 
     private func reserve(_ operation: Operation, for principal: Principal) throws {
-        let estimate = TokenEstimate.of(body.readableBytes, document, operation.name)
+        let estimate = TokenEstimate.of(
+            body.readableBytes, document, operation.name, unstated: snapshot.configuration.unstatedAnswerTokens)
         estimatedPromptTokens = estimate.prompt
         let cost = Exchange.cost(prompt: estimate.prompt, completion: estimate.completion, deployment?.price)
         try reserve(for: principal, tokens: estimate.prompt + estimate.completion, costMicros: cost, named: operation.name.rawValue)
@@ -270,9 +276,12 @@ extension Exchange {
                 do { found = try result.get() } catch {
                     throw Fault(.storeUnavailable, "The ownership ledger cannot be read. Please retry.", cause: error)
                 }
-                let owned = found.compactMap { $0 }.filter { $0.belongs(to: principal) }
-                guard owned.count == references.count else { throw Fault.resourceNotFound }
-                try proceed(owned)
+                var owners: [Ownership] = []
+                for (reference, owner) in zip(references, found) {
+                    guard owner?.belongs(to: principal) ?? (reference.certainty != .certain) else { throw Fault.resourceNotFound }
+                    if let owner, reference.certainty != .mention { owners.append(owner) }
+                }
+                try proceed(owners)
             }
         }
     }
@@ -345,8 +354,9 @@ extension Exchange {
         // Shared by all contexts that are made below.
         let extras = materialDetectors(for: principal)
         if policy.rules.contains(where: { $0.action == .pseudonymise }) {
-            let scope = PseudonymScope(tenant: principal.tenant, principal: principal.id, conversation: conversation(of: principal))
             let vault = runtime.parts.pseudonyms
+            let scope = vault.beginning(
+                of: PseudonymScope(tenant: principal.tenant, principal: principal.id, conversation: conversation(of: principal)))
             guard vault.isReady(scope) else {
                 // A conversation that is not in memory: what was made in it before is read first.
                 runtime.parts.pool.runIfActive(eventLoop: eventLoop) { try vault.load(scope) }.assumeIsolated().whenComplete {
@@ -361,7 +371,7 @@ extension Exchange {
                 }
                 return
             }
-            pseudonyms = ConversationPseudonyms(runtime: runtime, principal: principal, conversation: conversation(of: principal))
+            pseudonyms = ConversationPseudonyms(runtime: runtime, scope: scope)
         }
         guard !names.isEmpty else {
             context = GuardEngine.Context(policy: policy, extraDetectors: extras, mint: pseudonyms?.mint)
@@ -392,6 +402,9 @@ extension Exchange {
     func conversation(of principal: Principal) -> String {
         if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) {
             return "response:\(previous)"
+        }
+        if case .openAI(let operation, _, _, let ids)? = target, operation.pathResource == .response, let id = ids.first {
+            return "response:\(id)"
         }
         if let name = snapshot.configuration.conversationHeader, let value = head.headers.first(name: name) { return "header:\(value)" }
         var prefix = ByteBuffer()

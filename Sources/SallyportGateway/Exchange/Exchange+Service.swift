@@ -1,3 +1,4 @@
+import Foundation
 import SallyportCore
 import SallyportGuard
 import SallyportWire
@@ -16,5 +17,23 @@ extension Exchange {
         }
         targets = [DeploymentTarget(upstream: upstream.id, model: "")]
         try decideUnnamed(operation, for: principal, isText: isText)
+    }
+
+    private static let locations = ["operation-location", "location"]
+
+    /// Where what was begun will be found: under the same path of this gateway, whichever of its hosts the service named.
+    /// - Returns: by field; what leads out of the service's paths is left out.
+    var resultLocations: [(name: String, target: String)] {
+        guard case .service(let upstream)? = target else { return [] }
+        return Exchange.locations.compactMap { name in
+            guard let value = answerHeaders.first(name), let scheme = value.range(of: "://"),
+                let start = value[scheme.upperBound...].firstIndex(of: "/")
+            else { return nil }
+            let target = String(value[start...])
+            guard let path = try? CanonicalPath(parsing: target) else { return nil }
+            let spelled = "/" + path.segments.joined(separator: "/")
+            guard upstream.paths.contains(where: { spelled == $0 || spelled.hasPrefix($0 + "/") }) else { return nil }
+            return (name, target)
+        }
     }
 }

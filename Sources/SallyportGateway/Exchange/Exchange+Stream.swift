@@ -104,6 +104,7 @@ extension Exchange {
         }
         gate.forgetReadings()
         self.gate = gate
+        claimStreamed(gate)
         switch result {
         case .failure(let error):
             call?.cancel()
@@ -202,20 +203,47 @@ extension Exchange {
     private func continueFinishing(_ gate: StreamGate, _ finish: @escaping () -> Void) {
         // A stored response belongs to its caller before its last event says that it is there.
         if upstreamKind != .embedded, let kind = current?.operation.creates, let id = gate.createdID, let principal {
-            claim(kind, id, for: principal) { finish() }
+            claim(kind, id, for: principal) { [self] in
+                claim(gate.containers.sorted().map { Made(kind: .container, id: $0) }, for: principal) { finish() }
+            }
         } else {
             finish()
         }
     }
 
+    /// And as soon as its id is known: who leaves before the end, or whose connection breaks, asks for it later.
+    private func claimStreamed(_ gate: StreamGate) {
+        guard !isStreamClaimed, upstreamKind != .embedded, let kind = current?.operation.creates, let id = gate.createdID, let principal
+        else { return }
+        isStreamClaimed = true
+        _ = runtime.parts.ownership.record(
+            Ownership(
+                tenant: principal.tenant, project: principal.project, principal: principal.id, kind: kind, id: id,
+                upstream: summary.upstream ?? "", deployment: deployment?.id, createdAt: runtime.parts.clock().seconds), on: eventLoop)
+    }
+
+    /// A response in the background goes on without its caller: what it uses from here on is counted when it is asked for.
+    func noteLeftInBackground(_ gate: StreamGate) {
+        guard gate.usage == nil, current?.operation.creates == .response, let id = gate.createdID, let principal,
+            document?.member("background", of: 0).flatMap({ document?.bool($0) }) == true
+        else { return }
+        runtime.background.note(
+            id, of: principal.tenant, counted: StreamGate.Usage(prompt: summary.promptTokens, completion: summary.completionTokens))
+    }
+
     func note(_ gate: StreamGate) {
         completionVerdict = gate.verdict
         completionFindings = gate.findings.values.flatMap { $0 }
+        uninspected.formUnion(gate.uninspected)
         summary.wasBlocked = gate.wasBlocked
         summary.finishReason = gate.finishReason
         summary.guardNanoseconds += gate.verdict.reports.values.reduce(0) { $0 + $1.nanoseconds }
-        summary.promptTokens = gate.usage?.prompt ?? TokenEstimate.tokens(bytes: summary.requestBytes)
-        summary.completionTokens = gate.usage?.completion ?? TokenEstimate.tokens(bytes: gate.completionBytes)
+        if let usage = gate.usage {
+            count(usage, of: gate.createdID ?? current?.ids.first)
+        } else if current?.operation.makesTokens ?? true {
+            summary.promptTokens = TokenEstimate.tokens(bytes: summary.requestBytes)
+            summary.completionTokens = TokenEstimate.tokens(bytes: gate.completionBytes)
+        }
     }
 
     /// After the head has gone an error can only be an event; no further text follows it.

@@ -12,7 +12,7 @@ extension Exchange {
         try attempt(operation, form: form, ids: ids)
     }
 
-    private func attempt(_ operation: Operation, form: RequestTarget.Form, ids: [String]) throws {
+    func attempt(_ operation: Operation, form: RequestTarget.Form, ids: [String]) throws {
         var random = SystemRandomNumberGenerator()
         let client = runtime.parts.client
         let choice = TargetSelector.next(
@@ -78,6 +78,10 @@ extension Exchange {
     ) -> String {
         if upstream.kind == .azureAI { return head.uri }
         var query = (self.path?.query ?? []).filter { $0.name != "api-version" }
+        if let after = listing?.after {
+            query.removeAll { $0.name == "after" || $0.name == "limit" }
+            query += [(name: "limit", value: "\(Exchange.largestPage)"), (name: "after", value: after)]
+        }
         var spelled = ""
         spelled.reserveCapacity(128)
         if upstream.kind == .azureOpenAI {
@@ -179,7 +183,8 @@ extension Exchange: UpstreamResponseDelegate {
     private func readAnswerHeaders() throws {
         guard let context, !policyInForce.isSilent(for: .completion) || !context.extraDetectors.isEmpty else { return }
         var hidden: [String] = []
-        for (name, value) in answerHeaders.fields where HeaderRules.saysSomething(name, value) {
+        let fields = answerHeaders.fields.filter { HeaderRules.saysSomething($0.name, $0.value) }.map { ($0.name, $0.value) }
+        for (name, value) in fields + resultLocations.map({ ($0.name, $0.target) }) {
             var verdict = Verdict()
             let found = snapshot.engine.inspect(Passage(value, origin: .completion), meaningFrom: nil, in: context, verdict: &verdict)
             completionHeaderVerdict.merge(verdict)

@@ -122,6 +122,10 @@ final class Exchange {
     var completionHeaderVerdict = Verdict()
     var completionFindings: [DecidedFinding] = []
     var current: Attempt?
+    /// A list that is gathered over several pages.
+    var listing: Listing?
+    /// The streamed response was recorded as the caller's.
+    var isStreamClaimed = false
     var retriedSame = 0
 
     /// Answers rest on documents.
@@ -295,7 +299,10 @@ final class Exchange {
         call?.cancel()
         // What went upstream is paid for, answered or not.
         if summary.upstreamStartedAt > 0 { summary.promptTokens = max(summary.promptTokens, estimatedPromptTokens) }
-        if let gate { note(gate) }
+        if let gate {
+            note(gate)
+            noteLeftInBackground(gate)
+        }
         summary.finishReason = "cancelled"
         summary.status = summary.status == 0 ? 499 : summary.status
         if intentIsBegun && !outcomeIsBegun { recordOutcome(verdict: .error) { _ in } }

@@ -64,7 +64,10 @@ enum RequestChecks {
 enum TokenEstimate {
     static func tokens(bytes: Int) -> Int { (bytes + 3) / 4 }
 
-    static func of(_ bodyBytes: Int, _ document: JSONDocument?, _ operation: Operation.Name) -> (prompt: Int, completion: Int) {
+    /// - Parameter unstated: for an answer whose request names no maximum.
+    static func of(
+        _ bodyBytes: Int, _ document: JSONDocument?, _ operation: Operation.Name, unstated: Int
+    ) -> (prompt: Int, completion: Int) {
         guard operation == .chatCompletions || operation == .completions || operation == .responsesCreate || operation == .embeddings else {
             return (0, 0)
         }
@@ -73,7 +76,7 @@ enum TokenEstimate {
         let allowed =
             document.member("max_completion_tokens", of: 0).flatMap(document.integer) ?? document.member("max_tokens", of: 0).flatMap(
                 document.integer)
-            ?? document.member("max_output_tokens", of: 0).flatMap(document.integer) ?? 16
+            ?? document.member("max_output_tokens", of: 0).flatMap(document.integer) ?? unstated
         let answers = max(
             document.member("n", of: 0).flatMap(document.integer) ?? 1, document.member("best_of", of: 0).flatMap(document.integer) ?? 1)
         return (prompt, max(0, min(allowed, 1_000_000)) * max(1, min(answers, 128)))

@@ -17,6 +17,11 @@ extension StreamGate {
             let holder = configuration.dialect == .responses ? document.member("response", of: 0) ?? 0 : 0
             if let id = document.member("id", of: holder).flatMap(document.string), !id.isEmpty { createdID = id }
         }
+        if configuration.dialect == .responses, containers.count < 16, let item = document.member("item", of: 0),
+            let container = document.member("container_id", of: item).flatMap(document.string)
+        {
+            containers.insert(container)
+        }
     }
 
     /// The first chunk carries the prompt's annotations: in the provider's own event, or in one of ours before it.

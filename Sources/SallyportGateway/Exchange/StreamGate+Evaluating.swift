@@ -87,7 +87,10 @@ extension StreamGate {
                 piece.slot.apply([TextEdit(range: local, replacement: replacement)], to: &queue[index].edits)
                 replacement = []
                 // The tokens spell what was masked in the text.
-                if let document = queue[index].document, let choice = choiceNode(channel.index, of: document),
+                guard let document = queue[index].document else { continue }
+                if configuration.dialect == .responses {
+                    AnswerEditor.takeOutLogprobs(of: document, &queue[index].edits)
+                } else if let choice = choiceNode(channel.index, of: document),
                     let logprobs = document.member("logprobs", of: choice)
                 {
                     queue[index].edits.replace(document.rawRange(logprobs), with: "null")

@@ -40,6 +40,10 @@ struct StreamGate {
     var isTerminated = false
     var wasBlocked = false
     var createdID: String?
+    /// What passed unread because the policy says so.
+    var uninspected: Set<GuardPolicy.Uninspectable> = []
+    /// Where tools of the response ran.
+    var containers: Set<String> = []
     /// The first choice's text as the upstream wrote it, when it is wanted; at most ``longestKept`` bytes.
     var keptText = ByteBuffer()
     static let longestKept = 262_144
@@ -214,6 +218,7 @@ struct StreamGate {
         for kind in reading.opaque where policy.action(onUninspectable: kind) == .refuse {
             throw Fault(.uninspectable, "The answer holds content that cannot be inspected (\(kind.rawValue)), which the policy refuses.")
         }
+        uninspected.formUnion(reading.opaque)
         var standing: [TextSlot] = []
         for slot in reading.slots {
             if var channel = slot.channel {
@@ -246,8 +251,9 @@ struct StreamGate {
                 for choice in outcome.blocked.sorted() where !isTerminated { try block(choice) }
             }
         }
+        if configuration.dialect == .responses, !outcome.edits.isEmpty { AnswerEditor.takeOutLogprobs(of: document, &outcome.edits) }
         if let restore = configuration.restore {
-            for slot in standing where slot.kind == .prose && slot.passage.origin == .completion {
+            for slot in standing where slot.takesValues {
                 slot.apply(restore(slot.passage), to: &outcome.edits)
             }
         }

@@ -147,6 +147,7 @@ extension Exchange {
     /// A response of the Responses API is what a next request goes on from: its label is kept under its id before the caller has it.
     func keepLabel(ofResponse id: String?, then proceed: @escaping () throws -> Void) {
         keepTaint(ofResponse: id)
+        if let id, current?.operation.creates == .response { pseudonyms?.goesOn("response:\(id)") }
         let pending = pendingLabel
         pendingLabel = nil
         var futures = pending.map { [$0] } ?? []
@@ -167,7 +168,7 @@ extension Exchange {
         }
     }
 
-    private func conversationKey() -> String? {
+    func conversationKey() -> String? {
         guard document != nil, let principal,
             current == nil || current?.operation.isDeploymentScoped == true || current?.operation.name == .responsesCreate
         else { return nil }

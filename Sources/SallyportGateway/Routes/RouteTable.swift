@@ -29,7 +29,7 @@ enum RouteTable {
 
     private static let models = [
         Operation(.modelsList, "GET", "models"),
-        Operation(.modelsGet, "GET", "models/*"),
+        Operation(.modelsGet, "GET", "models/*", resource: .model),
     ]
 
     private static let media = [

@@ -32,6 +32,8 @@ package struct GatewayConfiguration: Sendable {
     /// For Azure AI Language's PII request, when it names no threshold.
     package var personalDataMinimumConfidence = 0.65
     package var maximumAttempts = 3
+    /// Reserved of limits for an answer whose request states no maximum.
+    package var unstatedAnswerTokens = 16
     package var network = NetworkRules()
     /// Whether API keys are accepted at all (Azure: `disableLocalAuth`).
     package var acceptsKeys = true

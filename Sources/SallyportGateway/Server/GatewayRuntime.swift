@@ -91,6 +91,7 @@ package final class GatewayRuntime: Sendable {
     }
 
     package let parts: Parts
+    let background = BackgroundResponses()
     private let current: NIOLockedValueBox<GatewaySnapshot>
     private let load = NIOLockedValueBox(Load())
     private let retries = NIOLockedValueBox(RetryBudget(now: .now()))

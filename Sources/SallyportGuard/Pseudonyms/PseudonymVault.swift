@@ -144,6 +144,29 @@ package final class PseudonymVault: Sendable {
         }
     }
 
+    // MARK: Conversations that go on under another name
+
+    /// No category's: those are in upper case.
+    private static let beginningLabel = Array("beginning".utf8)
+
+    /// What comes after this conversation is known by another name (a response's id) and has the same pseudonyms.
+    package func goOn(from scope: PseudonymScope, as conversation: String) {
+        let next = PseudonymScope(tenant: scope.tenant, principal: scope.principal, conversation: conversation)
+        guard next != scope else { return }
+        _ = remember(Entry(label: Self.beginningLabel, value: Array(scope.conversation.utf8)), as: 0, in: next)
+        // Nobody else has written there.
+        state.withLockedValue { $0.conversations[next]?.isLoaded = true }
+    }
+
+    /// The conversation whose pseudonyms this one has: its own, or those of the one that it goes on. The name must have been loaded.
+    package func beginning(of scope: PseudonymScope) -> PseudonymScope {
+        state.withLockedValue { state in
+            guard let entry = state.conversations[scope]?.entries[0], entry.label == Self.beginningLabel else { return scope }
+            return PseudonymScope(
+                tenant: scope.tenant, principal: scope.principal, conversation: String(decoding: entry.value, as: UTF8.self))
+        }
+    }
+
     // MARK: The store
 
     /// False: ``load(_:)`` must come before pseudonyms of this conversation are put back.

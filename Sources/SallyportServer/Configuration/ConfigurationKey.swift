@@ -110,6 +110,10 @@ extension ConfigurationKey {
             .init("server.maximumHeaderBytes", .size(1024...(1 << 20)), "32KiB", "All header fields of a request together; above it 431."),
             .init("server.maximumConcurrentRequests", .integer(count), "4096", "Above it 503 with `retry-after`."),
             .init("server.maximumAdmittedBytes", .size(anySize), "512MiB", "Request bodies in memory at one time; above it 503."),
+            .init(
+                "server.unstatedAnswerTokens", .integer(1...1_000_000), "16",
+                "Reserved of token limits for an answer whose request states no maximum. With the longest answer of the models here, no limit is passed however many call at once."
+            ),
             .init("server.jsonDepth", .integer(4...512), "64", "How deep a JSON body may be nested."),
             .init("server.conversationHeader", .headerName, "", "A request header that names the conversation (for pseudonyms)."),
             .init(

@@ -73,7 +73,8 @@ struct ConfigurationMapping {
 
     /// A typing error in a policy's name must not be found by the first request.
     private mutating func checkPolicies(data directory: String) {
-        guard tree.mistakes.isEmpty else { return }
+        // Where it is unclear which policies there are, none is missed.
+        guard !tree.mistakes.contains(where: { $0.message.contains("policies") || $0.message.contains("'data") }) else { return }
         let known: Set<PolicyID>
         do { known = try PolicyLibrary.names(directory: text("policies.directory"), database: directory + "/sallyport.sqlite") } catch {
             return tree.report("\(error)", at: "policies.directory")
@@ -138,6 +139,7 @@ struct ConfigurationMapping {
         gateway.publicURL = text("server.publicURL").map { url in String(url.reversed().drop { $0 == "/" }.reversed()) }
         gateway.resourceUpstream = text("server.resourceUpstream").map { UpstreamID($0) }
         gateway.maximumAttempts = int("retries.maximumAttempts") ?? gateway.maximumAttempts
+        gateway.unstatedAnswerTokens = int("server.unstatedAnswerTokens") ?? gateway.unstatedAnswerTokens
         gateway.safety = safety()
         return gateway
     }

@@ -44,20 +44,30 @@ struct ConfigurationTree {
         self.file = file
         self.environment = environment
         self.secrets = secrets
-        do {
-            guard let root = try Yams.compose(yaml: yaml) else {
-                report("the file is empty", nil)
+        var yaml = yaml
+        while true {
+            do {
+                switch try Yams.compose(yaml: yaml) {
+                case nil: report("the file is empty", nil)
+                case .mapping(let mapping)?: walk(mapping, concrete: "", pattern: "")
+                case let other?: report("the file must be a map of sections", other.mark)
+                }
+                return
+            } catch YamlError.duplicatedKeysInMapping(let duplicates, let context) {
+                let key = duplicates.first.map { "\($0)" } ?? ""
+                let second = Second(of: key, line: context.mark.line, column: context.mark.column, in: yaml)
+                mistakes.append(
+                    ConfigurationMistake(
+                        file: file, line: second?.line ?? context.mark.line, column: context.mark.column,
+                        message: "a key stands twice: \(key)"))
+                // The rest of the file is looked at all the same.
+                guard let second, mistakes.count < 100 else { return }
+                yaml = second.rest
+            } catch {
+                let mistake = (error as? YamlError).map { ConfigurationTree.mistake($0, file: file, yaml: yaml) }
+                mistakes.append(mistake ?? ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML"))
                 return
             }
-            guard case .mapping(let mapping) = root else {
-                report("the file must be a map of sections", root.mark)
-                return
-            }
-            walk(mapping, concrete: "", pattern: "")
-        } catch let error as YamlError {
-            mistakes.append(ConfigurationTree.mistake(error, file: file, yaml: yaml))
-        } catch {
-            mistakes.append(ConfigurationMistake(file: file, line: 1, column: 1, message: "is not valid YAML"))
         }
     }
 
@@ -279,21 +289,33 @@ struct ConfigurationTree {
     }
 
     /// Where a key stands for the second time: the parser tells only where its map begins.
-    private static func secondLine(of key: String, from first: Int, in yaml: String) -> Int {
-        let lines = yaml.split(separator: "\n", omittingEmptySubsequences: false)
-        let found = lines.indices.filter { $0 + 1 >= first && lines[$0].drop { $0 == " " }.hasPrefix("\(key):") }
-        return found.count > 1 ? found[1] + 1 : first
+    private struct Second {
+        let line: Int
+        /// The file without that key and what is below it; every other line keeps its number.
+        let rest: String
+
+        /// nil where the map is written in one line.
+        init?(of key: String, line first: Int, column: Int, in yaml: String) {
+            var lines = yaml.split(separator: "\n", omittingEmptySubsequences: false)
+            func depth(_ index: Int) -> Int { lines[index].prefix { $0 == " " }.count }
+            let spellings = ["\(key):", "\"\(key)\":", "'\(key)':"]
+            let found = lines.indices.filter { index in
+                index + 1 >= first && depth(index) == column - 1
+                    && spellings.contains { lines[index].dropFirst(column - 1).hasPrefix($0) }
+            }
+            guard found.count > 1 else { return nil }
+            line = found[1] + 1
+            var end = found[1] + 1
+            while end < lines.count, lines[end].allSatisfy({ $0 == " " }) || depth(end) > column - 1 { end += 1 }
+            for index in found[1]..<end { lines[index] = "" }
+            rest = lines.joined(separator: "\n")
+        }
     }
 
     private static func mistake(_ error: YamlError, file: String, yaml: String) -> ConfigurationMistake {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             ConfigurationMistake(file: file, line: mark.line, column: mark.column, message: "is not valid YAML: \(problem)")
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            ConfigurationMistake(
-                file: file, line: secondLine(of: duplicates.first.map { "\($0)" } ?? "", from: context.mark.line, in: yaml),
-                column: context.mark.column,
-                message: "a key stands twice: \(duplicates.map { "\($0)" }.joined(separator: ", "))")
         case .reader(let problem, let offset, _, _):
             ConfigurationMistake(
                 file: file, line: 1 + yaml.prefix(offset ?? 0).filter(\.isNewline).count, column: 1,

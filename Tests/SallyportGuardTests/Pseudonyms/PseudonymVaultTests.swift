@@ -34,6 +34,25 @@ import Testing
         #expect(first.mint("bob@example.com", category: email, scope: scope, key: key) != token)
     }
 
+    @Test func goesOnUnderAnotherName() {
+        let vault = PseudonymVault()
+        func named(_ conversation: String, _ principal: PrincipalID = "p") -> PseudonymScope {
+            PseudonymScope(tenant: "t", principal: principal, conversation: conversation)
+        }
+        let token = vault.mint("ann@example.com", category: email, scope: scope, key: key)
+        vault.goOn(from: scope, as: "second")
+        vault.goOn(from: vault.beginning(of: named("second")), as: "third")
+        for name in ["c", "second", "third"] {
+            let beginning = vault.beginning(of: named(name))
+            #expect(beginning == scope)
+            #expect(vault.mint("ann@example.com", category: email, scope: beginning, key: key) == token)
+            #expect(restored(string(token), by: vault, scope: beginning) == "ann@example.com")
+        }
+        #expect(vault.beginning(of: named("third", "q")) == named("third", "q"))
+        #expect(vault.beginning(of: named("other")) == named("other"))
+        #expect(restored(string(token), by: vault, scope: named("third")) == string(token), "a name is no conversation")
+    }
+
     @Test func cannotBeLinkedAcrossScopesKeysAndCategories() {
         let vault = PseudonymVault()
         let others: [(PseudonymScope, SymmetricKey, Finding.Category)] = [

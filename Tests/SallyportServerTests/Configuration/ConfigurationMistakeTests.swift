@@ -158,6 +158,25 @@ import Testing
         #expect(lines == ["f.yaml:1:", "f.yaml:2:", "f.yaml:2:", "f.yaml:3:", "f.yaml:4:"])
     }
 
+    @Test func namesWhatElseIsWrongBesideKeysThatStandTwice() {
+        let yaml = """
+            server:
+              threads: x
+              threads: 2
+            upstreams:
+              a: {kind: openai, endpoint: 'https://a.example', apiKey: k}
+              a:
+                kind: nothing
+            deployments:
+              d:
+                upstream: b
+                policy: Nope
+            """
+        let lines = found(yaml)
+        #expect(lines.map { $0.prefix { $0 != " " } } == ["f.yaml:2:12:", "f.yaml:3:3:", "f.yaml:6:3:", "f.yaml:10:15:", "f.yaml:11:13:"])
+        #expect(lines[1].hasSuffix("a key stands twice: threads") && lines[4].hasSuffix("the policy 'Nope' does not exist"))
+    }
+
     @Test(arguments: [
         "server:\n  listen: ${SECRET}", "log:\n  level: ${SECRET}", "server:\n  threads: ${SECRET}",
         "upstreams:\n  a:\n    kind: ${SECRET}",
