@@ -65,6 +65,8 @@ enum EmbeddedMedia: Equatable {
         guard let comma = bytes.prefix(512).firstIndex(of: UInt8(ascii: ",")) else { return nil }
         let header = String(decoding: bytes[5..<comma], as: UTF8.self).lowercased()
         let type = header.prefix { $0 != ";" }
+        // A sentence may begin with the word.
+        guard header.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), type.isEmpty || type.contains("/") else { return nil }
         if type.hasPrefix("image/") { return .image }
         if type.hasPrefix("audio/") { return .audio }
         let isBase64 = header.hasSuffix(";base64")
