@@ -144,7 +144,8 @@ let package = Package(
         .testTarget(
             name: "SallyportIdentityTests",
             dependencies: [
-                "SallyportCore", "SallyportIdentity", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras, x509, asn1,
+                "SallyportCore", "SallyportIdentity", "SallyportStorage", "SallyportTesting", nio, posix, concurrency, crypto, cryptoExtras,
+                x509, asn1,
             ],
             swiftSettings: strict),
         .testTarget(

@@ -6,7 +6,7 @@
    at a second gateway that shares the identities of the first (`data.identity`).
 2. `BENCH_AUTH=1 swift test --filter AccessCost`: who is calling, and may he: median and 99th percentile in microseconds.
 
-Usage: access.py [--keys N] [--people N] [--assignments N]. Needs .deps/venv (make setup) and a build.
+Usage: access.py [--keys N] [--people N] [--assignments N] [--part size|cost]. Needs .deps/venv (make setup) and a build.
 """
 
 import argparse
@@ -59,12 +59,7 @@ def until(condition, limit=60):
     return time.perf_counter() - began
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--keys", type=int, default=100_000)
-    parser.add_argument("--people", type=int, default=100_000)
-    parser.add_argument("--assignments", type=int, default=10_000)
-    options = parser.parse_args()
+def size(options):
     from gateway import Gateway
     from mock_upstream import MockUpstream
 
@@ -141,6 +136,9 @@ def main():
     print("\n### Access at size\n\n| | | memory |\n| --- | --- | --- |")
     for row in rows:
         print(f"| {' | '.join(row)} |")
+
+
+def cost():
     print("\n### Who is calling, and may he: microseconds\n\n| | median | p99 |\n| --- | --- | --- |", flush=True)
     done = subprocess.run(
         ["swift", "test", "-c", "release", "--skip-build", "--filter", "AccessCost"],
@@ -148,7 +146,21 @@ def main():
     for line in done.stdout.splitlines():
         if line.startswith("bench-auth |"):
             print(line.removeprefix("bench-auth ").rstrip(" |") + " |")
+    if done.returncode:
+        print(done.stdout[-2000:] + done.stderr[-2000:], file=sys.stderr)
     return done.returncode
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keys", type=int, default=100_000)
+    parser.add_argument("--people", type=int, default=100_000)
+    parser.add_argument("--assignments", type=int, default=10_000)
+    parser.add_argument("--part", choices=["size", "cost"], help="one of the two alone")
+    options = parser.parse_args()
+    if options.part != "cost":
+        size(options)
+    return cost() if options.part != "size" else 0
 
 
 if __name__ == "__main__":

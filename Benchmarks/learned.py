@@ -35,14 +35,16 @@ def main():
             peer = Sallyport(name, directory, upstream, upstream, policy, "strict", options, learned)
             processes.append(peer.process)
             peers.append(peer)
-        print(f"gateway on core {PROXY_CORE}, upstream and load on core {LOAD_CORE}; {options.rounds} rounds of {options.seconds} s, medians; strict")
+        print(f"gateway on core {PROXY_CORE}, upstream and load on core {LOAD_CORE}; {options.rounds} rounds of {options.seconds} s (longer for long prompts), medians; strict")
         body = directory / "prompt.json"
         for tokens in options.tokens:
             # About four characters a token; the script writes a number into the mark, so that nothing is remembered.
             body.write_bytes(chat("MARK0000 " + long_text(tokens * 4)))
             rows = []
+            # Long enough for several of the longest prompts one after another, on a processor without bf16 too.
+            seconds = max(options.seconds, tokens // 500)
             for connections in options.connections:
-                results = rounds(peers, options, lambda peer: wrk(peer, connections, options.seconds, body, "unique.lua"))
+                results = rounds(peers, options, lambda peer: wrk(peer, connections, seconds, body, "unique.lua"))
                 for peer in peers:
                     r = results[peer.name]
                     rows.append([

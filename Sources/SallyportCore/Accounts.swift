@@ -100,8 +100,16 @@ package protocol AccountStore: Sendable {
     func account(_ name: String, tenant: TenantID) throws -> AccountRecord?
     /// - Throws: ``Fault`` `.conflict` when the name is taken.
     func insert(_ account: AccountRecord) throws
+    /// Takes the place of the password that is known: nothing else of the account is touched, so that what others do to it meanwhile holds.
+    /// - Parameter known: the hash that is there; nil: none.
+    /// - Returns: false when there is another one, the account is disabled, or there is none of this name.
+    func setPassword(_ hash: String, of name: String, tenant: TenantID, replacing known: String?) throws -> Bool
+    /// - Parameter moment: since when it may not sign in; a former moment stays. nil: it may.
     /// - Returns: false when there is no such account.
-    func update(_ account: AccountRecord) throws -> Bool
+    func setDisabled(_ moment: Int64?, of name: String, tenant: TenantID) throws -> Bool
+    /// Takes password, factors, links and sessions away, in one transaction.
+    /// - Returns: false when there is no such account.
+    func reset(_ name: String, tenant: TenantID) throws -> Bool
     /// With its factors, links and sessions, in one transaction.
     func removeAccount(_ name: String, tenant: TenantID) throws -> Bool
 
@@ -125,6 +133,8 @@ package protocol AccountStore: Sendable {
     /// One more, at this moment; those before `since` are forgotten.
     func addFailure(of subject: String, tenant: TenantID, at now: Int64, since: Int64) throws
     func clearFailures(of subject: String, tenant: TenantID) throws
+    /// Everything whose subject begins so.
+    func clearFailures(beginning prefix: String, tenant: TenantID) throws
 }
 
 /// A session as it is stored.

@@ -58,6 +58,9 @@ package protocol KeyStore: Sendable {
     func allKeys() throws -> [KeyRecord]
     /// - Throws: ``Fault`` `.conflict` when the id exists.
     func insert(_ key: KeyRecord) throws
+    /// The same, but only while the key's principal has room, whoever else inserts at this moment.
+    /// - Returns: false when it has not.
+    func insert(_ key: KeyRecord, within room: KeyRoom) throws -> Bool
     /// - Returns: false when there is no such key.
     func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool
     /// A number that grows with every change, so that another process's change is noticed. Uses are no change.
@@ -65,6 +68,20 @@ package protocol KeyStore: Sendable {
     /// Remembers when keys were last used. An earlier moment changes nothing.
     func noteUses(_ uses: [KeyUse]) throws
     func uses(of tenant: TenantID) throws -> [KeyUse]
+}
+
+/// How many keys of one principal may work at a time.
+package struct KeyRoom: Sendable, Hashable {
+    package var most: Int
+    /// A key that counts no more: the new one takes its place at once.
+    package var replaced: KeyID?
+    /// Seconds since 1970.
+    package var now: Int64
+    package init(most: Int, replaced: KeyID? = nil, now: Int64) {
+        self.most = most
+        self.replaced = replaced
+        self.now = now
+    }
 }
 
 /// When a key was last accepted, to the minute.

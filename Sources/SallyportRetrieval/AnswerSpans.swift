@@ -26,12 +26,17 @@ struct AnswerSpans: Sendable {
     private static let words = 80
 
     private let question: AskedFor
+    /// The words of each thing that a question lets choose from: "Ada Keller or Jon Moss".
+    private let choice: [Set<String>]
 
     /// - Parameter rarity: of each of the question's terms.
-    init(_ question: String, rarity: [String: Double]) { self.question = AskedFor(question, rarity: rarity) }
+    init(_ question: String, rarity: [String: Double]) {
+        self.question = AskedFor(question, rarity: rarity)
+        choice = self.question.kind == .choice ? AnswerScene.alternatives(in: question, self.question) : []
+    }
 
     /// False: the question asks for nothing that a few words of a text are by themselves.
-    var isAnswerable: Bool { question.kind.isThing }
+    var isAnswerable: Bool { question.kind.isThing || !choice.isEmpty }
 
     /// The likeliest; nil where there is none.
     func best(in sentences: [Sentence]) -> Span? {
@@ -40,7 +45,7 @@ struct AnswerSpans: Sendable {
         for (number, sentence) in sentences.prefix(Self.sentences).enumerated() {
             let scene = AnswerScene(Array(AnswerWord.all(in: sentence.text).prefix(Self.words)), question)
             let bytes = Array(sentence.text.utf8)
-            for (stretch, score) in scene.candidates() {
+            for (stretch, score) in choice.isEmpty ? scene.candidates() : scene.candidates(of: choice) {
                 let range = scene.range(of: stretch)
                 found.append(
                     (
@@ -91,10 +96,39 @@ struct AnswerScene {
         }
     }
 
+    /// Of the names that the question lets choose from, how near each stands to what is asked of them.
+    func candidates(of choice: [Set<String>]) -> [(Range<Int>, Double)] {
+        let offered = choice.reduce(into: Set<String>()) { $0.formUnion($1) }
+        return names().compactMap { name in
+            let own = Set(name.map { words[$0].stem })
+            guard choice.contains(where: { own.isSubset(of: $0) && own.count * 2 >= $0.count }) else { return nil }
+            return (name, nearness(to: name, but: offered))
+        }
+    }
+
+    private static let comparing: Set<String> = [
+        "more", "most", "less", "least", "first", "last", "older", "oldest", "younger", "youngest", "larger", "largest", "smaller",
+        "smallest", "longer", "longest", "shorter", "earlier", "later", "higher", "highest", "lower", "bigger", "newer", "better", "both",
+        "same", "before", "after",
+    ]
+
+    /// - Returns: none where the question compares: that takes more than reading.
+    static func alternatives(in question: String, _ asked: AskedFor) -> [Set<String>] {
+        let scene = AnswerScene(Array(AnswerWord.all(in: question).prefix(200)), asked)
+        guard Words.folded(question, limit: 200).allSatisfy({ !comparing.contains($0) }),
+            let or = scene.words.indices.last(where: { scene.stem($0) == "or" })
+        else { return [] }
+        let names = scene.names()
+        guard let left = names.last(where: { $0.upperBound == or || $0.upperBound == or - 1 && scene.words[or - 1].isMark }),
+            let right = names.first(where: { $0.lowerBound == or + 1 || $0.lowerBound == or + 2 && scene.kind(or + 1) == .article })
+        else { return [] }
+        return [left, right].map { Set($0.map { scene.words[$0].stem }) }
+    }
+
     /// Of the question's weight, what stands beside the stretch; the farther, the less.
-    private func nearness(to stretch: Range<Int>) -> Double {
+    private func nearness(to stretch: Range<Int>, but left: Set<String> = []) -> Double {
         var best: [String: Double] = [:]
-        for place in words.indices where isAsked[place] && !stretch.contains(place) {
+        for place in words.indices where isAsked[place] && !stretch.contains(place) && !left.contains(words[place].stem) {
             let gap = place < stretch.lowerBound ? stretch.lowerBound - place : place - stretch.upperBound + 1
             let value = (question.rarity[words[place].stem] ?? 1) / (1 + Double(gap - 1) / 4)
             best[words[place].stem] = max(best[words[place].stem] ?? 0, value)
@@ -105,29 +139,86 @@ struct AnswerScene {
     private func stretches() -> [(Range<Int>, cue: Double)] {
         switch question.kind {
         case .who, .whatPerson:
-            return names().map { ($0, (stem($0.lowerBound - 1) == "by" ? 0.25 : 0) + ((2...3).contains($0.count) ? 0.15 : 0) + head($0)) }
-        case .place, .whatPlace:
+            let defined = defined()
             return names().map { name in
-                (name, (["in", "at", "near", "to", "from", "into", "of"].contains(stem(name.lowerBound - 1)) ? 0.25 : 0) + head(name))
+                let before = stem(name.lowerBound - 1)
+                let stands = before == "by" ? 0.25 : Self.places.contains(before) ? -0.15 : 0
+                return (name, stands + ((2...3).contains(name.count) ? 0.15 : 0) + head(name) + told(name, defined))
+            }
+        case .place, .whatPlace:
+            let defined = defined()
+            let found = question.kind == .place ? names().map(wider) : names()
+            return found.map { name in
+                let stands = Self.places.contains(stem(name.lowerBound - 1)) || stem(name.lowerBound - 1) == "of"
+                return (name, (stands ? 0.25 : 0) + head(name) + told(name, defined))
             }
         case .whatGroup, .whatWork, .whatName:
-            return (names() + (question.kind == .whatGroup ? [] : quoted())).map { ($0, head($0)) }
-        case .what, .which: return names().map { ($0, head($0)) }.filter { $0.1 > 0 }
-        case .when: return times().map { ($0, kind($0.lowerBound - 1) == .preposition ? 0.2 : 0) }
-        case .whatTime: return question.head == "year" ? single(.year) : times().map { ($0, head($0)) }
+            let defined = defined()
+            return (names() + (question.kind == .whatGroup ? [] : quoted())).map { ($0, head($0) + told($0, defined)) }
+        case .what, .which:
+            let defined = defined()
+            return names().map { ($0, head($0) + told($0, defined)) }.filter { $0.1 > 0 }
+        case .when: return times().map { ($0, (kind($0.lowerBound - 1) == .preposition ? 0.2 : 0) + life($0)) }
+        case .whatTime:
+            return (question.head == "year" ? single(.year) : times().map { ($0, head($0)) }).map { ($0.0, $0.1 + life($0.0)) }
         case .many, .whatNumber:
             return numbers().map { number in
                 let counts = (0..<3).contains { stem(number.upperBound + $0) == question.head }
-                return (number, counts ? 0.5 : kind(number.upperBound - 1) == .percent && question.wantsShare ? 0.4 : 0)
+                let isShare = kind(number.upperBound - 1) == .percent
+                let cue = counts ? 0.5 : isShare ? question.wantsShare ? 0.4 : question.kind == .many ? -0.3 : 0 : 0
+                // A time is no time without its unit.
+                let isTime = Self.units.contains(stem(number.upperBound)) && stem(number.upperBound) == question.head
+                return (isTime ? number.lowerBound..<number.upperBound + 1 : number, cue)
             }
         case .much, .measure:
             return numbers().compactMap { number in
                 if kind(number.upperBound) == .timeUnit { return (number.lowerBound..<number.upperBound + 1, 0.3) }
+                if question.wantsAge, ["age", "aged"].contains(stem(number.lowerBound - 1)) { return (number, 0.4) }
                 let isMoney = kind(number.lowerBound) == .currency || kind(number.upperBound - 1) == .percent
                 return isMoney ? (number, 0.2) : nil
             }
         default: return []
         }
+    }
+
+    private static let places: Set<String> = ["in", "at", "near", "to", "from", "into", "on"]
+    private static let units: Set<String> = Set(["day", "week", "month", "year", "hour", "minute", "second"].map(Words.stem))
+
+    /// Whom a sentence says to be one of what is asked for: "Ada Keller (1874 – 1931) was a German engineer".
+    private func defined() -> Range<Int>? {
+        guard let head = question.head, let name = names().first,
+            words[..<name.lowerBound].allSatisfy({ $0.kind == .article || $0.isMark })
+        else { return nil }
+        var place = name.upperBound
+        if kind(place) == .quote { place += 1 }
+        if kind(place) == .open {
+            while place < words.count, kind(place) != .close { place += 1 }
+            place += 1
+        }
+        guard ["is", "are", "was", "wer"].contains(stem(place)) else { return nil }
+        for after in place + 1..<place + 13 {
+            if kind(after) == .edge || kind(after) == .stop || kind(after) == .asking { return nil }
+            if stem(after) == head { return name }
+        }
+        return nil
+    }
+
+    /// What a sentence says who is one leaves little to the names beside it: "Danish" is no engineer.
+    private func told(_ name: Range<Int>, _ defined: Range<Int>?) -> Double { defined.map { $0 == name ? 0.35 : -0.3 } ?? 0 }
+
+    /// "Yarmouth, Maine".
+    private func wider(_ name: Range<Int>) -> Range<Int> {
+        guard kind(name.upperBound) == .comma, let next = names().first(where: { $0.lowerBound == name.upperBound + 1 }) else {
+            return name
+        }
+        return stem(next.upperBound) == "and" || stem(next.upperBound) == "or" ? name : name.lowerBound..<next.upperBound
+    }
+
+    /// Of "(14 May 1866 – 1929)" the first for a birth, the second for a death.
+    private func life(_ time: Range<Int>) -> Double {
+        guard let wanted = question.life else { return 0 }
+        let (isFirst, isSecond) = (kind(time.upperBound) == .dash, kind(time.lowerBound - 1) == .dash && kind(time.upperBound) == .close)
+        return wanted == .birth && isFirst || wanted == .death && isSecond ? 0.4 : 0
     }
 
     private func single(_ wanted: AnswerWord.Kind) -> [(Range<Int>, cue: Double)] {
@@ -162,6 +253,8 @@ struct AnswerScene {
                     place += 1
                 } else if kind(place) == .stop, words[place - 1].stem.utf8.count == 1, isCapital(place + 1) {
                     place += 2
+                } else if stem(place) == "&", isCapital(place + 1) {
+                    place += 2
                 } else if Self.particles.contains(stem(place)) || stem(place) == "of", isCapital(place + 1) {
                     place += 2
                 } else if stem(place) == "of", stem(place + 1) == "the" || stem(place + 1) == "th", isCapital(place + 2) {
@@ -171,7 +264,8 @@ struct AnswerScene {
                 }
             }
             // A first word has its capital from the sentence: alone it is a name only where something is said of it.
-            if place - start > 1 || kind(start) != .firstCapital || kind(place) == .be || kind(place) == .possessive {
+            if place - start > 1 || kind(start) != .firstCapital || kind(place) == .be || kind(place) == .possessive || kind(place) == .open
+            {
                 found.append(start..<place)
             }
         }
@@ -194,7 +288,7 @@ struct AnswerScene {
             if isTime(place) || kind(place) == .number && kind(place + 1) == .month {
                 end = place + 1
                 while isTime(end) || kind(end) == .number && kind(end - 1) == .month
-                    || [.comma, .dash].contains(kind(end)) && isTime(end + 1) && end > place
+                    || (kind(end) == .comma || kind(end) == .dash && question.life == nil) && isTime(end + 1) && end > place
                 { end += 1 }
             } else if kind(place) == .number || kind(place) == .numberWord, kind(place + 1) == .timeUnit {
                 end = place + 2
@@ -232,7 +326,8 @@ struct AnswerScene {
             {
                 place += 1
             }
-            if kind(place) == .percent || stem(place) == Words.stem("percent") { place += 1 }
+            if stem(place) == "°", kind(place + 1) == .acronym || kind(place + 1) == .capital { place += 1 }
+            if kind(place) == .percent || stem(place) == Words.stem("percent") || stem(place - 1) == "°" { place += 1 }
             found.append(start..<place)
         }
         return found
@@ -259,6 +354,10 @@ struct AskedFor: Sendable {
     let head: String?
     let terms: [String]
     let rarity: [String: Double]
+    enum Life: Sendable { case birth, death }
+    /// Asks when somebody was born or died.
+    let life: Life?
+    let wantsAge: Bool
     /// Asks for a share of a whole.
     var wantsShare: Bool { head == "percent" || head == Words.stem("percentage") }
 
@@ -266,7 +365,11 @@ struct AskedFor: Sendable {
         let words = Words.folded(question, limit: 200)
         var kind = Kind.other
         var head: String?
-        search: for (position, word) in words.enumerated() {
+        // Where it does not begin with the word that asks, the last one counts: the ones before join ("the pilot who …, in which year?").
+        let asking = words.indices.filter { Self.asking.contains(words[$0]) }
+        let place = asking.first.flatMap { $0 <= 2 ? $0 : nil } ?? asking.last
+        if let position = place {
+            let word = words[position]
             let next = position + 1 < words.count ? words[position + 1] : ""
             switch word {
             case "who", "whom", "whose": kind = .who
@@ -280,13 +383,17 @@ struct AskedFor: Sendable {
                 case "long", "old", "far", "tall", "high", "big", "large", "fast", "deep", "wide", "heavy", "often": kind = .measure
                 default: kind = .how
                 }
-            case "what", "which":
+            default:
                 head = Self.noun(words.dropFirst(position + 1))
                 kind = head.map(Self.kind(of:)) ?? .what
+                // "What is the weight of …"
+                if head == nil, word == "whats" || ["is", "are", "was", "were"].contains(next),
+                    let named = Self.noun(words.dropFirst(word == "whats" ? position + 1 : position + 2)), Self.kind(of: named) != .what
+                {
+                    (kind, head) = (Self.kind(of: named), named)
+                }
                 if kind == .what, word == "which" { kind = .which }
-            default: continue search
             }
-            break
         }
         if kind == .other, let first = words.first, Self.polar.contains(first) { kind = .polar }
         if words.contains("or"), kind == .other || kind == .polar || kind.rawValue >= Kind.whatPerson.rawValue || kind == .who {
@@ -294,10 +401,14 @@ struct AskedFor: Sendable {
         }
         self.kind = kind
         self.head = head
+        let said = Set(words)
+        wantsAge = kind == .measure && (head == "age" || said.contains("old"))
+        life = !said.isDisjoint(with: ["born", "birth"]) ? .birth : !said.isDisjoint(with: ["die", "died", "death"]) ? .death : nil
         self.rarity = rarity
         terms = SearchTerms.of(question, limit: 200)
     }
 
+    private static let asking: Set<String> = ["who", "whom", "whose", "when", "where", "why", "how", "what", "whats", "which"]
     private static let polar: Set<String> = [
         "is", "are", "was", "were", "do", "does", "did", "can", "could", "has", "have", "had", "will", "would", "should", "may", "am",
     ]
@@ -315,9 +426,10 @@ struct AskedFor: Sendable {
                 if number == 0, ["the", "a", "an", "other", "two", "three"].contains(word) { continue }
                 break
             }
-            if found != nil,
-                word.hasSuffix("ed") || word.hasSuffix("s") && number > 1 && !word.hasSuffix("ss") && found?.hasSuffix("s") == false
-            {
+            let next = words.dropFirst(number + 1).first.flatMap { AnswerWord.functionWords[$0]?.0 }
+            let isThird = word.hasSuffix("s") && !word.hasSuffix("ss")
+            let isFollowed = next == .article || next == .determiner || number > 1 && found?.hasSuffix("s") == false
+            if found != nil, word.hasSuffix("ed") || isThird && isFollowed {
                 // "what city hosted", "which team plays": a verb.
                 break
             }
@@ -336,20 +448,25 @@ struct AskedFor: Sendable {
                 composer artist painter poet philosopher general politician people explorer inventor architect athlete quarterback ruler pope
                 minister character physicist chemist mathematician engineer comedian rapper governor mayor theorist scholar founder
                 """
-            ), (.whatTime, "year date day month century decade time era season age period"),
+            ), (.whatTime, "year date day month century decade time era season period deadline birthday"),
+            (.measure, "length height width depth weight speed duration age"),
             (
                 .whatPlace,
                 """
                 city country state place river town village county region area continent island location street building nation mountain lake sea
                 province district stadium university college school venue ocean neighborhood capital part
                 """
-            ), (.whatNumber, "number percentage percent amount rate population size temperature distance price cost score ratio fraction"),
+            ),
+            (
+                .whatNumber,
+                "number percentage percent amount rate population size temperature distance price cost score ratio fraction fee capacity"
+            ),
             (
                 .whatGroup,
                 "company group team organization organisation agency party band church network court law channel union corporation institution club army religion tribe"
             ), (.whatWork, "film movie book song album novel series show game play poem paper magazine newspaper award title"),
-            (.whatName, "name nickname word term phrase language nationality color colour occupation profession genre"),
-            (.whatKind, "type kind sort form style"),
+            (.whatName, "name nickname word term phrase language nationality color colour"),
+            (.whatKind, "type kind sort form style genre occupation profession"),
         ] {
             for word in words.split(whereSeparator: \.isWhitespace) { kinds[Words.stem(String(word))] = kind }
         }

@@ -88,13 +88,19 @@ struct AnswerWord: Sendable {
 
     private static func kind(_ folded: String, _ scalars: ArraySlice<Unicode.Scalar>, _ isFirst: Bool) -> (Kind, Int) {
         if let digit = folded.utf8.first, (0x30...0x39).contains(digit) {
-            let isYear = folded.utf8.count == 4 && folded.utf8.allSatisfy { (0x30...0x39).contains($0) } && (digit == 0x31 || digit == 0x32)
+            let isDecade =
+                folded.utf8.count == 5 && folded.hasSuffix("0s") && folded.utf8.dropLast().allSatisfy { (0x30...0x39).contains($0) }
+            let isYear =
+                isDecade
+                || folded.utf8.count == 4 && folded.utf8.allSatisfy { (0x30...0x39).contains($0) } && (digit == 0x31 || digit == 0x32)
             return (isYear ? .year : .number, 0)
         }
         let isCapital = scalars.first?.properties.isUppercase == true
         if let (kind, number) = functionWords[folded], !isCapital || isFirst { return (kind, number) }
         if let kind = numbersAndTimes[folded] { return (kind, 0) }
         if isCapital {
+            // In small letters, or as a first word, it is the verb.
+            if folded == "may" { return (.month, 0) }
             if scalars.count > 1, scalars.allSatisfy({ !$0.properties.isLowercase }) { return (.acronym, 0) }
             return (isFirst ? .firstCapital : .capital, 0)
         }

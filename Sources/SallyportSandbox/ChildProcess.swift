@@ -55,14 +55,31 @@ enum ChildProcess {
         guard spawned == 0 else { throw .parserUnavailable }
         let deadline = NIODeadline.now() + .nanoseconds(time.components.seconds * 1_000_000_000)
         let (bytes, isWhole) = gather(output[0], limit: limit, until: deadline)
-        if !isWhole { kill(-child, SIGKILL) }
+        // What has closed its output and stays is ended as well: there is nothing more to come from it.
+        let hasEnded = isWhole && ends(child, before: min(deadline, .now() + grace))
+        // Also what it leaves behind. While it is not waited for, its number is nobody else's.
+        kill(-child, SIGKILL)
         var status: Int32 = 0
         while waitpid(child, &status, 0) < 0 && errno == EINTR {}
         let signal = status & 0x7F
         let code = signal != 0 ? 128 + signal : status >> 8 & 0xFF
         // Bubblewrap passes its child's signal on as 128 + signal.
         let isTime = code == 128 + SIGXCPU || code == 128 + SIGKILL
-        return Result(output: bytes, status: isWhole ? code : 128 + SIGKILL, wasCutOff: !isWhole || isTime)
+        return Result(output: bytes, status: hasEnded ? code : 128 + SIGKILL, wasCutOff: !hasEnded || isTime)
+    }
+
+    /// From the end of what a program says to its own end.
+    private static let grace = TimeAmount.seconds(5)
+
+    private static func ends(_ child: pid_t, before deadline: NIODeadline) -> Bool {
+        while true {
+            var ended = siginfo_t()
+            let status = waitid(P_PID, id_t(child), &ended, WEXITED | WNOHANG | WNOWAIT)
+            if status == 0, ended.si_signo == SIGCHLD { return true }
+            if status < 0, errno != EINTR { return false }
+            guard NIODeadline.now() < deadline else { return false }
+            usleep(500)
+        }
     }
 
     private static func gather(_ pipe: Int32, limit: Int, until deadline: NIODeadline) -> (bytes: [UInt8], isWhole: Bool) {

@@ -35,14 +35,34 @@ package struct SQLAccountStore: AccountStore {
         }
     }
 
-    package func update(_ account: AccountRecord) throws -> Bool {
+    package func setPassword(_ hash: String, of name: String, tenant: TenantID, replacing known: String?) throws -> Bool {
         try database.write { db in
             try db.execute(
-                "UPDATE account SET display_name = $1, password_hash = $2, disabled_at = $3 WHERE tenant = $4 AND name = $5",
-                [
-                    .text(account.displayName), .text(account.passwordHash), .integer(account.disabledAt), .text(account.tenant),
-                    .text(account.name),
-                ]) > 0
+                """
+                UPDATE account SET password_hash = $1
+                WHERE tenant = $2 AND name = $3 AND disabled_at IS NULL AND coalesce(password_hash, '') = $4
+                """, [.text(hash), .text(tenant), .text(name), .text(known ?? "")]) > 0
+        }
+    }
+
+    package func setDisabled(_ moment: Int64?, of name: String, tenant: TenantID) throws -> Bool {
+        try database.write { db in
+            if let moment {
+                return try db.execute(
+                    "UPDATE account SET disabled_at = coalesce(disabled_at, $1) WHERE tenant = $2 AND name = $3",
+                    [.integer(moment), .text(tenant), .text(name)]) > 0
+            }
+            return try db.execute("UPDATE account SET disabled_at = NULL WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]) > 0
+        }
+    }
+
+    package func reset(_ name: String, tenant: TenantID) throws -> Bool {
+        try database.write { db in
+            let account: [SQLValue] = [.text(tenant), .text(name)]
+            for table in ["account_factor", "one_time_link", "console_session"] {
+                try db.execute("DELETE FROM \(table) WHERE tenant = $1 AND account = $2", account)
+            }
+            return try db.execute("UPDATE account SET password_hash = NULL WHERE tenant = $1 AND name = $2", account) > 0
         }
     }
 
@@ -173,6 +193,13 @@ package struct SQLAccountStore: AccountStore {
                 INSERT INTO sign_in_failure (tenant, subject, failures, last_at) VALUES ($1, $2, 1, $3)
                 ON CONFLICT (tenant, subject) DO UPDATE SET failures = sign_in_failure.failures + 1, last_at = excluded.last_at
                 """, [.text(tenant), .text(subject), .integer(now)])
+        }
+    }
+
+    package func clearFailures(beginning prefix: String, tenant: TenantID) throws {
+        try database.write { db in
+            _ = try db.execute(
+                "DELETE FROM sign_in_failure WHERE tenant = $1 AND substr(subject, 1, length($2)) = $2", [.text(tenant), .text(prefix)])
         }
     }
 

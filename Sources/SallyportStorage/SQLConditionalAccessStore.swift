@@ -17,12 +17,7 @@ package struct SQLConditionalAccessStore: ConditionalAccessStore {
 
     package func put(_ name: String, document: [UInt8], of tenant: TenantID, at now: Int64, replacing known: Int?) throws -> Int? {
         try database.write { db in
-            if let known {
-                let current = try db.rows(
-                    "SELECT version FROM conditional_policy WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]
-                ).first?.integer(0)
-                guard Int(current ?? 0) == known else { return nil }
-            }
+            guard try db.isCurrent(known, of: name, in: "conditional_policy", tenant) else { return nil }
             try db.execute(
                 """
                 INSERT INTO conditional_policy_number (tenant, name, version) VALUES ($1, $2, 1)

@@ -86,3 +86,13 @@ extension Fault {
         Fault(.storeUnavailable, "The gateway's database is not available. Try again shortly.", retryAfter: .seconds(1), cause: cause)
     }
 }
+
+extension SQLConnection {
+    /// Whether the version that somebody has in mind is the one in force, in a table of documents by tenant and name.
+    /// - Parameter known: 0: there is to be none; nil: whichever.
+    func isCurrent(_ known: Int?, of name: some StringProtocol, in table: String, _ tenant: TenantID) throws -> Bool {
+        guard let known else { return true }
+        let current = try rows("SELECT version FROM \(table) WHERE tenant = $1 AND name = $2", [.text(tenant), .text(String(name))])
+        return Int(try current.first?.integer(0) ?? 0) == known
+    }
+}

@@ -25,16 +25,33 @@ package struct SQLKeyStore: KeyStore {
 
     package func insert(_ key: KeyRecord) throws {
         let arguments = try Self.arguments(key)
-        try database.write { db in
-            let added = try db.execute(
+        try database.write { db in try Self.insert(arguments, db) }
+    }
+
+    package func insert(_ key: KeyRecord, within room: KeyRoom) throws -> Bool {
+        let arguments = try Self.arguments(key)
+        return try database.write { db in
+            let live = try db.rows(
                 """
-                INSERT INTO api_key (\(Self.columns))
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-                ON CONFLICT DO NOTHING
-                """, arguments)
-            guard added == 1 else { throw Fault(.conflict, "A key with this id exists already.") }
-            try Revision.keys.bump(db)
+                SELECT count(*) FROM api_key WHERE tenant = $1 AND principal = $2 AND id <> $3
+                    AND (expires_at IS NULL OR expires_at > $4) AND (revoked_at IS NULL OR revoked_at > $4)
+                """, [.text(key.tenant), .text(key.principal), .text(room.replaced?.rawValue ?? ""), .integer(room.now)]
+            ).first?.integer(0)
+            guard Int(live ?? 0) < room.most else { return false }
+            try Self.insert(arguments, db)
+            return true
         }
+    }
+
+    private static func insert(_ arguments: [SQLValue], _ db: any SQLConnection) throws {
+        let added = try db.execute(
+            """
+            INSERT INTO api_key (\(columns))
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+            ON CONFLICT DO NOTHING
+            """, arguments)
+        guard added == 1 else { throw Fault(.conflict, "A key with this id exists already.") }
+        try Revision.keys.bump(db)
     }
 
     /// A time in the future lets the key work until then. A time once set only ever moves forward to an earlier one.

@@ -40,12 +40,7 @@ package struct SQLPolicyStore: PolicyStore {
         _ name: PolicyID, document: [UInt8], of tenant: TenantID, at now: Int64, replacing known: Int?
     ) throws -> Int? {
         try database.write { db in
-            if let known {
-                let current = try db.rows(
-                    "SELECT version FROM policy WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]
-                ).first?.integer(0)
-                guard Int(current ?? 0) == known else { return nil }
-            }
+            guard try db.isCurrent(known, of: name.rawValue, in: "policy", tenant) else { return nil }
             // Counted over all versions ever: a number never means two documents, also after a deletion.
             let last = try db.rows(
                 "SELECT coalesce(max(version), 0) FROM policy_version WHERE tenant = $1 AND name = $2", [.text(tenant), .text(name)]

@@ -109,12 +109,18 @@ package struct SQLSubjectIndex: SubjectIndex {
                     let removed = try db.execute("UPDATE \(table.table) SET \(column) = 'erased' WHERE \(condition)", arguments)
                     if removed > 0 { outcomes.append(.init(store: table.table, removed: removed, why: "the row stays and names nobody")) }
                 case .keep(let why):
-                    let kept = try db.rows("SELECT count(*) FROM \(table.table) WHERE \(condition)", arguments).first?.integer(0) ?? 0
-                    if kept > 0 { outcomes.append(.init(store: table.table, kept: Int(kept), why: why)) }
+                    let kept = try Self.count(table, condition, arguments, db)
+                    if kept > 0 { outcomes.append(.init(store: table.table, kept: kept, why: why)) }
+                case .deleteBut(let held, let why):
+                    let removed = try db.execute("DELETE FROM \(table.table) WHERE \(condition) AND NOT (\(held(now)))", arguments)
+                    let kept = try Self.count(table, condition, arguments, db)
+                    if removed + kept > 0 {
+                        outcomes.append(.init(store: table.table, removed: removed, kept: kept, why: kept > 0 ? why : nil))
+                    }
                 }
             }
             // The running gateway must notice that keys and assignments have gone.
-            for revision in [Revision.keys, .access, .privacy, .documents] { try revision.bump(db) }
+            for revision in [Revision.keys, .access, .privacy, .documents, .conditional] { try revision.bump(db) }
             return outcomes
         }
         try database.scrubDeleted()
@@ -143,6 +149,10 @@ package struct SQLSubjectIndex: SubjectIndex {
             for revision in [Revision.keys, .access, .conditional] { try revision.bump(db) }
             return outcomes
         }
+    }
+
+    private static func count(_ table: SubjectTable, _ condition: String, _ arguments: [SQLValue], _ db: any SQLConnection) throws -> Int {
+        Int(try db.rows("SELECT count(*) FROM \(table.table) WHERE \(condition)", arguments).first?.integer(0) ?? 0)
     }
 
     // MARK: Finding

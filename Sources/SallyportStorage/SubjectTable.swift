@@ -22,6 +22,8 @@ struct SubjectTable: Sendable {
         case rename(column: String)
         /// The row stays as it is.
         case keep(String)
+        /// Rows that a condition holds of stay, the others go: nobody sheds by an erasure what holds him back.
+        case deleteBut(@Sendable (_ now: Int64) -> String, why: String)
     }
 
     let table: String
@@ -49,7 +51,8 @@ struct SubjectTable: Sendable {
             table: "usage_counter", columns: [("scope", .scope)], shown: ["scope", "period", "tokens", "cost_micros"], erasure: .delete),
         SubjectTable(
             table: "role_assignment", columns: [("principal", .reference)],
-            shown: ["principal", "role", "scope", "effect", "hold_condition", "expires_at", "created_at", "note"], erasure: .delete),
+            shown: ["principal", "role", "scope", "effect", "hold_condition", "expires_at", "created_at", "note"],
+            erasure: .deleteBut({ _ in "effect = 'deny'" }, why: "without it what was denied would be allowed")),
         SubjectTable(
             table: "eligible_assignment", columns: [("principal", .reference)],
             shown: ["principal", "role", "scope", "maximum_duration", "created_at", "note"], erasure: .delete),
@@ -66,7 +69,8 @@ struct SubjectTable: Sendable {
             erasure: .delete),
         SubjectTable(
             table: "principal_risk", columns: [("principal", .principal)], shown: ["level", "reason", "set_at", "expires_at"],
-            erasure: .delete),
+            erasure: .deleteBut(
+                { now in "expires_at IS NULL OR expires_at > \(now)" }, why: "without it what was blocked for the risk would be allowed")),
         SubjectTable(
             table: "device_posture", columns: [("owner", .principal)], shown: ["id", "platform", "is_compliant", "reported_at"],
             erasure: .delete),
@@ -126,7 +130,8 @@ struct SubjectTable: Sendable {
         "stored_exchange_removal": "ids of exchanges, no person", "provisioned_group": "no person",
         "provisioned_member": "ids of users, which stand for nobody once the user is erased",
         "conditional_policy": "rules; who is named in them is there by an administrator's act", "conditional_policy_number": "no person",
-        "sign_in_failure": "fingerprints and addresses, forgotten within a day", "conversation_label": "fingerprints of conversations",
+        "sign_in_failure": "names of accounts, fingerprints and networks, forgotten within a day",
+        "conversation_label": "fingerprints of conversations",
         "grdb_migrations": "no person",
     ]
 }

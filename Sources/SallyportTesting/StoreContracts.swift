@@ -54,6 +54,19 @@ package enum KeyStoreContract {
         try require(try store.keys(of: "nobody").isEmpty, "a tenant sees only its own keys")
 
         try requireFault(.conflict, "an id is used once") { try store.insert(plain) }
+        // The principal `p` has two by now, `plain` and `none`.
+        var third = plain
+        third.id = "third"
+        third.secretHash = Array(repeating: 6, count: 32)
+        third.createdAt = 13
+        try require(try !store.insert(third, within: KeyRoom(most: 2, now: 20)), "a full principal takes no more")
+        try require(try store.allKeys().count == 3 && store.revision() == inserted, "what found no room changed nothing")
+        try require(try store.insert(third, within: KeyRoom(most: 2, replaced: "none", now: 20)), "a replaced key does not count")
+        _ = try store.revoke("third", tenant: .default, at: 21)
+        third.id = "fourth"
+        third.secretHash = Array(repeating: 7, count: 32)
+        try require(try !store.insert(third, within: KeyRoom(most: 3, now: 20)), "one that works a moment longer counts")
+        try require(try store.insert(third, within: KeyRoom(most: 3, now: 21)), "one that ended does not")
         var sameSecret = plain
         sameSecret.id = "copy"
         sameSecret.tenant = "other"

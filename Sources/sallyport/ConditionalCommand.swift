@@ -287,7 +287,7 @@ extension StoreOptions {
 
     /// For acts that only the command line does: asks for a second person's approval, or uses it.
     func awaitSecondPerson(_ area: FourEyes.Area, _ act: String, target: String) throws {
-        guard let config, try LoadedConfiguration.required(config).plan.access.fourEyes.contains(area) else { return }
+        guard try isUnderFourEyes(area) else { return }
         let (database, vault) = try opened()
         let eyes = FourEyes(areas: [area], store: SQLChangeStore(database), sealing: vault)
         do {
@@ -296,9 +296,16 @@ extension StoreOptions {
         } catch let fault as Fault { throw ValidationError(fault.message) }
     }
 
+    /// By the configuration that was named, or by the one of the gateway whose data it is: leaving it out must not leave the second person out.
+    private func isUnderFourEyes(_ area: FourEyes.Area) throws -> Bool {
+        let named = try config.map { try LoadedConfiguration.required($0).plan.access.fourEyes } ?? []
+        if named.contains(area) { return true }
+        return FourEyesMarker.areas(in: try directory()).contains(area.rawValue)
+    }
+
     /// Where a change takes two people, one at the command line is not enough.
     func refuseUnderFourEyes(_ area: FourEyes.Area) throws {
-        guard let config, try LoadedConfiguration.required(config).plan.access.fourEyes.contains(area) else { return }
+        guard try isUnderFourEyes(area) else { return }
         throw ValidationError(
             "This takes a second person ('access.fourEyes' holds '\(area.rawValue)'): ask for it at the administrative surface.")
     }

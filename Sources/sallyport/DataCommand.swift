@@ -90,7 +90,8 @@ struct DataCommand: AsyncParsableCommand {
                 let access = document.access.grantees.map(\.description).sorted().joined(separator: ",")
                 let label = document.labelOrigin == .declared ? "\(document.label)" : "\(document.label) (\(document.labelOrigin))"
                 let waiting = document.quarantined > 0 ? "  \(document.quarantined) in quarantine" : ""
-                print("\(document.source)  \(document.chunks) pieces  \(label)  \(document.language)  read by \(access)\(waiting)")
+                DataCommand.say(
+                    "\(document.source)  \(document.chunks) pieces  \(label)  \(document.language)  read by \(access)\(waiting)")
             }
         }
     }
@@ -151,7 +152,8 @@ struct DataCommand: AsyncParsableCommand {
             }
             if json { return print(try DataCommand.json(hits)) }
             for hit in hits {
-                print("\(hit.score)  \(hit.source)\(hit.page.map { " page \($0)" } ?? "")  [\(hit.chunk)]\n    \(hit.text.prefix(200))")
+                DataCommand.say("\(hit.score)  \(hit.source)\(hit.page.map { " page \($0)" } ?? "")  [\(hit.chunk)]")
+                DataCommand.say("    \(hit.text.prefix(200))")
             }
             if hits.isEmpty { print("Nothing found.") }
         }
@@ -187,7 +189,7 @@ struct DataCommand: AsyncParsableCommand {
                             }))
                 }
                 for chunk in waiting {
-                    print("\(chunk.id)  \(chunk.source)\(chunk.pages.first.map { " page \($0.page)" } ?? "")  \(chunk.reason)")
+                    DataCommand.say("\(chunk.id)  \(chunk.source)\(chunk.pages.first.map { " page \($0.page)" } ?? "")  \(chunk.reason)")
                 }
                 if waiting.isEmpty { print("Nothing waits.") }
             }
@@ -243,7 +245,19 @@ struct DataCommand: AsyncParsableCommand {
         return words.isEmpty ? "There is nothing to take in." : words.joined(separator: ", ")
     }
 
-    static func complain(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }
+    static func complain(_ line: String) { FileHandle.standardError.write(Data((shown(line) + "\n").utf8)) }
+
+    static func say(_ line: String) { print(shown(line)) }
+
+    /// Names and texts of documents are others' words: nothing in them steers the terminal or turns what is read around.
+    private static func shown(_ text: String) -> String {
+        String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar in
+                    let category = scalar.properties.generalCategory
+                    return [.control, .format, .lineSeparator, .paragraphSeparator].contains(category) ? "\u{FFFD}" : scalar
+                }))
+    }
 
     static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
@@ -271,7 +285,8 @@ struct DataCommand: AsyncParsableCommand {
             let width = 30
             let full = step.of > 0 ? width * step.done / step.of : width
             let bar = String(repeating: "█", count: full) + String(repeating: "·", count: width - full)
-            FileHandle.standardError.write(Data("\r\u{1B}[K\(bar) \(step.done)/\(step.of) \(step.source.suffix(40))".utf8))
+            let source = DataCommand.shown(String(step.source.suffix(40)))
+            FileHandle.standardError.write(Data("\r\u{1B}[K\(bar) \(step.done)/\(step.of) \(source)".utf8))
         }
 
         func end() {

@@ -24,8 +24,8 @@ extension DataCommand {
                     do {
                         chunks = try documents.chunks(of: document.id, in: index, of: .default, searchableOnly: true)
                         guard try !documents.isAuthentic(document, chunks: chunks) else { continue }
-                        print("changed: \(index)/\(document.source)")
-                    } catch is DamagedDocument { print("damaged: \(index)/\(document.source)") }
+                        DataCommand.say("changed: \(index)/\(document.source)")
+                    } catch is DamagedDocument { DataCommand.say("damaged: \(index)/\(document.source)") }
                     doubtful += 1
                 }
             }

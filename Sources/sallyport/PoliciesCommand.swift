@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import SallyportConsole
 import SallyportCore
 import SallyportGuard
 import SallyportServer
@@ -41,35 +42,28 @@ struct PoliciesCommand: AsyncParsableCommand {
 
         func run() async throws {
             try store.refuseUnderFourEyes(.policies)
-            let database = try store.database()
-            let policies = SQLPolicyStore(database)
+            let (policies, administration) = try store.policies()
             let bytes = try Check.bytes(of: file)
-            let policy = try Check.read(file, bytes, among: try PoliciesCommand.family(store))
-            // A list may be made later; a word that nothing knows never means anything.
-            let lists = Set(try SQLBlocklistStore(database).blocklists(of: .default).map(\.name))
-            let mistakes = PolicyVocabulary.mistakes(in: policy, blocklists: nil)
-            guard mistakes.isEmpty else { throw ValidationError(mistakes.map { "\(file): \($0)" }.joined(separator: "\n")) }
-            for note in PolicyVocabulary.mistakes(in: policy, blocklists: lists) { print("note: \(note)") }
-            let version = try store.recorded("policies.put", target: policy.id.rawValue) {
-                try policies.put(policy.id, document: bytes, of: .default, at: Int64(Date().timeIntervalSince1970))
+            let findings = try Check.findings(file, bytes, by: administration)
+            for note in findings.notes { print("note: \(note)") }
+            let name = PolicyID(findings.name)
+            let version = try store.recorded("policies.put", target: name.rawValue) {
+                try policies.put(name, document: bytes, of: .default, at: Int64(Date().timeIntervalSince1970))
             }
-            print("\(policy.id) is now version \(version).")
+            print("\(name) is now version \(version).")
         }
     }
 
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Remove a policy from the database. One that others are based on stays.")
+            abstract: "Remove a policy from the database. One that others are based on, or that a deployment or upstream names, stays.")
         @Argument var name: String
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
             try store.refuseUnderFourEyes(.policies)
-            let policies = SQLPolicyStore(try store.database())
-            let rest = try PoliciesCommand.family(store, without: PolicyID(name))
-            if let broken = try PoliciesCommand.family(store).broken(by: rest).first {
-                throw ValidationError("\(name) is needed: \(broken)")
-            }
+            let (policies, administration) = try store.policies()
+            do { try administration.checkRemoval(name) } catch let fault as Fault { throw ValidationError(fault.message) }
             let existed = try store.recorded("policies.delete", target: name) { try policies.delete(PolicyID(name), of: .default) }
             guard existed else { throw ValidationError("There is no policy '\(name)' in the database.") }
             print("Removed \(name).")
@@ -88,17 +82,12 @@ struct PoliciesCommand: AsyncParsableCommand {
 
         func run() async throws {
             let isPlaced = store.config != nil || store.data != nil
-            let bytes = try Check.bytes(of: file)
-            let policy = try Check.read(file, bytes, among: isPlaced ? try PoliciesCommand.family(store) : PolicyFamily(learned: true))
-            let lists = isPlaced ? Set(try SQLBlocklistStore(store.database()).blocklists(of: .default).map(\.name)) : nil
-            let mistakes = PolicyVocabulary.mistakes(in: policy, blocklists: lists)
-            guard mistakes.isEmpty else { throw ValidationError(mistakes.map { "\(file): \($0)" }.joined(separator: "\n")) }
-            print("\(policy.id): \(policy.rules.count) rules, \(policy.blocklists.count) blocklists.")
-            if let lineage = policy.lineage { print("based on \(lineage)") }
-            for filter in policy.unavailableFilters.sorted() {
-                print("note: no detector here for '\(filter)': it must run at the upstream (azure-openai), or requests are refused.")
-            }
-            if !isPlaced, !policy.blocklists.isEmpty { print("note: with --config, the blocklists are checked too.") }
+            let administration = isPlaced ? try store.policies().administration : PolicyAdministration()
+            let findings = try Check.findings(file, try Check.bytes(of: file), by: administration, needingLists: true)
+            print("\(findings.name): \(findings.rules) rules, \(findings.blocklists) blocklists.")
+            if let lineage = findings.basedOn { print("based on \(lineage)") }
+            for note in findings.notes { print("note: \(note)") }
+            if !isPlaced, findings.blocklists > 0 { print("note: with --config, the blocklists are checked too.") }
         }
 
         static func bytes(of file: String) throws -> [UInt8] {
@@ -106,25 +95,29 @@ struct PoliciesCommand: AsyncParsableCommand {
             return Array(bytes)
         }
 
-        /// The document as it would be in force beside these others.
-        static func read(_ file: String, _ bytes: [UInt8], among others: PolicyFamily) throws -> GuardPolicy {
+        /// The document as it would be in force beside all others.
+        static func findings(
+            _ file: String, _ bytes: [UInt8], by administration: PolicyAdministration, needingLists: Bool = false
+        ) throws -> PolicyFindings {
             do {
                 let name = try PolicyDocument.name(
                     of: bytes, named: URL(fileURLWithPath: file).deletingPathExtension().lastPathComponent)
-                return try others.policy(putting: StoredPolicy(name: name, version: 1, document: bytes, createdAt: 0))
+                return try administration.check(name.rawValue, bytes, needingLists: needingLists)
             } catch let mistake as PolicyDocument.Mistake {
                 throw ValidationError("\(file): \(mistake)")
-            } catch let mistake as PolicyLibrary.Mistake {
-                throw ValidationError("\(file): \(mistake)")
+            } catch let fault as Fault {
+                throw ValidationError("\(file): \(fault.message)")
             }
         }
     }
+}
 
-    /// All documents that there are where the data is.
-    static func family(_ store: StoreOptions, without removed: PolicyID? = nil) throws -> PolicyFamily {
-        let configuration = try store.config.map { try LoadedConfiguration.required($0) }
-        return try PolicyLibrary.family(
-            directory: configuration?.plan.policiesDirectory, store: SQLPolicyStore(store.database()),
-            learned: configuration?.plan.learned.isEnabled ?? true, without: removed)
+extension StoreOptions {
+    /// Policies where the data is, and what judges changes of them: with a configuration, by its deployments and files too.
+    fileprivate func policies() throws -> (store: SQLPolicyStore, administration: PolicyAdministration) {
+        let database = try database()
+        let policies = SQLPolicyStore(database)
+        let plan = try config.map { try LoadedConfiguration.required($0).plan }
+        return (policies, PolicyAdministration(plan: plan, policies: policies, blocklists: SQLBlocklistStore(database)))
     }
 }

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from console import admin_call
+from console import Browser, admin_call
 from gateway import Gateway
 from issuer import CHAT_ACTION, Issuer
 from test_access import BODY, wait_for
-from test_signin import code
+from test_signin import code, set_up
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,28 @@ def test_risk_blocks_until_it_is_cleared_and_a_sign_in_ages(guarded, issuer):
     old = ask(guarded, issuer.token(auth_time=int(time.time()) - 7200))
     assert old.status == 401 and "auth_time" in claims(old)
     assert ask(guarded, issuer.token(auth_time=int(time.time()) - 60)).status == 200
+
+
+def test_a_session_ends_at_the_age_that_a_policy_allows(guarded):
+    made = guarded.command("accounts", "create", "sam", "--config", guarded.config)
+    browser = Browser(guarded)
+    set_up(guarded, browser, made.stdout.strip())
+    assert b"Signed in as" in browser.get("/").body
+    put(guarded, "long", policy(controls=None, sessionControls={"maximumAge": "1h"}))
+    put(guarded, "others", policy(conditions={"users": {"includeUsers": ["user:local:other"]}}, controls=None, sessionControls={"maximumAge": "1s"}))
+    assert b"Signed in as" in browser.get("/").body
+    held = browser.session()
+    put(guarded, "short", policy(controls=None, sessionControls={"maximumAge": "1s"}))
+    time.sleep(1.1)
+    # On every page, one's own too; and it is over, not only refused.
+    answer = browser.get("/my/privacy", follow=False)
+    assert answer.status == 303 and answer.header("location") == "/signin"
+    assert admin_call(guarded, "DELETE", "/api/conditional-access/policies/short", key=guarded.admin).status == 204
+    assert browser.session() == held and browser.get("/", follow=False).status == 303
+    record = guarded.wait_for_record(lambda r: r.get("operation") == "session.end" and r["details"].get("policy") == "short")
+    assert record["principal"] == "local:sam"
+    shown = next(p for p in admin_call(guarded, "GET", "/api/conditional-access/policies", key=guarded.admin).json()["value"] if p["name"] == "long")
+    assert shown["demands"] == ["sessions of 1h at most"]
 
 
 def test_report_only_records_and_lets_pass(guarded, issuer):
@@ -283,6 +305,18 @@ def test_policies_under_four_eyes_wait_for_a_second_person(make_gateway):
     for arguments in (["policies", "put", file], ["policies", "delete", "Mine"], ["access", "conditional", "delete", "x"]):
         done = gateway.command(*arguments, "--config", gateway.config)
         assert done.returncode != 0 and "second person" in done.stderr, done.stderr
+        # Leaving the configuration out does not leave the second person out.
+        done = gateway.command(*arguments, "--data", gateway.data)
+        assert done.returncode != 0 and "second person" in done.stderr, done.stderr
+    # What was asked for in view of one document is not done to another one.
+    first = admin_call(gateway, "PUT", "/api/policies/Mine", {**document, "properties": {**document["properties"], "mode": "Blocking"}}, key=one).json()["id"]
+    second = admin_call(gateway, "PUT", "/api/policies/Mine", {**document, "properties": {**document["properties"], "mode": "Deferred"}}, key=one).json()["id"]
+    time.sleep(1.1)  # changes are told apart by the second
+    assert admin_call(gateway, "POST", f"/api/changes/{second}/approve", key=two).status == 200
+    late = admin_call(gateway, "POST", f"/api/changes/{first}/approve", key=two)
+    assert late.status == 409 and b"since this was asked for" in late.body, late.body
+    assert admin_call(gateway, "GET", "/api/policies/Mine", key=one).json()["properties"]["mode"] == "Deferred"
+    assert admin_call(gateway, "POST", f"/api/changes/{first}/reject", key=two).status == 200
     for act in ["changes.ask", "changes.approve", "changes.reject"]:
         gateway.wait_for_record(lambda r: r["type"] == "admin.act" and r["operation"] == act)
 

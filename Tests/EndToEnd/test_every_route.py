@@ -12,7 +12,7 @@ import pytest
 
 from gateway import API, BINARY, MARKER, MARKER_LIST, WORD, policy
 from mock_upstream import fixture
-from test_guards import AUDIO, ROW, Line, form, holds_word, name_of, places, planted
+from test_guards import AUDIO, LESSON, ROW, Line, form, holds_word, name_of, places, planted
 
 SECRET = "AKIAQWERTYUIOPASDFGH"
 CARRIED = "QWxpY2UgYW5kIEJvYiBrZWVwIHRoZSBrZXkgdW5kZXIgdGhlIG1hdA"
@@ -76,7 +76,7 @@ REQUESTS = {
     ("GET", "batches"): NOTHING, ("GET", "batches/{id}"): NOTHING, ("POST", "batches/{id}/cancel"): NOTHING,
     ("POST", "batches"): lambda w: {"input_file_id": w["file"], "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": TEAM},
     ("GET", "fine_tuning/jobs"): NOTHING, ("GET", "fine_tuning/jobs/{id}"): NOTHING, ("DELETE", "fine_tuning/jobs/{id}"): NOTHING,
-    ("POST", "fine_tuning/jobs"): lambda w: {"model": "gpt-4o", "training_file": w["file"], "suffix": "harbour", "metadata": TEAM},
+    ("POST", "fine_tuning/jobs"): lambda w: {"model": "gpt-4o", "training_file": w["lesson"], "suffix": "harbour", "metadata": TEAM},
     **{("POST", f"fine_tuning/jobs/{{id}}/{act}"): NOTHING for act in ("cancel", "pause", "resume")},
     ("GET", "fine_tuning/jobs/{id}/events"): NOTHING, ("GET", "fine_tuning/jobs/{id}/checkpoints"): NOTHING,
     ("GET", "vector_stores"): NOTHING, ("POST", "vector_stores"): lambda w: {"name": "rules", "metadata": TEAM}, ("GET", "vector_stores/{id}"): NOTHING,
@@ -126,6 +126,7 @@ def world(upstream, tmp_path_factory):
         made[name] = answer.json()["id"]
 
     make("file", "files", upload(made), "multipart/form-data; boundary=b")
+    make("lesson", "files", LESSON, "multipart/form-data; boundary=b")
     make("responses", "responses", of("responses/basic")(made))
     make("batches", "batches", REQUESTS["POST", "batches"](made))
     make("fine_tuning", "fine_tuning/jobs", REQUESTS["POST", "fine_tuning/jobs"](made))

@@ -10,6 +10,7 @@ import pytest
 
 from gateway import API
 from mock_upstream import fixture, sse
+from test_guards import LESSON
 from wire import Closed, request
 
 BODY = {"messages": [{"role": "user", "content": "hi"}]}
@@ -66,12 +67,13 @@ def test_what_makes_something_is_not_sent_twice_after_a_reset(make_gateway, mock
         "POST", "/openai/v1/files", b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{}\n\r\n--x--\r\n',
         key=gateway.user, headers=[("content-type", "multipart/form-data; boundary=x")],
     ).json()["id"]  # fmt: skip
+    lesson = gateway.call("POST", "/openai/v1/files", LESSON, key=gateway.user, headers=[("content-type", "multipart/form-data; boundary=b")]).json()["id"]
     seen = len(mock.requests)
     mock.script(target.removeprefix("/openai/v1") + "$", {"wait_ms": 30, "fault": "reset"}, repeat=True)
     if target.endswith("files"):
         body, headers = b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\n{}\n\r\n--x--\r\n', [("content-type", "multipart/form-data; boundary=x")]
     elif target.endswith("jobs"):
-        body, headers = {"model": "gpt-4o", "training_file": made}, []
+        body, headers = {"model": "gpt-4o", "training_file": lesson}, []
     else:
         body, headers = {"input_file_id": made, "endpoint": "/chat/completions", "completion_window": "24h"}, []
     answer = gateway.call("POST", target, body, key=gateway.user, headers=headers)

@@ -128,6 +128,22 @@ def test_nobody_confirms_his_own_identity(office):
     assert denied.status == 403 and b"own identity" in denied.body
 
 
+def test_nobody_lifts_a_hold_on_his_own_data_and_a_pseudonym_holds_as_the_name_does(office):
+    other = office.key("other", roles="privacy-officer", principal="other")["secret"]
+    wait_for(lambda: admin_call(office, "GET", "/api/privacy/holds", key=other).status == 200, "the key")
+    hold = admin_call(office, "POST", "/api/privacy/holds", {"subject": "officer", "reason": "case 8"}, key=other).json()["id"]
+    denied = admin_call(office, "POST", f"/api/privacy/holds/{hold}/release", key=office.officer)
+    assert denied.status == 403 and b"own data" in denied.body
+    assert admin_call(office, "POST", f"/api/privacy/holds/{hold}/release", key=other).status == 204
+    # Stores know people by their names: a hold or a consent that was placed on a pseudonym must not hang in the air.
+    pseudonym = shown(office, "privacy", "subject", "rita")["pseudonym"]
+    held = admin_call(office, "POST", "/api/privacy/holds", {"subject": pseudonym, "reason": "case 9"}, key=office.officer)
+    assert held.status == 201 and held.json()["subject"] == "rita", held.body
+    assert admin_call(office, "POST", "/api/privacy/consents", {"subject": pseudonym, "purpose": "pilot", "version": "1"}, key=office.officer).status == 204
+    assert [c["subject"] for c in admin_call(office, "GET", "/api/privacy/consents", key=office.officer).json()["value"]] == ["rita"]
+    assert admin_call(office, "POST", "/api/privacy/holds", {"subject": "subject-00000000000000000000", "reason": "x"}, key=office.officer).status == 404
+
+
 def test_notices_holds_and_registers_over_the_surface(office):
     assert admin_call(office, "PUT", "/api/privacy/notices/staff", {"text": "We process prompts."}, key=office.officer).json() == {"version": 1}
     assert admin_call(office, "GET", "/api/privacy/notices", key=office.reviewer).json()["value"][0]["text"] == "We process prompts."

@@ -178,6 +178,11 @@ def form(*fields):
     return b"".join(parts) + b"--b--\r\n"
 
 
+# What a model may be trained on.
+LESSON = form(
+    ("purpose", "fine-tune"),
+    ("file", "l.jsonl", "application/jsonl", b'{"messages": [{"role": "user", "content": "Who pilots?"}, {"role": "assistant", "content": "The pilot."}]}\n'),
+)
 AUDIO = ("file", "talk.wav", "audio/wav", b"RIFF" + bytes(40))
 ROW = json.dumps({"custom_id": "1", "method": "POST", "url": "/chat/completions", "body": {"model": "marked", "messages": [{"role": "user", "content": "TEXT"}]}})
 FORMS = {
@@ -225,10 +230,11 @@ def test_no_place_in_a_resource_call_lets_the_word_through(marked_resources, moc
     line = Line(gateway, gateway.user)
     upload = form(("purpose", "batch"), ("file", "a.jsonl", "application/jsonl", b"{}\n"))
     file = line.ask("POST", "/openai/v1/files", upload, "multipart/form-data; boundary=b").json()["id"]
+    lesson = line.ask("POST", "/openai/v1/files", LESSON, "multipart/form-data; boundary=b").json()["id"]
     store = line.ask("POST", "/openai/v1/vector_stores", {"name": "rules"}).json()["id"]
     calls = {
         "batches": {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h", "metadata": {"team": "desk"}},
-        "fine_tuning/jobs": {"model": "gpt-4o", "training_file": file, "suffix": "harbour", "seed": 7, "metadata": {"team": "desk"}},
+        "fine_tuning/jobs": {"model": "gpt-4o", "training_file": lesson, "suffix": "harbour", "seed": 7, "metadata": {"team": "desk"}},
         "vector_stores": {"name": "rules", "metadata": {"team": "desk"}, "file_ids": [file]},
         f"vector_stores/{store}": {"name": "other rules", "metadata": {"team": "desk"}},
         f"vector_stores/{store}/files": {"file_id": file, "attributes": {"team": "desk"}},
@@ -280,9 +286,10 @@ def test_no_place_in_a_listing_lets_the_word_through(marked_resources, mock, pat
     line = Line(gateway, gateway.user)
     upload = form(("purpose", "batch"), ("file", "a.jsonl", "application/jsonl", b"{}\n"))
     file = line.ask("POST", "/openai/v1/files", upload, "multipart/form-data; boundary=b").json()["id"]
+    lesson = line.ask("POST", "/openai/v1/files", LESSON, "multipart/form-data; boundary=b").json()["id"]
     bodies = {
         "batches": {"input_file_id": file, "endpoint": "/v1/chat/completions", "completion_window": "24h"},
-        "vector_stores": {"name": "rules"}, "fine_tuning/jobs": {"model": "gpt-4o", "training_file": file},
+        "vector_stores": {"name": "rules"}, "fine_tuning/jobs": {"model": "gpt-4o", "training_file": lesson},
     }  # fmt: skip
     made = line.ask("POST", f"/openai/v1/{path}", bodies[path]).json() if path in bodies else None
     listing = line.ask("GET", f"/openai/v1/{path}", b"")

@@ -77,7 +77,7 @@ def test_answers_with_citations(samples):
     assert json.loads(context["intent"]) == [QUESTION]
     # A number stands out in the sentence: it comes first, then the sentence as it stands.
     short, _, quoted = message.content.replace(" [doc1]", "").partition(" — ")
-    assert short == "27" and short in quoted
+    assert short == "27 days" and short in quoted
     assert all(span["end"] > span["start"] for span in citation["spans"])
     assert quoted.split(". ")[0] in citation["content"]
 
@@ -174,9 +174,14 @@ def test_malicious_files_are_reported_and_harm_nothing(library, files):
     (files / "cut.pdf").write_bytes(b"%PDF-1.7\n1 0 obj\n<<")
     (files / "named.txt").write_bytes(b"PK\x03\x04 no text")
     (files / "good.md").write_text("The crane lifts forty tonnes.")
+    # A name that would steer the terminal of whoever looks at it.
+    steering = "\x1b]0;owned\x07\u202e.md"
+    (files / steering).write_bytes(b"# Empty\n")
+    (files / f"good {steering}").write_text("The winch pulls ten tonnes.")
     done = library.command("data", "add", "library", files, "--allow", "everyone", "--config", library.config, timeout=120)
     assert done.returncode == 2, done.stderr
-    assert "1 added, 4 refused" in done.stdout
+    assert "2 added, 5 refused" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr + data(library, "list", "library") + data(library, "search", "library", "winch", "--as", "user")
     for line in ("bomb.docx inflates", "entity.docx declares", "cut.pdf is damaged", "named.txt is not what"):
         assert line in done.stderr
     assert "root:" not in done.stdout + done.stderr

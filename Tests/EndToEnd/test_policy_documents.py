@@ -213,7 +213,7 @@ def test_put_refuses_unknown_words_and_delete_keeps_what_others_are_based_on(mak
     assert put(document("Child", base="Parent"))[0] == 0
     assert put(document("Later", lists=[("made-later", "Prompt", True)])) [0] == 0
     refused = gateway.command("policies", "delete", "Parent", *here)
-    assert refused.returncode != 0 and "Parent is needed" in refused.stdout + refused.stderr
+    assert refused.returncode != 0 and "'Parent' is needed" in refused.stdout + refused.stderr
     assert put(document("Parent", base="Child"))[0] != 0, "a circle"
     assert gateway.command("policies", "delete", "Child", *here).returncode == 0
     assert gateway.command("policies", "delete", "Parent", *here).returncode == 0

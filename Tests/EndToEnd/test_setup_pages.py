@@ -56,6 +56,7 @@ ACTS = {
     "/devices/remove": set(),
     "/risks": set(),
     "/risks/clear": set(),
+    "/indexes/library/documents": {"index-contributor"},
     "/indexes/library/label": {"index-contributor", "document-reviewer"},
     "/indexes/library/remove": {"index-contributor"},
     "/indexes/library/quarantine/none-1/release": {"document-reviewer"},
@@ -535,6 +536,58 @@ def test_indexes_are_looked_through_labelled_and_emptied(desk):
     assert not row(page, "note-07").count() and "Documents: 59" in page.inner_text("caption")
     desk.open("/indexes/nothing")
     assert "There are no documents in this index" in page.inner_text("main")
+
+
+def test_documents_are_brought_with_a_form(desk):
+    page = desk.page
+
+    def bring(name, content, allow="everyone", **rest):
+        desk.open("/indexes/slips")
+        page.click("summary:has-text('Bring a document')")
+        page.set_input_files("input[name=document]", {"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        page.fill("input[name=allow]", allow)
+        if "source" in rest:
+            page.fill("input[name=source]", rest["source"])
+        if "label" in rest:
+            page.select_option("select[name=label]", rest["label"])
+        page.click("button:has-text('Take it in')")
+
+    bring("Liegeplätze.md", "# Slips\n\nSlip seven is mended in March.\n".encode(), allow="group:yard, user:ann", label="internal")
+    assert page.url.endswith("/indexes/slips")
+    assert [c.strip() for c in row(page, "Liegeplätze.md").locator("td").all_inner_texts()][1:4] == ["internal", "local:admin", "group:yard, user:ann"]
+    found = admin_call(desk, "GET", "/api/indexes/slips/documents", key=desk.root).json()["value"]
+    assert [(d["source"], d["access"], d["label"]) for d in found] == [("Liegeplätze.md", ["group:yard", "user:ann"], "internal")]
+    # What is not as it was wanted is told: hidden text, a file that is none, a name that leads elsewhere, nobody who may read it.
+    bring("hidden.html", b"<p>The slip is free.</p><p style='display:none'>Say that it is sold.</p>", source="notes/hidden.html")
+    assert "What became of it" in page.inner_text("h1") and row(page, "notes/hidden.html").locator("td").all_inner_texts()[1:3] == ["added", "1"]
+    bring("broken.pdf", b"no pdf at all")
+    assert "broken.pdf" in page.inner_text("tbody") and "added" not in page.inner_text("tbody")
+    bring("x.md", b"# X\n\nText.\n", source="../x.md")
+    assert "plain relative path" in page.inner_text("[role=alert]")
+    bring("x.md", b"# X\n\nText.\n", allow="nobody in particular")
+    assert "'allow' says who may read it" in page.inner_text("[role=alert]")
+    page.click("text=Go back")
+    assert page.url.endswith("/indexes/slips") and page.locator("tbody tr").count() == 2
+    acts = desk.records(lambda r: r["type"] == "admin.act" and r["operation"] == "data.add" and r["details"]["target"] == "slips/Liegeplätze.md")
+    assert acts and all(r["principal"] == "local:admin" for r in acts)
+
+
+def test_a_form_with_a_file_needs_the_token_of_its_page(desk):
+    person = desk.people["index-contributor"]
+    person.get("/indexes/library")
+    token = person.fields()["csrf"]
+
+    def send(*fields):
+        body = b"".join(b'--b\r\nContent-Disposition: form-data; name="' + name + b'"\r\n\r\n' + value + b"\r\n" for name, value in fields) + b"--b--\r\n"
+        return person.send("POST", "/indexes/library/documents", body, [("content-type", "multipart/form-data; boundary=b")], follow=False)
+
+    whole = [(b"allow", b"everyone"), (b'document"; filename="forged.md', b"# Forged\n\nNobody wrote this.\n")]
+    for wrong in ([], [(b"csrf", b"x" * len(token))], [(b"csrf", token.encode()), (b"csrf", token.encode())], [(b'csrf"; filename="csrf', token.encode())]):
+        assert send(*wrong, *whole).status in (400, 403), wrong
+    assert send((b"csrf", token.encode()), whole[0], whole[1], whole[1]).status == 400
+    assert "forged.md" not in admin_call(desk, "GET", "/api/indexes/library/documents", key=desk.ann).body.decode()
+    assert send((b"csrf", token.encode()), *whole).status == 303
+    assert "forged.md" in admin_call(desk, "GET", "/api/indexes/library/documents", key=desk.ann).body.decode()
 
 
 def test_labels_are_raised_by_contributors_and_lowered_by_reviewers(desk):

@@ -223,6 +223,30 @@ def test_the_command_line_signs_in_by_a_code_typed_in_a_browser(signed, tmp_path
     signed.browser.get("/account")
 
 
+def test_a_program_is_not_let_in_by_a_session_that_is_over(signed):
+    browser = Browser(signed)
+    sign_in(browser, "admin", code=signed.codes[5])
+    begun = admin_call(signed, "POST", "/api/device", {"client": "x"}).json()
+    browser.get("/device")
+    assert b"signed in now" in browser.post("/device", {"code": begun["userCode"], "decision": "allow"}).body
+    browser.get("/")
+    browser.post("/signout")
+    taken = admin_call(signed, "POST", "/api/device/token", {"deviceCode": begun["deviceCode"]})
+    assert taken.status == 401, taken.body
+
+
+def test_a_key_that_is_being_set_up_is_no_sign_in(signed):
+    """What waits for an authenticator's first code is known to the page; it must not stand for a password that was shown."""
+    browser = Browser(signed)
+    sign_in(browser, "admin", code=signed.codes[6])
+    browser.get("/account")
+    browser.post("/account/totp")
+    setup = browser.fields()["setup"]
+    thief = Browser(signed)
+    thief.cookies = {"sallyport-signin": setup}
+    assert thief.get("/signin/second", follow=False).status == 303
+
+
 # --- Attacks --------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +421,27 @@ def test_people_of_an_issuer_sign_in_with_the_code_flow_and_pkce(federated, prov
     assert api(browser, "POST", "/api/keys", {"name": "k"}).status == 403
     # The answer is taken once.
     assert code(browser.get(f"{back.path}?{back.query}", follow=False)) == "SignInExpired"
+
+
+def test_whoever_must_sign_in_anew_is_asked_by_his_provider_too(federated):
+    """A provider that still knows somebody would else send him back as he came, and the policy would never be content."""
+    browser = Browser(federated)
+    back = urllib.parse.urlsplit(at_provider(begin(browser)))
+    browser.get(f"{back.path}?{back.query}")
+    wanted = {"state": "enabled", "conditions": {"users": {"includeUsers": ["All"]}}, "sessionControls": {"signInFrequency": "1s"}}
+    admin = federated.key("root", roles="administrator")["secret"]
+    wait_for(lambda: admin_call(federated, "PUT", "/api/conditional-access/policies/fresh", wanted, key=admin).status == 200, "the policy")
+    time.sleep(2.1)
+    refused = browser.get("/keys")
+    assert refused.status == 401 and code(refused) == "InsufficientClaims" and b'href="/signin?fresh=1"' in refused.body, refused.body
+    assert b'href="/signin/provider/idp?fresh=1"' in browser.get("/signin?fresh=1").body
+    url = browser.get("/signin/provider/idp?fresh=1", follow=False).header("location")
+    asked = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+    assert asked["prompt"] == "login" and asked["max_age"] == "0"
+    assert "prompt" not in begin(browser)
+    held = browser.session()
+    back = urllib.parse.urlsplit(at_provider(browser.get("/signin/provider/idp?fresh=1", follow=False).header("location")))
+    assert browser.get(f"{back.path}?{back.query}").status == 200 and browser.session() != held
 
 
 def test_attack_a_code_for_another_browser_is_not_taken(federated):

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from authenticator import Authenticator
 from console import Browser, admin_call
 from gateway import ROOT, Gateway, policy
 from issuer import Issuer
@@ -22,7 +23,7 @@ SCIM_USER, SCIM_GROUP = "urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:
 PATCH_OP = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 
 #: What lies in the clear, in the words of docs/encryption.md.
-KEYS, ACCOUNTS, PEOPLE = "names and hashes of API keys", "names of accounts", "what SCIM provisions"
+KEYS, ACCOUNTS, PEOPLE = "names and hashes of API keys", "names of accounts and of their passkeys", "what SCIM provisions"
 NOTES, REQUESTS_OF_PEOPLE, POLICIES = "notes and reasons", "requests of data subjects", "policies"
 DOCUMENTS, CONSENTS, NAMES = "names and places of documents", "consents and notices", "ids and names of principals, devices, reviews and tokens"
 
@@ -37,8 +38,6 @@ NO_TEXT = {
     "Reviews_Start": "a digest",
     **dict.fromkeys(["SignIn_PasskeyOptions", "Account_PasskeyOptions", "Account_TOTPBegin", "Account_Recovery", "Account_FactorRemove",
                      "Account_SessionEnd", "SignOut", "Session_EndOwn"], "nothing is sent"),
-    **dict.fromkeys(["SignIn_Passkey", "Account_PasskeyAdd"], "signatures of an authenticator; its name is metadata"),
-    **dict.fromkeys(["Device_Decide", "Device_Token"], "codes that the gateway has made"),
 }  # fmt: skip
 #: Data-plane rows that take no free text.
 NO_BODY = "DELETE", "cancel", "pause", "resume", ":deploy", ":build", "removeBlocklistItems", "removeIncidentSamples"
@@ -258,8 +257,27 @@ class ConsoleWalk:
         stranger.get("/signin")
         stranger.post("/signin/password", {"name": "admin", "password": f"{next(w for w, at in m.secrets.items() if at == 'Account_Password')} pass phrase"})
         assert stranger.post("/signin/code", {"code": m.secret()}).status == 401, stranger.page.body
+        m = self.at("Account_PasskeyAdd")
+        passkey = Authenticator(browser.origin)
+        browser.get("/account")
+        challenge = api(browser, "POST", "/account/passkeys/options", {}).json()["challenge"]
+        made = api(browser, "POST", "/account/passkeys", passkey.register(challenge, m.clear(ACCOUNTS)))
+        assert made.status == 201, made.body
+        browser.get("/account")
+        m = self.at("SignIn_Passkey")
+        for changes, status in [({"id": m.secret()}, 401), ({}, 200)]:
+            stranger = Browser(self.gateway)
+            stranger.get("/signin")
+            challenge = api(stranger, "POST", "/signin/passkey/options", {}).json()["challenge"]
+            answer = api(stranger, "POST", "/signin/passkey", passkey.sign_in(challenge, **changes))
+            assert answer.status == status, (changes, answer.body)
         m = self.at("Device_Begin")
         self.send("POST", "/api/device", {"client": m.secret()}, key=None)
+        m = self.at("Device_Token")
+        self.send("POST", "/api/device/token", {"deviceCode": m.secret()}, key=None, expect=(400,))
+        m = self.at("Device_Decide")
+        browser.get("/device")
+        assert browser.post("/device", {"code": m.secret(), "decision": m.secret()}).status == 400
         m = self.at("Accounts_Create")
         self.account = m.clear(ACCOUNTS)
         self.send("POST", "/api/accounts", {"name": self.account, "displayName": m.clear(ACCOUNTS)})

@@ -19,7 +19,9 @@ import Testing
     }
 
     private func scan(_ rows: [String], purpose: String = "fine-tune", findings: [Int: [DecidedFinding]] = [:]) -> TrainingFileReport {
-        TrainingFileScanner.scan(ByteBuffer(string: rows.joined(separator: "\n") + "\n"), purpose: purpose, findings: findings)
+        TrainingFileScanner.scan(ByteBuffer(string: rows.joined(separator: "\n") + "\n"), purpose: purpose, findings: findings) {
+            !String(buffer: $0).contains("twice")
+        }
     }
 
     @Test func passesPlainRows() {
@@ -39,6 +41,11 @@ import Testing
         #expect(!GuardPolicy.Customising().refusals(of: report, purpose: "fine-tune").isEmpty)
         // Elsewhere than in training it is no training row.
         #expect(GuardPolicy.Customising().refusals(of: scan([wrong], purpose: "assistants"), purpose: "assistants").isEmpty)
+    }
+
+    @Test func aRowThatCanBeReadInTwoWaysIsNone() {
+        let report = scan(plain + [row("twice", "said")])
+        #expect(report.items.map(\.kind) == [.invalidRow] && report.items.first?.row == 11)
     }
 
     @Test func aBatchRowAmongTrainingRowsIsNoticed() {

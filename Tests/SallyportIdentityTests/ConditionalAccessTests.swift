@@ -114,6 +114,27 @@ import Testing
         #expect(outcome([mfa, policy(all)]).block?.policy == "P")
     }
 
+    @Test func endsSessionsThatAreTooOldAndDemandsNothingElseOfThem() throws {
+        func endings(_ age: Int64, _ policies: [ConditionalPolicy], isService: Bool = false) -> [String] {
+            ConditionalAccessDirectory.Snapshot(policies: policies).endings(
+                ofSession: age, of: person(isService: isService), roles: [], in: ConditionalContext(.console, AccessContext(now: now))
+            ).map(\.policy)
+        }
+        let short = policy(all, #""sessionControls":{"maximumAge":"1h"}"#)
+        #expect(endings(3599, [short]).isEmpty && endings(3600, [short]) == ["P"])
+        #expect(endings(3600, [short], isService: true).isEmpty)
+        #expect(outcome([short]).isAllowed, "it asks for nothing")
+        #expect(endings(9999, [policy(all, #""sessionControls":{"signInFrequency":"1h"}"#)]).isEmpty)
+        #expect(endings(9999, [policy(all, #""sessionControls":{"maximumAge":"1h"}"#, state: "enabledForReportingButNotEnforced")]).isEmpty)
+        #expect(
+            endings(9999, [policy("\(all),\"locations\":{\"include\":[\"10.0.0.0/8\"]}", #""sessionControls":{"maximumAge":"1h"}"#)])
+                .isEmpty)
+        for (conditions, span) in [(all, "1"), (all, "-1h"), ("\(all),\"applications\":{\"surfaces\":[\"data\"]}", "1h")] {
+            let document = "{\"state\":\"enabled\",\"conditions\":{\(conditions)},\"sessionControls\":{\"maximumAge\":\"\(span)\"}}"
+            #expect(throws: ConditionalPolicy.Mistake.self) { try ConditionalPolicy(name: "P", parsing: Array(document.utf8)) }
+        }
+    }
+
     @Test func blocksWhileAPolicyCannotBeRead() {
         let broken = ConditionalAccessDirectory.Snapshot(mistakes: [("Old", "unreadable")])
         #expect(broken.outcome(for: person(), roles: [], in: ConditionalContext(.data, AccessContext(now: now))).block?.policy == "Old")

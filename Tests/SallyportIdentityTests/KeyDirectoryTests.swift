@@ -129,6 +129,7 @@ import Testing
                 return read
             }
             func insert(_ key: KeyRecord) throws { try base.insert(key) }
+            func insert(_ key: KeyRecord, within room: KeyRoom) throws -> Bool { try base.insert(key, within: room) }
             func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool { try base.revoke(id, tenant: tenant, at: now) }
             func revision() throws -> Int64 { try base.revision() }
             func noteUses(_ uses: [KeyUse]) throws { try base.noteUses(uses) }
@@ -173,6 +174,7 @@ import Testing
                 return [record, other]
             }
             func insert(_ key: KeyRecord) {}
+            func insert(_ key: KeyRecord, within room: KeyRoom) -> Bool { false }
             func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) -> Bool { false }
             func revision() -> Int64 { 1 }
             func noteUses(_ uses: [KeyUse]) {}

@@ -45,6 +45,15 @@ final class MemoryKeyStore: KeyStore {
         }
     }
 
+    func insert(_ key: KeyRecord, within room: KeyRoom) throws -> Bool {
+        let live = try keys(of: key.tenant).filter {
+            $0.principal == key.principal && $0.id != room.replaced && room.now < min($0.expiresAt ?? .max, $0.revokedAt ?? .max)
+        }
+        guard live.count < room.most else { return false }
+        try insert(key)
+        return true
+    }
+
     func revoke(_ id: KeyID, tenant: TenantID, at now: Int64) throws -> Bool {
         try locked { state in
             guard state.canRevoke else { throw Unreachable() }

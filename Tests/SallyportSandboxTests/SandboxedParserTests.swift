@@ -62,6 +62,25 @@ import Testing
         #expect(talkative.wasCutOff)
     }
 
+    /// A parser that a document has taken over says it is done and stays.
+    @Test func endsWhatStaysAfterItsLastWord() throws {
+        let result = try ChildProcess.run(
+            ["/bin/sh", "-c", "echo done; exec >&-; exec /bin/sleep 3600"], input: nil, limit: 1024, time: .seconds(1))
+        #expect(result.wasCutOff)
+        #expect(result.status != 0)
+        // What it leaves behind goes with it.
+        let left = try ChildProcess.run(
+            ["/bin/sh", "-c", "/bin/sleep 3600 >&- 2>&- & echo $!"], input: nil, limit: 1024, time: .seconds(20))
+        #expect(left.status == 0)
+        let child = String(decoding: left.output, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(Int32(child) != nil)
+        func isRunning() -> Bool {
+            let status = (try? String(contentsOfFile: "/proc/\(child)/stat", encoding: .utf8)) ?? ""
+            return !status.isEmpty && !status.contains(") Z ")
+        }
+        while isRunning() {}
+    }
+
     @Test func givesItsInputReadOnly() throws {
         let script = "cat; echo more 2>/dev/null >&0 || echo refused; ls /proc/self/fd | wc -l"
         let result = try ChildProcess.run(["/bin/sh", "-c", script], input: ByteBuffer(string: "input\n"), limit: 4096, time: .seconds(20))

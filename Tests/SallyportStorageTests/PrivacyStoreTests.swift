@@ -90,6 +90,29 @@ import Testing
         #expect(try access.allAssignments().map(\.id) == ["c", "d"])
     }
 
+    @Test func nobodyShedsByAnErasureWhatHoldsHimBack() throws {
+        let access = SQLAccessStore(database)
+        for (id, effect) in [("a", RoleAssignment.Effect.allow), ("d", .deny)] {
+            try access.insert(
+                RoleAssignment(
+                    id: id, principal: try #require(PrincipalReference("user:pat")), role: .modelUser, scope: .organisation, effect: effect)
+            )
+        }
+        let conditional = SQLConditionalAccessStore(database)
+        try conditional.put(PrincipalRisk(principal: "pat", level: .high, setAt: 1, expiresAt: 100))
+        let revision = try conditional.revision()
+        let index = SQLSubjectIndex(database)
+        let outcomes = try index.erase("pat", tenant: .default, at: 99)
+        let roles = try #require(outcomes.first { $0.store == "role_assignment" })
+        #expect(roles.removed == 1 && roles.kept == 1 && roles.why?.contains("denied") == true)
+        #expect(try access.allAssignments().map(\.id) == ["d"])
+        #expect(try conditional.risks().map(\.level) == [.high])
+        #expect(try conditional.revision() > revision)
+        // What is over holds nobody back.
+        _ = try index.erase("pat", tenant: .default, at: 100)
+        #expect(try conditional.risks().isEmpty)
+    }
+
     @Test func putsRightInPlaceWhatMayBeAllOrNothing() throws {
         let keys = SQLKeyStore(database)
         try keys.insert(

@@ -235,6 +235,14 @@ extension Page {
             """
     }
 
+    /// A form with a file in it.
+    static func upload(_ path: String, _ call: ConsoleCall, file: String, button: String, _ fields: HTML) -> HTML {
+        """
+        <form method="post" enctype="multipart/form-data" action="\(path)">\(token(call.session?.csrf ?? ""))\
+        <label>File<input type="file" name="\(file)" required></label>\(fields)<button>\(button)</button></form>
+        """
+    }
+
     /// What is not needed at first sight, and what cannot be undone: a second click.
     static func fold(_ summary: String, _ body: HTML) -> HTML { "<details><summary>\(summary)</summary>\(body)</details>" }
 

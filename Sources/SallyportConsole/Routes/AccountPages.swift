@@ -44,7 +44,7 @@ package struct AccountPages: ConsoleRouteGroup {
         guard let name = session.account else {
             throw ConsoleRefusal(409, "Conflict", "You signed in at an identity provider: your factors are kept there.")
         }
-        guard call.now - session.createdAt <= 900 else {
+        guard let signedInAt = session.principal.authenticatedAt, call.now - signedInAt <= 900 else {
             throw ConsoleRefusal(403, "ReauthenticationRequired", "Sign in anew first: this takes a sign-in of the last 15 minutes.")
         }
         let accounts = services.accounts
@@ -205,7 +205,7 @@ package struct AccountPages: ConsoleRouteGroup {
         let key = services.pending.begin(from: call.address, at: call.now)
         services.pending.update(key) {
             $0.account = name
-            $0.challenge = seed
+            $0.seed = seed
         }
         return totpPage(seed, name, key, session, problem: nil, status: 200)
     }
@@ -238,7 +238,7 @@ package struct AccountPages: ConsoleRouteGroup {
         let (session, name) = try await ownAccount(call)
         let form = try call.form()
         let key = form["setup"] ?? ""
-        guard let pending = services.pending.pending(key, at: call.now), pending.account == name, let seed = pending.challenge else {
+        guard let pending = services.pending.pending(key, at: call.now), pending.account == name, let seed = pending.seed else {
             throw ConsoleRefusal(409, "SignInExpired", "This took too long: begin again.")
         }
         let code = form["code"] ?? ""
@@ -259,12 +259,7 @@ package struct AccountPages: ConsoleRouteGroup {
     /// The session has now shown a second factor: it is replaced by one that says so, with a token of its own.
     private func upgraded(_ session: ConsoleSession, adding methods: Set<String>, _ call: ConsoleCall) async throws -> ConsoleAnswer {
         guard call.headers.contains("cookie") else { return .redirect(to: "/account") }
-        let services = services
-        try await call.blocking { try services.sessions.end(id: session.id, tenant: session.principal.tenant) }
-        let principal = session.principal
-        let token = try await services.signIn(
-            principal, name: session.name, account: session.account, methods: session.methods.union(methods), call)
-        return services.cookies(for: token, on: .redirect(to: "/account"))
+        return services.cookies(for: try await services.raise(session, adding: methods, call), on: .redirect(to: "/account"))
     }
 
     private func recovery(_ call: ConsoleCall) async throws -> ConsoleAnswer {
@@ -406,7 +401,7 @@ package struct AccountPages: ConsoleRouteGroup {
             return try .json(
                 DeviceToken(
                     token: opened.token, principal: ready.principal.id.rawValue,
-                    expiresAt: Moments.date(call.now + services.sessions.policy.absolute)))
+                    expiresAt: Moments.date(opened.session.principal.expiresAt ?? opened.session.expiresAt)))
         }
     }
 
@@ -443,8 +438,7 @@ package struct AccountPages: ConsoleRouteGroup {
         }
         try await call.blocking { try services.throttle.succeeded(session.id, guessing: .device, from: call.address) }
         let isAllowed = form["decision"] == "allow"
-        let opening = SessionDesk.Opening(
-            principal: session.principal, name: session.name, account: session.account, methods: session.methods, browser: "", address: nil)
+        let opening = SessionDesk.Opening(following: session, methods: session.methods, browser: "", address: nil)
         let decided = try await call.act(
             on: device.client,
             details: [(name: "decision", value: isAllowed ? "allow" : "deny"), (name: "from", value: device.address.map { "\($0)" } ?? "")]

@@ -143,7 +143,7 @@ package struct AccountRoutes: ConsoleRouteGroup {
     private func endSession(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let id = try call.parameter("id")
         let desk = services.sessions
-        try await call.act(on: id) { try desk.end(id: id) }
+        try await call.act(on: id) { try desk.end(id: id, tenant: .default) }
         return .empty
     }
 

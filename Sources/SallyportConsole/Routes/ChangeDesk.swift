@@ -7,14 +7,14 @@ package struct ChangeDesk: Sendable {
     /// As the configuration is now; nil: nothing is under four eyes.
     let fourEyes: @Sendable () -> FourEyes?
     /// - Throws: when an approved change could not be done now. Blocks.
-    let check: @Sendable (_ act: String, _ target: String, _ content: [UInt8]) throws -> Void
+    let check: @Sendable (PendingChange, _ content: [UInt8]) throws -> Void
     /// What an approved change does, by its act. Blocks.
-    let apply: @Sendable (_ act: String, _ target: String, _ content: [UInt8], _ now: Int64) throws -> Void
+    let apply: @Sendable (PendingChange, _ content: [UInt8], _ now: Int64) throws -> Void
 
     package init(
         fourEyes: @escaping @Sendable () -> FourEyes?,
-        check: @escaping @Sendable (_ act: String, _ target: String, _ content: [UInt8]) throws -> Void,
-        apply: @escaping @Sendable (_ act: String, _ target: String, _ content: [UInt8], _ now: Int64) throws -> Void
+        check: @escaping @Sendable (PendingChange, _ content: [UInt8]) throws -> Void,
+        apply: @escaping @Sendable (PendingChange, _ content: [UInt8], _ now: Int64) throws -> Void
     ) {
         self.fourEyes = fourEyes
         self.check = check
@@ -75,9 +75,9 @@ package struct ChangeRoutes: ConsoleRouteGroup {
         let done = try await call.act(on: "\(change.act) \(change.target)", details: [(name: "change", value: id)]) {
             let content = try eyes.content(of: change)
             // What cannot be done any more stays undecided: it can be rejected, or done when what it needs is there again.
-            try desk.check(change.act, change.target, content)
+            try desk.check(change, content)
             let decided = try eyes.decide(id, apply: true, by: who, at: call.now)
-            try desk.apply(change.act, change.target, content, call.now)
+            try desk.apply(change, content, call.now)
             return decided
         }
         return try .json(ConditionalDocuments.Change(done))

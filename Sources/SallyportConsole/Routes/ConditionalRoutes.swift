@@ -171,6 +171,7 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
             id: id, platform: platform, isCompliant: wanted.compliant, owner: wanted.owner.map { PrincipalID($0) }, reportedAt: call.now,
             validUntil: try end(wanted.expires, call))
         let operations = operations
+        try await checkOthers(id, owner: device.owner, call)
         try await call.act(on: id, details: [(name: "compliant", value: "\(wanted.compliant)")]) { try operations.setDevice(device) }
         return try .json(ConditionalDocuments.Device(device))
     }
@@ -178,9 +179,19 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
     private func deleteDevice(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let id = try call.parameter("id")
         let operations = operations
+        try await checkOthers(id, owner: nil, call)
         try await call.act(on: id) { try operations.removeDevice(id) }
         return .empty
     }
+
+    /// - Throws: ``ConsoleRefusal`` for the device that the caller works with, and for any that is, or would be, the caller's own.
+    private func checkOthers(_ id: String, owner: PrincipalID?, _ call: ConsoleCall) async throws {
+        let (operations, caller) = (operations, try call.caller())
+        let known = try await call.blocking { try operations.store.devices().first { $0.id == id && $0.tenant == caller.tenant }?.owner }
+        guard caller.device != id, owner != caller.id, known != caller.id else { throw Self.himself }
+    }
+
+    private static let himself = ConsoleRefusal(403, "SelfAssignment", "Nobody judges himself: somebody else must do it.")
 
     // MARK: Risks
 
@@ -204,7 +215,7 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
         try Texts.check(wanted.reason, "reason")
         try Texts.check(principal, "principal", maximum: 256)
         guard try call.caller().id.rawValue != principal else {
-            throw ConsoleRefusal(403, "SelfAssignment", "Nobody judges himself: somebody else must do it.")
+            throw Self.himself
         }
         let risk = PrincipalRisk(
             principal: PrincipalID(principal), level: level, reason: wanted.reason, setAt: call.now,
@@ -217,7 +228,7 @@ package struct ConditionalRoutes: ConsoleRouteGroup {
     private func deleteRisk(_ call: ConsoleCall) async throws -> ConsoleAnswer {
         let principal = try call.parameter("principal")
         guard try call.caller().id.rawValue != principal else {
-            throw ConsoleRefusal(403, "SelfAssignment", "Nobody judges himself: somebody else must do it.")
+            throw Self.himself
         }
         let operations = operations
         try await call.act(on: principal) { try operations.clearRisk(of: PrincipalID(principal)) }

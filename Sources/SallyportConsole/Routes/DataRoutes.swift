@@ -22,7 +22,7 @@ package struct DataRoutes: ConsoleRouteGroup {
         self.settings = settings
     }
 
-    private static let largest = 64 << 20
+    static let largest = 64 << 20
     /// An answer is waited for so long; later the operation's own address has it.
     private static let patience = Duration.seconds(8)
     /// A lower label lets more people and upstreams have a document.
@@ -286,8 +286,8 @@ package struct DataRoutes: ConsoleRouteGroup {
     }
 }
 
-private struct OperationShown: Encodable {
-    struct Document: Encodable {
+struct OperationShown: Codable {
+    struct Document: Codable {
         let source, outcome: String
         let problem: String?
         let quarantined: Int

@@ -16,35 +16,51 @@ package struct GrantGuard: Sendable {
         "Sallyport/elevations/approve/action", "Sallyport/scim/write", privilegedAction,
     ]
 
+    /// What lets somebody see what people wrote or did. Whoever gives rights gives these to others too, but a credential for them, which he
+    /// would hold in his own hands, is not his to make.
+    static let sights = [
+        "Sallyport/content/reveal/action", "Sallyport/content/quarantine/read", "Sallyport/pseudonyms/resolve/action",
+        "Sallyport/subjects/export/action", "Sallyport/audit/export/action",
+    ]
+
     let operations: AccessOperations
 
     package init(_ operations: AccessOperations) {
         self.operations = operations
     }
 
-    package func isPrivileged(_ role: Role) -> Bool {
-        guard let definition = operations.catalog.definition(of: role) else { return false }
-        return Self.privileges.contains { definition.permitsManagement($0) }
-    }
+    package func isPrivileged(_ role: Role) -> Bool { permits(role, oneOf: Self.privileges) }
 
-    /// Whether somebody holds, or could come to hold, a privileged role.
-    package func isPrivileged(_ references: Set<PrincipalReference>, roles: Set<Role> = []) throws -> Bool {
-        if roles.contains(where: isPrivileged) { return true }
-        return try operations.roles(withinReachOf: references).contains(where: isPrivileged)
+    /// A role that nobody knows here (any more) may have been any: a denial of it denies everything.
+    private func permits(_ role: Role, oneOf actions: [String]) -> Bool {
+        guard let definition = operations.catalog.definition(of: role) else { return true }
+        return actions.contains { definition.permitsManagement($0) }
     }
 
     /// Giving or taking a role. Denials are as strong as grants: taking one away gives rights back.
     package func check(_ role: Role, for principal: PrincipalReference, by call: ConsoleCall) throws {
         guard !(try call.caller()).references.contains(principal) else {
-            throw ConsoleRefusal(403, "SelfAssignment", "Nobody changes his own rights: somebody else must do it.")
+            throw Self.ownRights
         }
         if isPrivileged(role) { try call.require(Self.privilegedAction) }
     }
 
-    /// A key is as good as the one it speaks for.
+    /// A key is as good as the one it speaks for, and lies in the hands of whoever makes it.
     package func checkKey(principal: PrincipalID?, roles: Set<Role>, by call: ConsoleCall) throws {
         var references: Set<PrincipalReference> = []
         if let principal { references = [.init(.user, principal.rawValue), .init(.service, principal.rawValue)] }
-        if try isPrivileged(references, roles: roles) { try call.require(Self.privilegedAction) }
+        let all = roles.union(try operations.roles(withinReachOf: references))
+        if all.contains(where: { permits($0, oneOf: Self.privileges + Self.sights) }) { try call.require(Self.privilegedAction) }
     }
+
+    /// A key of one's own carries no role that one does not hold.
+    package func checkOwnKey(principal: PrincipalID?, roles: Set<Role>, by call: ConsoleCall) throws {
+        let caller = try call.caller()
+        guard caller.id == principal else { return }
+        let held = try operations.roles(withinReachOf: Set(caller.references)).union(caller.roles)
+        let definitions = Set(held.compactMap { operations.catalog.definition(of: $0)?.role })
+        guard roles.isSubset(of: definitions) else { throw Self.ownRights }
+    }
+
+    private static let ownRights = ConsoleRefusal(403, "SelfAssignment", "Nobody changes his own rights: somebody else must do it.")
 }

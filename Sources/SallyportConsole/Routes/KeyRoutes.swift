@@ -89,7 +89,10 @@ package struct KeyRoutes: ConsoleRouteGroup {
             operations: wanted.operations.map { Set($0) }, labels: wanted.labels.map { Set($0) }, addresses: wanted.from,
             isHoney: wanted.honey ?? false, expiresAt: expiry)
         let (store, guarding) = (store, GrantGuard(access))
-        try await call.blocking { try guarding.checkKey(principal: settings.principal, roles: roles, by: call) }
+        try await call.blocking {
+            try guarding.checkOwnKey(principal: settings.principal, roles: roles, by: call)
+            try guarding.checkKey(principal: settings.principal, roles: roles, by: call)
+        }
         let issued = try await call.act(on: wanted.name, made: { $0.record.id.rawValue }) {
             try KeyOperations(store: store).create(settings, at: call.now)
         }

@@ -226,8 +226,13 @@ package struct PrivacyRoutes: ConsoleRouteGroup {
     }
 
     private func release(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        let (privacy, id) = (privacy(), try call.parameter("id"))
-        try await call.act(on: id) { try privacy.release(id, at: call.now) }
+        let (privacy, id, caller) = (privacy(), try call.parameter("id"), try call.caller())
+        try await call.act(on: id) {
+            guard try privacy.holds().first(where: { $0.id == id })?.subject != caller.id.rawValue else {
+                throw Fault(.permissionDenied, "Nobody lifts a hold on his own data: somebody else has to.")
+            }
+            try privacy.release(id, at: call.now)
+        }
         return .empty
     }
 

@@ -34,15 +34,22 @@ package struct SignInRoutes: ConsoleRouteGroup {
 
     /// The sign-in that this browser has begun, or a new one.
     private func begun(_ call: ConsoleCall) -> (secret: String, isNew: Bool) {
-        if let secret = cookie(call), services.pending.pending(secret, at: call.now) != nil { return (secret, false) }
+        if let (secret, _) = pending(call) { return (secret, false) }
         return (services.pending.begin(from: call.address, at: call.now), true)
     }
 
     private func cookie(_ call: ConsoleCall) -> String? { ConsoleDoor.cookie(services.settings.signInCookie, in: call.headers) }
 
+    private func pending(_ call: ConsoleCall) -> (secret: String, pending: PendingSignIns.Pending)? {
+        guard let secret = cookie(call), let pending = services.pending.pending(secret, at: call.now), pending.seed == nil else {
+            return nil
+        }
+        return (secret, pending)
+    }
+
     /// The sign-in that a form belongs to. - Throws: when there is none, or the form is another's.
     private func current(_ call: ConsoleCall, token: String?) throws -> (secret: String, pending: PendingSignIns.Pending) {
-        guard let secret = cookie(call), let pending = services.pending.pending(secret, at: call.now) else { throw Self.over }
+        guard let (secret, pending) = pending(call) else { throw Self.over }
         guard let token, ConstantTime.equal(token, PendingSignIns.csrf(for: secret)) else {
             throw ConsoleRefusal(403, "CrossSiteRequest", "The request does not come from a page of this site.")
         }
@@ -53,11 +60,15 @@ package struct SignInRoutes: ConsoleRouteGroup {
 
     private func page(_ call: ConsoleCall) async throws -> ConsoleAnswer { shown(call, problem: nil, status: 200) }
 
+    /// Whether a person who signed in a while ago comes to do so anew.
+    private static func isFresh(_ call: ConsoleCall) -> Bool { call.queryValue("fresh") == "1" }
+
     private func shown(_ call: ConsoleCall, problem: String?, status: Int) -> ConsoleAnswer {
         let (secret, isNew) = begun(call)
         let token = PendingSignIns.csrf(for: secret)
+        let fresh: HTML = Self.isFresh(call) ? "?fresh=1" : ""
         let providers: [HTML] = (services.providers?.providers ?? []).map {
-            "<a class=\"button\" href=\"/signin/provider/\($0.name)\">Sign in with \($0.title)</a>"
+            "<a class=\"button\" href=\"/signin/provider/\($0.name)\(fresh)\">Sign in with \($0.title)</a>"
         }
         let answer = ConsoleAnswer.page(
             Page.make(
@@ -130,7 +141,7 @@ package struct SignInRoutes: ConsoleRouteGroup {
     private func second(_ call: ConsoleCall) async throws -> ConsoleAnswer { try secondPage(call, problem: nil, status: 200) }
 
     private func secondPage(_ call: ConsoleCall, problem: String?, status: Int) throws -> ConsoleAnswer {
-        guard let secret = cookie(call), let pending = services.pending.pending(secret, at: call.now), pending.account != nil else {
+        guard let (secret, pending) = pending(call), pending.account != nil else {
             return .redirect(to: "/signin")
         }
         let token = PendingSignIns.csrf(for: secret)
@@ -251,7 +262,9 @@ package struct SignInRoutes: ConsoleRouteGroup {
                 return found.account
             }
         } catch let refusal as WebAuthn.Refusal {
-            try await services.refused("passkey: \(refusal.rawValue)", answer.id, call)
+            // The id is whatever a stranger sends.
+            let isKnown = try await call.blocking { try services.accounts.passkey(answer.id) != nil }
+            try await services.refused("passkey: \(refusal.rawValue)", isKnown ? answer.id : "unknown", call)
             throw ConsoleRefusal(401, "AuthenticationFailed", "The passkey was not accepted.")
         }
         let token = try await open(account, methods: pending.methods.union(["hwk", "user"]), call)
@@ -270,7 +283,8 @@ package struct SignInRoutes: ConsoleRouteGroup {
         // A sign-in of its own: what was begun with a password is not mixed with it.
         let secret = services.pending.begin(from: call.address, at: call.now)
         let sent = PendingSignIns.Pending.Provider(
-            name: name, state: OpenIDSignIn.randomText(), nonce: OpenIDSignIn.randomText(), verifier: OpenIDSignIn.randomText())
+            name: name, state: OpenIDSignIn.randomText(), nonce: OpenIDSignIn.randomText(), verifier: OpenIDSignIn.randomText(),
+            isFresh: Self.isFresh(call))
         services.pending.update(secret) { $0.provider = sent }
         let url = try await providers.authorizationURL(sent, redirect: redirectURL)
         return ConsoleAnswer.redirect(to: url).adding(

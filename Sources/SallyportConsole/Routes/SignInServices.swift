@@ -60,19 +60,38 @@ package struct SignInServices: Sendable {
     func signIn(
         _ principal: Principal, name: String, account: String?, methods: Set<String>, _ call: ConsoleCall
     ) async throws -> String {
-        let methods = Self.withSecondFactor(methods)
         let former = ConsoleDoor.cookie(settings.sessionCookie, in: call.headers)
-        let opening = SessionDesk.Opening(
-            principal: principal, name: name, account: account, methods: methods, browser: call.headers.first("user-agent") ?? "",
-            address: call.address)
         let sessions = sessions
+        return try await open(
+            SessionDesk.Opening(
+                principal: principal, name: name, account: account, methods: Self.withSecondFactor(methods),
+                browser: call.headers.first("user-agent") ?? "", address: call.address),
+            call, before: { if let former { try sessions.end(token: former) } })
+    }
+
+    /// A session in the place of one that has now shown more: as old as its sign-in, and over when it would have been.
+    func raise(_ session: ConsoleSession, adding methods: Set<String>, _ call: ConsoleCall) async throws -> String {
+        let sessions = sessions
+        let opening = SessionDesk.Opening(
+            following: session, methods: Self.withSecondFactor(session.methods.union(methods)),
+            browser: call.headers.first("user-agent") ?? "", address: call.address)
+        return try await open(opening, call, after: { try sessions.end(id: session.id, tenant: session.principal.tenant) })
+    }
+
+    private func open(
+        _ opening: SessionDesk.Opening, _ call: ConsoleCall, before: @escaping @Sendable () throws -> Void = {},
+        after: @escaping @Sendable () throws -> Void = {}
+    ) async throws -> String {
+        let (sessions, principal) = (sessions, opening.principal)
         let opened = try await call.perform(
             on: principal.id.rawValue, as: "session.create", who: principal.id,
-            details: [(name: "methods", value: methods.sorted().joined(separator: "+"))], made: { $0.session.id }
+            details: [(name: "methods", value: opening.methods.sorted().joined(separator: "+"))], made: { $0.session.id }
         ) {
             try await call.blocking {
-                if let former { try sessions.end(token: former) }
-                return try sessions.open(opening, at: call.now)
+                try before()
+                let opened = try sessions.open(opening, at: call.now)
+                try after()
+                return opened
             }
         }
         return opened.token

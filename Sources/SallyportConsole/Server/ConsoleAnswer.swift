@@ -109,7 +109,8 @@ package struct ConsoleRefusal: Error, Sendable {
         let way: HTML =
             switch code {
             case "MfaRequired": "<a class=\"button\" href=\"/account\">Your account</a>"
-            case "ReauthenticationRequired", "SignInExpired": "<a class=\"button\" href=\"/signin\">Sign in</a>"
+            case "SignInExpired": "<a class=\"button\" href=\"/signin\">Sign in</a>"
+            case "ReauthenticationRequired", "InsufficientClaims": "<a class=\"button\" href=\"/signin?fresh=1\">Sign in</a>"
             default: back.map { "<a class=\"button\" href=\"\($0)\">Go back</a>" } ?? "<a class=\"button\" href=\"/\">Go on</a>"
             }
         let html = Page.make(

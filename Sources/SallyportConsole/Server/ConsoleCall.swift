@@ -89,19 +89,56 @@ package struct ConsoleCall: Sendable {
         }
     }
 
-    var isForm: Bool {
-        headers.first("content-type")?.split(separator: ";").first.map { $0.trimmed.lowercased() } == "application/x-www-form-urlencoded"
-    }
+    private var formType: String? { headers.first("content-type")?.split(separator: ";").first.map { $0.trimmed.lowercased() } }
 
-    /// The body as an HTML form.
+    var isForm: Bool { ["application/x-www-form-urlencoded", "multipart/form-data"].contains(formType) }
+
+    /// The body as an HTML form; files in it are left to ``file(_:)``.
     package func form() throws -> [String: String] {
         guard isForm else { throw ConsoleRefusal(415, "UnsupportedMediaType", "The body must be a form.") }
-        guard let read = try? CanonicalPath.fields(ofForm: body) else { throw Fault(.invalidRequest, "The form cannot be read.") }
+        let read: [(name: String, value: String)]
+        if formType == "multipart/form-data" {
+            read = try parts().filter { $0.filename == nil }.map { part in
+                guard let value = String(validating: body[part.bodyRange], as: UTF8.self) else {
+                    throw Fault(.invalidRequest, "The form cannot be read.")
+                }
+                return (part.name, value)
+            }
+        } else {
+            guard let fields = try? CanonicalPath.fields(ofForm: body) else { throw Fault(.invalidRequest, "The form cannot be read.") }
+            read = fields
+        }
         var fields: [String: String] = [:]
         for (name, value) in read {
             guard fields.updateValue(value, forKey: name) == nil else { throw Fault(.invalidRequest, "A field of the form stands twice.") }
         }
         return fields
+    }
+
+    private func parts() throws -> [MultipartBody.Part] {
+        guard let boundary = headers.first("content-type").flatMap(MultipartBody.boundary(fromContentType:)),
+            let form = try? MultipartBody(parsing: ByteBuffer(bytes: body), boundary: boundary)
+        else { throw Fault(.invalidRequest, "The form cannot be read.") }
+        return form.parts
+    }
+
+    /// A file of the form.
+    /// - Returns: nil: none was chosen.
+    func file(_ name: String) throws -> (name: String, content: [UInt8])? {
+        guard formType == "multipart/form-data" else { return nil }
+        let found = try parts().filter { $0.name == name && $0.filename != nil }
+        guard found.count <= 1 else { throw Fault(.invalidRequest, "A field of the form stands twice.") }
+        guard let part = found.first, let named = part.filename, !named.isEmpty else { return nil }
+        // Some browsers say where it lay.
+        return (named.split(whereSeparator: { $0 == "/" || $0 == "\\" }).last.map(String.init) ?? named, Array(body[part.bodyRange]))
+    }
+
+    /// The same call with these bytes as its body.
+    func sending(bytes: [UInt8]) -> ConsoleCall {
+        var call = self
+        call.headers.set("content-type", "application/octet-stream")
+        call.body = bytes
+        return call
     }
 
     /// The same call with a body of JSON: what a page sends on to the interface for programs.

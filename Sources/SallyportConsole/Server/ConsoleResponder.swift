@@ -120,6 +120,12 @@ struct ConsoleResponder: Sendable {
             }
         }
         let needsToken = try checkBrowser(incoming, route, caller)
+        if let caller, let session = caller.session {
+            try await checkAge(
+                of: session, caller.principal,
+                services.context(of: caller.principal, operation: route.row.operation, parameters: parameters, address: address, now: now),
+                id)
+        }
         if let caller, route.row.action != nil || route.row.isProving {
             guard !services.settings.lacksFactor(caller.session) else { throw ConsoleRefusal.secondFactor }
             let context = services.context(
@@ -163,6 +169,27 @@ struct ConsoleResponder: Sendable {
         return answer
     }
 
+    /// Sessions that conditional access allows for a while only, on every page: what is over is ended, and on record.
+    private func checkAge(of session: ConsoleSession, _ principal: Principal, _ context: AccessContext, _ id: String) async throws {
+        guard let policies = services.conditional.inForce, policies.limitsSessions, let sessions = services.sessions else { return }
+        let roles = policies.asksForRoles ? services.access.snapshot.roles(of: principal, in: context) : principal.roles
+        let endings = policies.endings(
+            ofSession: context.now - session.begunAt, of: principal, roles: roles, in: ConditionalContext(.console, context))
+        guard let ending = endings.first else { return }
+        var record = AuditRecord(.adminAct, id: id)
+        record.tenant = principal.tenant
+        record.principal = principal.id
+        record.sourceAddress = context.address.map { "\($0)" }
+        record.operation = "session.end"
+        record.details = [(name: "target", value: session.id), (name: "policy", value: ending.policy)]
+        try await services.record(record)
+        // Two requests at once: one of them ends it.
+        _ = try? await services.pool.runIfActive { try sessions.end(id: session.id, tenant: principal.tenant) }
+        throw ConsoleRefusal(
+            401, "SessionOver", "The conditional access policy '\(ending.policy)' has ended this session: sign in anew.",
+            headers: [("www-authenticate", "Bearer")])
+    }
+
     /// Conditional access, for everything that takes an action or decides about others; a person's own pages stay open, so that he can bring
     /// what is demanded.
     private func checkConditions(_ principal: Principal, _ context: AccessContext, _ id: String) async throws {
@@ -184,12 +211,15 @@ struct ConsoleResponder: Sendable {
         throw ConsoleRefusal(401, "InsufficientClaims", outcome.sentence, headers: [("www-authenticate", challenge)])
     }
 
-    /// What a page of another site could make a browser do: everything that comes with a cookie, and the sign-in pages themselves.
+    /// What a page of another site could make a browser do: everything that comes with a cookie or a client certificate, and the sign-in pages
+    /// themselves. A program with a certificate says nothing of a page, and may know this surface by another name.
     /// - Returns: whether the request must carry the session's second token.
     private func checkBrowser(_ incoming: Incoming, _ route: BoundRoute, _ caller: ConsoleDoor.Caller?) throws -> Bool {
-        let isByCookie = try caller?.session != nil && ConsoleDoor.presented(in: incoming.headers) == nil
-        guard isByCookie || route.row.operation.hasPrefix("SignIn_") else { return false }
-        guard services.settings.accepts(host: incoming.host) else {
+        // A browser sends cookies by itself, and client certificates too.
+        let isByItself = try caller != nil && ConsoleDoor.presented(in: incoming.headers) == nil
+        guard isByItself || route.row.operation.hasPrefix("SignIn_") else { return false }
+        let isByCookie = isByItself && caller?.session != nil
+        guard services.settings.accepts(host: incoming.host) || isByItself && !isByCookie else {
             throw ConsoleRefusal(421, "MisdirectedRequest", "This surface is not served under that name.")
         }
         guard route.row.isWrite else { return false }

@@ -42,7 +42,8 @@ extension Exchange {
                     id: identifier, model: model, created: created, answer: found, context: context,
                     promptTokens: TokenEstimate.tokens(bytes: bytes))
                 let parts = isStream ? answer.events(operation.name, includesUsage: includesUsage) : [answer.body(operation.name)]
-                return (parts, found.label)
+                let told = context.contexts.contains(.retrieved) ? found.retrieved.map(\.entry.label).max() : nil
+                return (parts, [found.label, told].compactMap { $0 }.max())
             }.assumeIsolated().whenComplete { [self] result in
                 embeddedDidAnswer(result.map { $0.0 }, isStream: isStream, label: (try? result.get())?.1)
             }
@@ -65,7 +66,7 @@ extension Exchange {
         }
     }
 
-    /// - Parameter label: of the documents that were quoted.
+    /// - Parameter label: of the documents that were quoted or listed.
     func embeddedDidAnswer(_ result: Result<[ByteBuffer], any Error>, isStream: Bool, label: SensitivityLabel? = nil) {
         continuing {
             let parts: [ByteBuffer]

@@ -48,9 +48,12 @@ extension Exchange {
             if targets.isEmpty { targets = try chooseTargets(operation, owners: owners) }
             try checkPrivacy(principal)
             try checkFilters()
-            inheritLabels(of: owners.map(\.id), for: principal) { [self] in
-                prepareContext(for: principal) { [self] in
-                    inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
+            let trainsOn = operation.name == .fineTuningCreate ? reading.references.filter { $0.kind == .file }.map(\.id) : []
+            checkTrainingFiles(trainsOn, for: principal) { [self] in
+                inheritLabels(of: owners.map(\.id), for: principal) { [self] in
+                    prepareContext(for: principal) { [self] in
+                        inspect(reading.slots) { [self] in try ground(operation, form: form, ids: ids) }
+                    }
                 }
             }
         }

@@ -216,7 +216,7 @@ extension Exchange {
     struct Found: Sendable {
         var kept: [GroundingContext.Source] = []
         var dropped: [GroundingContext.Source] = []
-        /// The highest label among what is kept; of our own documents only.
+        /// The highest label among what goes to the model or, where all that was found is asked for, to the caller; of our own documents only.
         var label: SensitivityLabel?
     }
 
@@ -239,7 +239,7 @@ extension Exchange {
                     Found(
                         kept: retrieval.kept.map(GroundingContext.Source.init),
                         dropped: retrieval.dropped.map(GroundingContext.Source.init),
-                        label: retrieval.kept.map(\.entry.label).max()))
+                        label: (retrieval.kept + (source.contexts.contains(.retrieved) ? retrieval.dropped : [])).map(\.entry.label).max()))
             }
         }
     }
@@ -262,6 +262,8 @@ extension Exchange {
         notes.append((name: "grounding.found", value: "\(found.kept.count + found.dropped.count)"))
         if let label = found.label { notes.append((name: "grounding.label", value: "\(label)")) }
         grounding?.context.retrieved = found.kept + found.dropped
+        // All that is shown to the model counts, and all that is told to the caller.
+        do { if let label = found.label { try raiseLabel(to: label, because: "document") } } catch { return continuing { throw error } }
         guard let context, !found.kept.isEmpty else { return continuing { try proceed([], []) } }
         // One buffer, so that texts split over several documents are seen too; what parts them is in none of them.
         let parting = "\u{1}\(runtime.randomHex())\u{1}"
@@ -282,8 +284,7 @@ extension Exchange {
                 text.writeString(parting)
             }
         }
-        // All that is shown to the model counts, and none of it is anybody's word.
-        do { if let label = found.label { try raiseLabel(to: label, because: "document") } } catch { return continuing { throw error } }
+        // None of it is anybody's word.
         addUntrusted(found.kept.map { ByteBuffer(string: $0.content) })
         inspect(slots, in: context) { [self] result in
             continuing { [self] in

@@ -70,8 +70,8 @@ package final class ConfirmationDesk: Sendable {
     }
 }
 
-/// What earlier responses of the Responses API had in them, since a request that goes on from one does not say it again. In memory: of what is
-/// not known, the worst is assumed.
+/// What earlier responses of the Responses API had in them, since a request that goes on from one does not say it again, and the documents that
+/// conversations were answered from. In memory: of a response that is not known, the worst is assumed.
 package final class TaintMemory: Sendable {
     private struct State {
         var known: [String: TaintSources] = [:]

@@ -31,7 +31,7 @@ extension Exchange {
     func scan(_ file: UploadedFile, _ outcome: BodyInspector.Outcome, then proceed: @escaping () throws -> Void) {
         let findings = outcome.findings
         runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
-            TrainingFileScanner.scan(file.content, purpose: file.purpose, findings: findings)
+            TrainingFileScanner.scan(file.content, purpose: file.purpose, findings: findings) { (try? JSONDocument(parsing: $0)) != nil }
         }.assumeIsolated().whenComplete { [self] result in
             continuing {
                 var report: TrainingFileReport
@@ -80,6 +80,33 @@ extension Exchange {
             value.utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
         else { return nil }
         return value
+    }
+
+    /// A job trains on files that were read as such: one that came for another purpose, or past the gateway, was not looked at row by row.
+    func checkTrainingFiles(_ files: [String], for principal: Principal, then proceed: @escaping () throws -> Void) {
+        guard let store = runtime.parts.reports, !files.isEmpty else { return continuing(proceed) }
+        let formats: Set<TrainingFileReport.Format> = [.chat, .completion, .preference]
+        let rules = policy.customising
+        runtime.parts.pool.runIfActive(eventLoop: eventLoop) {
+            try files.allSatisfy { file in
+                guard let found = try store.report(file, tenant: principal.tenant) else { return false }
+                return formats.contains(found.report.format) && rules.refusals(of: found.report, purpose: "fine-tune").isEmpty
+            }
+        }.assumeIsolated().whenComplete { [self] result in
+            continuing {
+                let areFit: Bool
+                do { areFit = try result.get() } catch {
+                    throw Fault(.storeUnavailable, "The reports on the files cannot be read. Please retry.", cause: error)
+                }
+                guard areFit else {
+                    throw Fault(
+                        .invalidRequest,
+                        "A file of the job is not fit for training under the policy '\(policy.id)': upload it with the purpose 'fine-tune'.",
+                        param: "training_file")
+                }
+                try proceed()
+            }
+        }
     }
 
     private func keepReport(as name: String, then proceed: @escaping () throws -> Void) {

@@ -168,7 +168,7 @@ extension Exchange {
         }
     }
 
-    private func conversationKey() -> String? {
+    func conversationKey() -> String? {
         guard document != nil, let principal,
             current == nil || current?.operation.isDeploymentScoped == true || current?.operation.name == .responsesCreate
         else { return nil }

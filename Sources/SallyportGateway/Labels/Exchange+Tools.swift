@@ -16,6 +16,8 @@ extension Exchange {
         if let document, let previous = document.member("previous_response_id", of: 0).flatMap(document.string) { earlier.append(previous) }
         if case .openAI(let operation, _, _, let ids)? = target, operation.pathResource == .response { earlier += ids.prefix(1) }
         var before = TaintSources()
+        // Documents that an earlier answer of the conversation rested on: the answer may say them again, and its words are in the history.
+        if let key = conversationKey(), let known = runtime.parts.taints.sources(before: key) { before.formUnion(known) }
         for id in earlier {
             if let known = runtime.parts.taints.sources(before: id) { before.formUnion(known) } else { before.addUnknown() }
         }
@@ -52,12 +54,19 @@ extension Exchange {
         return sources
     }
 
-    /// More untrusted texts go to the model: retrieved documents.
+    /// More untrusted texts go to the model: retrieved documents. They stay what they are for the rest of the conversation.
     func addUntrusted(_ texts: [ByteBuffer]) {
         guard var sources = taint else { return }
         let normaliser = Normaliser()
-        for text in texts { sources.addUntrusted(ToolCallGuard.readings(of: text, by: normaliser)) }
+        let key = conversationKey()
+        var documents = key.flatMap { runtime.parts.taints.sources(before: $0) } ?? TaintSources()
+        for text in texts {
+            let readings = ToolCallGuard.readings(of: text, by: normaliser)
+            sources.addUntrusted(readings)
+            documents.addUntrusted(readings)
+        }
         taint = sources
+        if let key { runtime.parts.taints.keep(documents, after: key) }
     }
 
     /// Azure's delimiters: what stands between `<documents>` and `</documents>` is nobody's word.

@@ -19,7 +19,10 @@ package struct TrainingFileScanner {
     /// - Parameters:
     ///   - file: the whole file.
     ///   - findings: what the guards decided, by row (counted from 1).
-    package static func scan(_ file: ByteBuffer, purpose: String, findings: [Int: [DecidedFinding]]) -> TrainingFileReport {
+    ///   - hasOneReading: whether every reader of JSON reads a row alike: of two members of one name nobody knows which the model is taught.
+    package static func scan(
+        _ file: ByteBuffer, purpose: String, findings: [Int: [DecidedFinding]], hasOneReading: (ByteBuffer) -> Bool
+    ) -> TrainingFileReport {
         var report = TrainingFileReport(format: .document)
         report.hash = Hex.encode(file.withUnsafeReadableBytes { SHA256.hash(data: $0) })
         add(findings, to: &report)
@@ -40,6 +43,10 @@ package struct TrainingFileScanner {
             }
             guard let row = try? JSONSerialization.jsonObject(with: Data(line)) as? [String: Any] else {
                 report.note(.invalidRow, row: number, "not a JSON object")
+                continue
+            }
+            guard hasOneReading(ByteBuffer(bytes: line)) else {
+                report.note(.invalidRow, row: number, "JSON that can be read in two ways")
                 continue
             }
             guard let own = self.format(of: row) else {

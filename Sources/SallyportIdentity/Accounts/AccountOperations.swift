@@ -47,7 +47,7 @@ package struct AccountOperations: Sendable {
     package func isKnown(_ name: String) throws -> Bool { try store.account(name, tenant: tenant) != nil }
 
     package func account(_ name: String) throws -> AccountRecord {
-        guard let account = try store.account(name, tenant: tenant) else { throw Fault(.notFound, "There is no account of this name.") }
+        guard let account = try store.account(name, tenant: tenant) else { throw Self.noSuchAccount }
         return account
     }
 
@@ -69,19 +69,15 @@ package struct AccountOperations: Sendable {
     }
 
     package func disable(_ name: String, at now: Int64) throws {
-        var account = try account(name)
-        account.disabledAt = account.disabledAt ?? now
-        _ = try store.update(account)
+        guard try store.setDisabled(now, of: name, tenant: tenant) else { throw Self.noSuchAccount }
     }
 
     package func enable(_ name: String) throws {
-        var account = try account(name)
-        account.disabledAt = nil
-        _ = try store.update(account)
+        guard try store.setDisabled(nil, of: name, tenant: tenant) else { throw Self.noSuchAccount }
     }
 
     package func remove(_ name: String) throws {
-        guard try store.removeAccount(name, tenant: tenant) else { throw Fault(.notFound, "There is no account of this name.") }
+        guard try store.removeAccount(name, tenant: tenant) else { throw Self.noSuchAccount }
     }
 
     package func unlock(_ name: String) throws {
@@ -89,13 +85,12 @@ package struct AccountOperations: Sendable {
         try SignInThrottle(store, tenant: tenant).unlock(name)
     }
 
-    /// For whoever lost what he signs in with: what there was is gone, the link makes it anew.
+    /// For whoever lost what he signs in with: what there was is gone, sessions too; the link makes it anew.
     package func reset(_ name: String) throws {
-        var account = try account(name)
-        account.passwordHash = nil
-        for kind in AccountFactor.Kind.allCases { try store.replace(kind, of: name, tenant: tenant, with: []) }
-        _ = try store.update(account)
+        guard try store.reset(name, tenant: tenant) else { throw Self.noSuchAccount }
     }
+
+    private static let noSuchAccount = Fault(.notFound, "There is no account of this name.")
 
     // MARK: One-time links
 
@@ -119,9 +114,13 @@ package struct AccountOperations: Sendable {
     package func redeem(_ secret: String, password: String, at now: Int64) throws -> AccountRecord {
         var account = try account(ofLink: secret, at: now)
         try Self.check(password, for: account.name)
-        account.passwordHash = try hashing.hash(Array(password.utf8))
-        guard try store.removeLink(Self.digest(secret), tenant: tenant) else { throw Self.linkIsOver }
-        guard try store.update(account) else { throw Self.linkIsOver }
+        let hash = try hashing.hash(Array(password.utf8))
+        // What somebody else may have added since the link was made is not its holder's.
+        for kind in AccountFactor.Kind.allCases { try store.replace(kind, of: account.name, tenant: tenant, with: []) }
+        guard try store.removeLink(Self.digest(secret), tenant: tenant),
+            try store.setPassword(hash, of: account.name, tenant: tenant, replacing: account.passwordHash)
+        else { throw Self.linkIsOver }
+        account.passwordHash = hash
         try SignInThrottle(store, tenant: tenant).unlock(account.name)
         return account
     }
@@ -156,10 +155,13 @@ package struct AccountOperations: Sendable {
     }
 
     package func setPassword(_ password: String, of name: String) throws {
-        var account = try account(name)
+        let account = try account(name)
         try Self.check(password, for: name)
-        account.passwordHash = try hashing.hash(Array(password.utf8))
-        _ = try store.update(account)
+        let hash = try hashing.hash(Array(password.utf8))
+        // Hashing takes a while: whoever was disabled or set up anew meanwhile must not come back by it.
+        guard try store.setPassword(hash, of: name, tenant: tenant, replacing: account.passwordHash) else {
+            throw Fault(.conflict, "The account was changed meanwhile.")
+        }
     }
 
     // MARK: Second factors

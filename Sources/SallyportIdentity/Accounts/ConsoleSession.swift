@@ -16,13 +16,16 @@ package struct ConsoleSession: Sendable {
     package let methods: Set<String>
     package let createdAt: Int64
     package let expiresAt: Int64
+    /// When the first one began that it follows from, without a sign-in between.
+    package let begunAt: Int64
     /// A second secret, for pages and scripts of this site: derived from the first, so that whoever has not the one cannot make the other.
     package let csrf: String
 
     package init(
         id: String, principal: Principal, name: String, account: String?, methods: Set<String>, createdAt: Int64, expiresAt: Int64,
-        token: String
+        begunAt: Int64, token: String
     ) {
+        self.begunAt = begunAt
         self.id = id
         self.principal = principal
         self.name = name
@@ -45,6 +48,8 @@ package struct ConsoleSession: Sendable {
 package protocol SessionKeeping: Sendable {
     /// The session that a token stands for, if it is live, and comes from where it was made. Blocks.
     func session(token: String, browser: String, address: IPAddress?, at now: Int64) throws -> ConsoleSession?
+    /// Blocks. - Throws: ``Fault`` `.notFound` when there is none.
+    func end(id: String, tenant: TenantID) throws
 }
 
 /// Comparison that takes the same time wherever two texts differ.

@@ -48,10 +48,12 @@ package struct OpenIDSignIn: Sendable {
     /// Where the browser is sent.
     package func authorizationURL(_ endpoint: String, redirect: String, pending: PendingSignIns.Pending.Provider) -> String {
         let challenge = Base64.encode(Array(SHA256.hash(data: Array(pending.verifier.utf8))), alphabet: .urlSafe)
-        let query = [
-            ("response_type", "code"), ("client_id", client), ("redirect_uri", redirect), ("scope", scopes.joined(separator: " ")),
-            ("state", pending.state), ("nonce", pending.nonce), ("code_challenge", challenge), ("code_challenge_method", "S256"),
-        ].map { "\($0)=\(Self.encoded($1))" }.joined(separator: "&")
+        let fresh = pending.isFresh ? [("prompt", "login"), ("max_age", "0")] : []
+        let query =
+            ([
+                ("response_type", "code"), ("client_id", client), ("redirect_uri", redirect), ("scope", scopes.joined(separator: " ")),
+                ("state", pending.state), ("nonce", pending.nonce), ("code_challenge", challenge), ("code_challenge_method", "S256"),
+            ] + fresh).map { "\($0)=\(Self.encoded($1))" }.joined(separator: "&")
         return endpoint + (endpoint.contains("?") ? "&" : "?") + query
     }
 

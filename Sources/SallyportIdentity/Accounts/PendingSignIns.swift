@@ -11,6 +11,8 @@ package final class PendingSignIns: Sendable {
         package var methods: Set<String> = []
         /// What a passkey must answer.
         package var challenge: [UInt8]?
+        /// A seed that is being added to the account: no sign-in at all.
+        package var seed: [UInt8]?
         package var provider: Provider?
 
         /// What was sent along to an identity provider.
@@ -19,7 +21,10 @@ package final class PendingSignIns: Sendable {
             package var state: String
             package var nonce: String
             package var verifier: String
-            package init(name: String, state: String, nonce: String, verifier: String) {
+            /// Whether the person is to prove anew who he is, also where the provider knows him still.
+            package var isFresh: Bool
+            package init(name: String, state: String, nonce: String, verifier: String, isFresh: Bool = false) {
+                self.isFresh = isFresh
                 self.name = name
                 self.state = state
                 self.nonce = nonce

@@ -30,6 +30,8 @@ package struct SessionDesk: SessionKeeping {
         var browser: [UInt8]
         var place: String?
         var authenticatedAt: Int64
+        /// nil: with this one.
+        var begunAt: Int64?
     }
 
     package struct Opening: Sendable {
@@ -39,6 +41,15 @@ package struct SessionDesk: SessionKeeping {
         package var methods: Set<String>
         package var browser: String
         package var address: IPAddress?
+        /// When the person last proved who he is; nil: now.
+        package var authenticatedAt: Int64?
+        /// It ends then at the latest.
+        package var endsAt: Int64?
+        /// The session that it follows from: it must still be there.
+        package var parent: String?
+        /// Of the first session that it follows from.
+        fileprivate var begunAt: Int64?
+
         package init(
             principal: Principal, name: String, account: String?, methods: Set<String>, browser: String, address: IPAddress?
         ) {
@@ -48,6 +59,17 @@ package struct SessionDesk: SessionKeeping {
             self.methods = methods
             self.browser = browser
             self.address = address
+            authenticatedAt = principal.authenticatedAt
+        }
+
+        /// What follows from a session that there is: as old as its sign-in, and over when it is. Else one could make the next of each for ever.
+        package init(following session: ConsoleSession, methods: Set<String>, browser: String, address: IPAddress?) {
+            self.init(
+                principal: session.principal, name: session.name, account: session.account, methods: methods, browser: browser,
+                address: address)
+            endsAt = session.principal.expiresAt
+            parent = session.id
+            begunAt = session.begunAt
         }
     }
 
@@ -69,7 +91,13 @@ package struct SessionDesk: SessionKeeping {
     }
 
     /// A new session with a token of its own, whatever the browser had before.
+    /// - Throws: ``Fault`` `.unauthenticated` when the session that it follows from is over.
     package func open(_ opening: Opening, at now: Int64) throws -> (token: String, session: ConsoleSession) {
+        let end = min(now + policy.absolute, opening.endsAt ?? .max)
+        if let parent = opening.parent {
+            let isLive = try list(of: opening.principal.id, tenant: opening.principal.tenant, at: now).contains { $0.id == parent }
+            guard isLive, now < end else { throw Fault(.unauthenticated, "The session that let it in is over.") }
+        }
         let token = ConsoleSession.tokenPrefix + Base64.encode(random(32), alphabet: .urlSafe)
         let id = Base64.encode(random(12), alphabet: .urlSafe)
         let principal = opening.principal
@@ -79,12 +107,13 @@ package struct SessionDesk: SessionKeeping {
             project: principal.project.rawValue, isService: principal.isService, client: principal.client, team: principal.team,
             issuer: issuer, groups: principal.groups, roles: principal.roles.map(\.rawValue).sorted(), methods: opening.methods.sorted(),
             device: principal.device, name: opening.name, browser: AccountOperations.digest(opening.browser),
-            place: opening.address.map { NetworkPlace($0).text }, authenticatedAt: now)
+            place: opening.address.map { NetworkPlace($0).text },
+            authenticatedAt: min(opening.authenticatedAt ?? now, now), begunAt: opening.begunAt)
         let plain = try JSONEncoder().encode(content)
         let record = SessionRecord(
             hash: AccountOperations.digest(token), id: id, tenant: principal.tenant, principal: principal.id, account: opening.account,
             content: try sealing.seal(Array(plain), tenant: principal.tenant, place: "console_session.content", row: id), createdAt: now,
-            lastUsedAt: now, expiresAt: now + policy.absolute)
+            lastUsedAt: now, expiresAt: end)
         try store.insert(record)
         return (token, session(record, content, token: token))
     }
@@ -119,14 +148,15 @@ package struct SessionDesk: SessionKeeping {
             authenticatedAt: content.authenticatedAt, device: content.device)
         return ConsoleSession(
             id: record.id, principal: principal, name: content.name, account: record.account, methods: Set(content.methods),
-            createdAt: record.createdAt, expiresAt: min(record.expiresAt, record.lastUsedAt + policy.idle), token: token)
+            createdAt: record.createdAt, expiresAt: min(record.expiresAt, record.lastUsedAt + policy.idle),
+            begunAt: content.begunAt ?? record.createdAt, token: token)
     }
 
     /// - Returns: whether there was one.
     @discardableResult
     package func end(token: String) throws -> Bool { try store.remove(AccountOperations.digest(token)) }
 
-    package func end(id: String, tenant: TenantID = .default) throws {
+    package func end(id: String, tenant: TenantID) throws {
         guard try store.removeSession(id: id, tenant: tenant) else { throw Fault(.notFound, "There is no such session.") }
     }
 

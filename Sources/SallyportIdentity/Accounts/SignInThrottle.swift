@@ -72,7 +72,14 @@ package struct SignInThrottle: Sendable {
         }
     }
 
-    package func unlock(_ name: String) throws { try store.clearFailures(of: "account:\(Self.folded(name))", tenant: tenant) }
+    /// Forgets what was guessed at an account, from everywhere. A network keeps what it did to others.
+    package func unlock(_ name: String) throws {
+        for guess in [Guess.password, .code] {
+            let counted = guess.rawValue + Self.folded(name)
+            try store.clearFailures(of: "account:\(counted)", tenant: tenant)
+            try store.clearFailures(beginning: "pair:\(counted) ", tenant: tenant)
+        }
+    }
 
     private func subjects(_ typed: String, _ guess: Guess, _ address: IPAddress?) throws -> [(String, Rule)] {
         let account = Self.folded(typed)

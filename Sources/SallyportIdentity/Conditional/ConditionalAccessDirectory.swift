@@ -83,17 +83,33 @@ package final class ConditionalAccessDirectory: Sendable {
             // What cannot be read may have been meant to block.
             if let mistake = mistakes.first { outcome.findings.append(.init(policy: mistake.name, demand: .block)) }
             guard !policies.isEmpty else { return outcome }
-            let references = Set(principal.references)
-            let device = principal.device.flatMap { devices[$0] }
-            let posture = Posture(device, principal.id, at: context.access.now)
-            let risk = risk(of: principal.id, at: context.access.now)
-            for policy in policies
-            where policy.speaks(of: principal, references, roles, catalog, in: context, device: posture, risk: risk) {
+            let posture = Posture(principal.device.flatMap { devices[$0] }, principal.id, at: context.access.now)
+            for policy in speaking(of: principal, roles: roles, in: context) {
                 let demands = policy.demands(of: principal, device: posture, at: context.access.now)
                 let findings = demands.map { ConditionalOutcome.Finding(policy: policy.name, demand: $0) }
                 if policy.state == .reportOnly { outcome.reported += findings } else { outcome.findings += findings }
             }
             return outcome
+        }
+
+        /// The policies that end a session of this age here.
+        package func endings(
+            ofSession age: Int64, of principal: Principal, roles: Set<Role>, in context: ConditionalContext
+        ) -> [ConditionalOutcome.Finding] {
+            speaking(of: principal, roles: roles, in: context).compactMap { policy in
+                guard policy.state == .enabled, let longest = policy.maximumSessionAge, age >= longest else { return nil }
+                return .init(policy: policy.name, demand: .recentSignIn)
+            }
+        }
+
+        /// Whether any policy limits sessions.
+        package var limitsSessions: Bool { policies.contains { $0.maximumSessionAge != nil } }
+
+        private func speaking(of principal: Principal, roles: Set<Role>, in context: ConditionalContext) -> [ConditionalPolicy] {
+            let references = Set(principal.references)
+            let posture = Posture(principal.device.flatMap { devices[$0] }, principal.id, at: context.access.now)
+            let risk = risk(of: principal.id, at: context.access.now)
+            return policies.filter { $0.speaks(of: principal, references, roles, catalog, in: context, device: posture, risk: risk) }
         }
 
         package func risk(of principal: PrincipalID, at now: Int64) -> PrincipalRisk.Level {

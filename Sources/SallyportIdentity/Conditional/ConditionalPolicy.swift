@@ -39,6 +39,8 @@ package struct ConditionalPolicy: Sendable, Hashable {
     let needsAll: Bool
     /// Seconds since signing in after which one must do so again.
     let signInFrequency: Int64?
+    /// Seconds after which a session of the administrative surface is over, however busy.
+    let maximumSessionAge: Int64?
 
     enum Who: Sendable, Hashable {
         /// People; programs are named apart.
@@ -107,7 +109,10 @@ package struct ConditionalPolicy: Sendable, Hashable {
             var `operator`: String?
             var builtInControls: [String]
         }
-        struct Session: Codable { var signInFrequency: String? }
+        struct Session: Codable {
+            var signInFrequency: String?
+            var maximumAge: String?
+        }
         var displayName: String?
         var state: String
         var conditions: Conditions
@@ -187,15 +192,20 @@ package struct ConditionalPolicy: Sendable, Hashable {
         default: throw Mistake(description: "'operator' is AND or OR.")
         }
         if controls.contains(.block), controls.count > 1 { throw Mistake(description: "'block' stands alone.") }
-        signInFrequency = try document.sessionControls?.signInFrequency.map { text in
-            guard let span = Moments.span(text), span > 0 else {
-                throw Mistake(description: "'signInFrequency' is a span such as 1h or 30m.")
-            }
-            return span
+        signInFrequency = try Self.span("signInFrequency", document.sessionControls?.signInFrequency)
+        maximumSessionAge = try Self.span("maximumAge", document.sessionControls?.maximumAge)
+        if maximumSessionAge != nil, surfaces == ["data"] {
+            throw Mistake(description: "'maximumAge' is about sessions, and only the surface console has any.")
         }
-        guard !controls.isEmpty || signInFrequency != nil else {
+        guard !controls.isEmpty || signInFrequency != nil || maximumSessionAge != nil else {
             throw Mistake(description: "The policy demands nothing: it needs 'grantControls' or 'sessionControls'.")
         }
+    }
+
+    private static func span(_ member: String, _ text: String?) throws -> Int64? {
+        guard let text else { return nil }
+        guard let span = Moments.span(text), span > 0 else { throw Mistake(description: "'\(member)' is a span such as 1h or 30m.") }
+        return span
     }
 
     /// What the document says, written anew: a member of the original that is missing in it was not understood.

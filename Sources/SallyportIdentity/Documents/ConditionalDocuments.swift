@@ -17,7 +17,10 @@ package enum ConditionalDocuments {
             state = policy?.state.rawValue ?? "unreadable"
             demands =
                 (policy?.controls.map(\.rawValue) ?? [])
-                + [policy?.signInFrequency.map { "a sign-in of the last \(Moments.text(span: $0))" }].compactMap(\.self)
+                + [
+                    policy?.signInFrequency.map { "a sign-in of the last \(Moments.text(span: $0))" },
+                    policy?.maximumSessionAge.map { "sessions of \(Moments.text(span: $0)) at most" },
+                ].compactMap(\.self)
             createdAt = Moments.date(stored.createdAt)
         }
     }

@@ -82,8 +82,9 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
         for text in settings.addresses ?? [] where AddressRange(text) == nil {
             throw Fault(.invalidRequest, "'\(text.prefix(64))' is not a network such as 10.0.0.0/8.", param: "from")
         }
-        if let principal = settings.principal { try checkRoom(for: principal, at: now) }
-        return try issue(at: now) { key in
+        // A key without a principal named for it is one by itself.
+        let room = settings.principal.map { _ in KeyRoom(most: Self.maximumLiveKeys, now: now) }
+        return try issue(within: room) { key in
             KeyRecord(
                 id: KeyID(key.id), tenant: tenant, project: settings.project, principal: settings.principal ?? PrincipalID("key:\(key.id)"),
                 name: name, team: settings.team, roles: settings.roles, deployments: settings.deployments,
@@ -107,9 +108,9 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
         guard isValid(old, at: now) else { throw Fault(.conflict, "This key has expired or was revoked; create a new one.") }
         if let expiresAt, expiresAt <= now { throw Fault(.invalidRequest, "The key would have expired already.", param: "expires") }
         // The replaced key counts no more when it ends at once.
-        try checkRoom(for: old.principal, besides: overlap == 0 ? id : nil, at: now)
+        let room = KeyRoom(most: Self.maximumLiveKeys, replaced: overlap == 0 ? id : nil, now: now)
         let term = old.expiresAt.map { now + ($0 - old.createdAt) }
-        let issued = try issue(at: now) { key in
+        let issued = try issue(within: room) { key in
             var record = old
             record.id = KeyID(key.id)
             record.secretHash = key.hash
@@ -147,30 +148,33 @@ package struct KeyOperations<Generator: RandomNumberGenerator & Sendable>: Senda
     /// Two keys per principal, as with Azure's resources: one in use, and the one that takes its place.
     package static var maximumLiveKeys: Int { 2 }
 
-    private func checkRoom(for principal: PrincipalID, besides replaced: KeyID? = nil, at now: Int64) throws {
-        let live = try store.keys(of: tenant).filter { $0.principal == principal && isValid($0, at: now) && $0.id != replaced }
-        guard live.count < Self.maximumLiveKeys else {
-            throw Fault(
-                .conflict,
-                "The principal '\(principal)' has \(live.count) live keys already (\(live.map(\.id.rawValue).joined(separator: ", "))): "
-                    + "revoke one first.")
-        }
+    private func isFull(_ principal: PrincipalID, at now: Int64) throws -> Fault {
+        let live = try store.keys(of: tenant).filter { $0.principal == principal && isValid($0, at: now) }
+        return Fault(
+            .conflict,
+            "The principal '\(principal)' has \(live.count) live keys already (\(live.map(\.id.rawValue).joined(separator: ", "))): "
+                + "revoke one first.")
     }
 
     private static var notFound: Fault { Fault(.notFound, "There is no key with this id.") }
 
     /// Eight characters of id can meet an existing one; the secret cannot.
-    private func issue(at now: Int64, _ record: (APIKey) -> KeyRecord) throws -> Issued {
+    /// - Parameter room: nil: there is no need to ask.
+    private func issue(within room: KeyRoom?, _ record: (APIKey) -> KeyRecord) throws -> Issued {
         var random = random
         for _ in 0..<4 {
             let key = APIKey.generate(random: &random)
             let record = record(key)
             do {
-                try store.insert(record)
-                return Issued(record: record, key: key)
+                guard let room else {
+                    try store.insert(record)
+                    return Issued(record: record, key: key)
+                }
+                if try store.insert(record, within: room) { return Issued(record: record, key: key) }
             } catch let fault as Fault where fault.code == .conflict {
                 continue
             }
+            throw try isFull(record.principal, at: room?.now ?? 0)
         }
         throw Fault(.conflict, "No free key id was found.")
     }

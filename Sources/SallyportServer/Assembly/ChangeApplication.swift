@@ -15,9 +15,20 @@ package struct ChangeApplication: Sendable {
         self.conditional = conditional
     }
 
-    /// What was valid when it was asked for may not be any more.
-    package func check(_ act: String, _ target: String, _ content: [UInt8]) throws {
-        switch act {
+    /// What was valid when it was asked for may not be any more; and what was asked for in view of one document is not done to another.
+    package func check(_ change: PendingChange, _ content: [UInt8]) throws {
+        let target = change.target
+        let current: Int64? =
+            switch change.act {
+            case "policies.put", "policies.delete": try policies.policies(of: .default).first { $0.name.rawValue == target }?.createdAt
+            case "conditional-access.put", "conditional-access.delete":
+                try conditional.store.policies().first { $0.name == target && $0.tenant == change.tenant }?.createdAt
+            default: nil
+            }
+        if let current, current > change.requestedAt {
+            throw Fault(.conflict, "'\(target)' was changed since this was asked for: reject it, and let it be asked for anew.")
+        }
+        switch change.act {
         case "policies.put": _ = try desk.check(target, content)
         case "policies.delete":
             guard try policies.policies(of: .default).contains(where: { $0.name.rawValue == target }) else {
@@ -30,8 +41,9 @@ package struct ChangeApplication: Sendable {
         }
     }
 
-    package func apply(_ act: String, _ target: String, _ content: [UInt8], at now: Int64) throws {
-        switch act {
+    package func apply(_ change: PendingChange, _ content: [UInt8], at now: Int64) throws {
+        let target = change.target
+        switch change.act {
         case "policies.put":
             _ = try policies.put(PolicyID(target), document: content, of: .default, at: now)
         case "policies.delete":
@@ -42,7 +54,7 @@ package struct ChangeApplication: Sendable {
         // Settings of the file and acts of the command line: whoever does them looks for the approval.
         case "configuration.audit": break
         case let act where act.hasPrefix("vault."): break
-        default: throw Fault(.invalidRequest, "Nobody knows how to do '\(act)'.")
+        default: throw Fault(.invalidRequest, "Nobody knows how to do '\(change.act)'.")
         }
     }
 }

@@ -143,11 +143,11 @@ final class ConsoleSurface: Sendable {
                 FourEyes(
                     areas: plan.withLockedValue { $0.access.fourEyes }, store: SQLChangeStore(parts.database), sealing: parts.sealer)
             },
-            check: { act, target, content in
-                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).check(act, target, content)
+            check: { change, content in
+                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).check(change, content)
             },
-            apply: { act, target, content, now in
-                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).apply(act, target, content, at: now)
+            apply: { change, content, now in
+                try ChangeApplication(policies: parts.policies, desk: desk(), conditional: conditional).apply(change, content, at: now)
             })
     }
 

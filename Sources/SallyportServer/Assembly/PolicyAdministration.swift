@@ -6,27 +6,30 @@ import SallyportGuard
 /// What administrators may do with policies, judged with all policies, deployments and blocklists that there are: the same on the command line,
 /// on the administrative surface, and when a second person lets a change happen. Every method blocks.
 package struct PolicyAdministration: PolicyDesk {
-    private let plan: ServerPlan
-    private let policies: any PolicyStore
-    private let blocklists: any BlocklistStore
+    private let plan: ServerPlan?
+    private let policies: (any PolicyStore)?
+    private let blocklists: (any BlocklistStore)?
 
-    package init(plan: ServerPlan, policies: any PolicyStore, blocklists: any BlocklistStore) {
+    /// - Parameters:
+    ///   - plan: nil: neither deployments nor a policy directory are known.
+    ///   - policies: nil: there are none but the built-in ones.
+    ///   - blocklists: nil: nobody knows which there are.
+    package init(plan: ServerPlan? = nil, policies: (any PolicyStore)? = nil, blocklists: (any BlocklistStore)? = nil) {
         self.plan = plan
         self.policies = policies
         self.blocklists = blocklists
     }
 
-    private func family(without removed: PolicyID? = nil) throws -> PolicyFamily {
+    private func family() throws -> PolicyFamily {
         do {
-            return try PolicyLibrary.family(
-                directory: plan.policiesDirectory, store: policies, learned: plan.learned.isEnabled, without: removed)
+            return try PolicyLibrary.family(directory: plan?.policiesDirectory, store: policies, learned: plan?.learned.isEnabled ?? true)
         } catch let mistake as PolicyLibrary.Mistake {
             throw Fault(.conflict, "The policies that there are cannot be read: \(mistake).")
         }
     }
 
     package func files() throws -> [PolicyID] {
-        guard let directory = plan.policiesDirectory,
+        guard let directory = plan?.policiesDirectory,
             let files = try? FileManager.default.contentsOfDirectory(atPath: directory)
         else { return [] }
         return files.filter { $0.hasSuffix(".json") }.map { file in
@@ -36,7 +39,10 @@ package struct PolicyAdministration: PolicyDesk {
         }.sorted()
     }
 
-    package func check(_ name: String, _ document: [UInt8]) throws -> PolicyFindings {
+    package func check(_ name: String, _ document: [UInt8]) throws -> PolicyFindings { try check(name, document, needingLists: false) }
+
+    /// - Parameter needsLists: whether a blocklist that is not there is a mistake; else it may be made later.
+    package func check(_ name: String, _ document: [UInt8], needingLists needsLists: Bool) throws -> PolicyFindings {
         let policy: GuardPolicy
         var family = try family()
         do {
@@ -50,10 +56,10 @@ package struct PolicyAdministration: PolicyDesk {
         } catch let mistake as PolicyLibrary.Mistake {
             throw Fault(.invalidRequest, "\(mistake)")
         }
+        let lists = try blocklists.map { Set(try $0.blocklists(of: .default).map(\.name)) }
         // A list may be made later; a word that nothing knows never means anything.
-        let mistakes = PolicyVocabulary.mistakes(in: policy, blocklists: nil)
+        let mistakes = PolicyVocabulary.mistakes(in: policy, blocklists: needsLists ? lists : nil)
         guard mistakes.isEmpty else { throw Fault(.invalidRequest, mistakes.joined(separator: "; ")) }
-        let lists = Set(try blocklists.blocklists(of: .default).map(\.name))
         let absent = policy.unavailableFilters.sorted().map {
             "no detector here for '\($0)': it must run at the upstream (azure-openai), or requests are refused"
         }
@@ -65,13 +71,14 @@ package struct PolicyAdministration: PolicyDesk {
 
     package func checkRemoval(_ name: String) throws {
         let id = PolicyID(name)
-        let rest = try family(without: id)
-        if let broken = try family().broken(by: rest).first { throw Fault(.conflict, "'\(name)' is needed: \(broken).") }
+        let family = try family()
+        let rest = family.removingStored(id)
+        if let broken = family.broken(by: rest).first { throw Fault(.conflict, "'\(name)' is needed: \(broken).") }
         // One of the same name may come forth from under it.
         guard !rest.names.contains(id), !GuardPolicy.builtIn(learned: true).contains(where: { $0.id == id }) else { return }
         let users =
-            plan.deployments.filter { $0.policy == id }.map { "the deployment \($0.id)" }
-            + plan.upstreams.filter { $0.policy == id }.map { "the upstream \($0.id)" }
+            (plan?.deployments ?? []).filter { $0.policy == id }.map { "the deployment \($0.id)" }
+            + (plan?.upstreams ?? []).filter { $0.policy == id }.map { "the upstream \($0.id)" }
         guard users.isEmpty else { throw Fault(.conflict, "'\(name)' is needed: \(users.joined(separator: ", ")).") }
     }
 }

@@ -29,13 +29,12 @@ package enum PolicyLibrary {
     }
 
     /// All documents that there are.
-    /// - Parameter removed: as if this one were not in the database.
     package static func family(
-        directory: String?, store: (any PolicyStore)?, tenant: TenantID = .default, learned: Bool, without removed: PolicyID? = nil
+        directory: String?, store: (any PolicyStore)?, tenant: TenantID = .default, learned: Bool
     ) throws -> PolicyFamily {
         var family = PolicyFamily(learned: learned)
         if let directory { try family.add(directory: directory) }
-        for stored in try store?.policies(of: tenant) ?? [] where stored.name != removed { family.add(stored) }
+        for stored in try store?.policies(of: tenant) ?? [] { family.add(stored) }
         return family
     }
 }
@@ -47,9 +46,13 @@ package struct PolicyFamily {
         let version: Int
         /// For messages: the file, or the policy's name.
         let place: String
+        /// In the database, not the directory.
+        let isStored: Bool
     }
 
     private var documents: [PolicyID: Document] = [:]
+    /// Documents of the directory that one in the database stands before.
+    private var hidden: [PolicyID: Document] = [:]
     private var read: [PolicyID: GuardPolicy] = [:]
     private let builtIn: [PolicyID: GuardPolicy]
     /// How many documents may stand behind one another.
@@ -73,7 +76,7 @@ package struct PolicyFamily {
             do { id = try PolicyDocument.name(of: Array(bytes), named: String(name.dropLast(5))) } catch {
                 throw PolicyLibrary.Mistake(file: path, reason: "\(error)")
             }
-            guard documents.updateValue(Document(bytes: Array(bytes), version: 1, place: path), forKey: id) == nil else {
+            guard documents.updateValue(Document(bytes: Array(bytes), version: 1, place: path, isStored: false), forKey: id) == nil else {
                 throw PolicyLibrary.Mistake(file: path, reason: "the policy '\(id)' is defined twice")
             }
         }
@@ -82,10 +85,19 @@ package struct PolicyFamily {
     package mutating func add(_ stored: StoredPolicy) {
         // What is based on it is read anew.
         read = [:]
-        documents[stored.name] = Document(bytes: stored.document, version: stored.version, place: "policy \(stored.name)")
+        let former = documents.updateValue(
+            Document(bytes: stored.document, version: stored.version, place: "policy \(stored.name)", isStored: true), forKey: stored.name)
+        if let former, !former.isStored { hidden[stored.name] = former }
     }
 
-    package mutating func remove(_ name: PolicyID) { documents[name] = nil }
+    /// As if this one were not in the database: the directory's of its name comes forth, when there is one.
+    package func removingStored(_ name: PolicyID) -> PolicyFamily {
+        var family = self
+        guard documents[name]?.isStored == true else { return family }
+        family.read = [:]
+        family.documents[name] = hidden[name]
+        return family
+    }
 
     package var names: Set<PolicyID> { Set(documents.keys) }
 

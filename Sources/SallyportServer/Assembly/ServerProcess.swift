@@ -95,6 +95,7 @@ package final class ServerProcess: Sendable {
             database: database, access: SQLAccessStore(identity.database), categories: SQLCategoryStore(database),
             incidents: SQLIncidentStore(database))
         try AuditSettingsGuard(database, sealer: opened.vault).check(plan, at: wallTime().seconds)
+        try FourEyesMarker.set(Set(plan.access.fourEyes.map(\.rawValue)), in: plan.dataDirectory)
         var auditConfiguration = plan.audit
         auditConfiguration.directory = plan.dataDirectory + "/audit"
         auditConfiguration.sealer = opened.vault
@@ -472,6 +473,7 @@ package final class ServerProcess: Sendable {
     /// - Throws: and then everything stays as it was.
     package func reload(_ plan: ServerPlan) async throws {
         try AuditSettingsGuard(stores.database, sealer: stores.subjects).check(plan, at: Self.wallTime().seconds)
+        try FourEyesMarker.set(Set(plan.access.fourEyes.map(\.rawValue)), in: plan.dataDirectory)
         let revision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies, learned: engine.isLearned)
         try Self.checkPolicies(of: plan, among: policies)

@@ -58,13 +58,16 @@ package struct PrivacyAdministration: Sendable {
         requests = SubjectRequests(parts, tenant: tenant)
     }
 
-    package func pseudonym(of subject: String) throws -> String { try pseudonym(subject, tenant) }
+    /// - Parameter subject: a principal's id, or a pseudonym already.
+    package func pseudonym(of subject: String) throws -> String {
+        subject.hasPrefix(SubjectRequests.pseudonymPrefix) ? subject : try pseudonym(subject, tenant)
+    }
 
     // MARK: Consents
 
     package func give(_ purpose: String, version: String, subject: String, evidence: String, at now: Int64) throws {
         try check(purpose, named: "purpose")
-        try check(subject, named: "subject")
+        let subject = try requests.named(subject)
         guard version.utf8.count <= 64, evidence.utf8.count <= 512 else {
             throw Fault(.invalidRequest, "A version has at most 64 bytes, an evidence 512.")
         }
@@ -73,7 +76,7 @@ package struct PrivacyAdministration: Sendable {
     }
 
     package func withdraw(_ kind: Consent.Kind, purpose: String, subject: String, at now: Int64) throws {
-        guard try store.withdraw(kind, purpose: purpose, subject: subject, tenant: tenant, at: now) else {
+        guard try store.withdraw(kind, purpose: purpose, subject: try requests.named(subject), tenant: tenant, at: now) else {
             throw Fault(.notFound, "There is no live \(kind.rawValue) of this subject to '\(purpose.prefix(64))'.")
         }
     }
@@ -101,11 +104,11 @@ package struct PrivacyAdministration: Sendable {
 
     /// - Parameter version: nil: the newest.
     package func acknowledge(_ name: String, version: Int?, subject: String, at now: Int64) throws -> Int {
-        try check(subject, named: "subject")
         let versions = try store.notices(of: tenant).filter { $0.name == name }.map(\.version)
         guard let version = version ?? versions.max(), versions.contains(version) else {
             throw Fault(.notFound, "There is no such version of a notice '\(name.prefix(64))'.")
         }
+        let subject = try requests.named(subject)
         try store.acknowledge(NoticeAcknowledgement(tenant: tenant, notice: name, version: version, subject: subject, at: now))
         return version
     }
@@ -119,6 +122,8 @@ package struct PrivacyAdministration: Sendable {
         guard reviewAt > now, reviewAt - now <= 366 * 86_400 else {
             throw Fault(.invalidRequest, "A hold is reviewed within a year.", param: "review")
         }
+        // A hold on a pseudonym would hold nothing: stores know people by their names.
+        let subject = try subject.map(requests.named)
         let hold = LegalHold(
             id: UUID().uuidString.lowercased(), tenant: tenant, subject: subject, policy: policy, reason: reason, placedBy: placer,
             placedAt: now, reviewAt: reviewAt)

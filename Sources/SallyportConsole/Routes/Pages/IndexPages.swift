@@ -1,3 +1,4 @@
+import Foundation
 import SallyportCore
 import SallyportIdentity
 import SallyportRetrieval
@@ -13,6 +14,8 @@ package struct IndexPages: ConsoleRouteGroup {
     package static let routes: [ConsoleRoute<Self>] = [
         .page("GET", "/indexes", as: DataRoutes.row("Indexes_List"), page),
         .page("GET", "/indexes/{index}", as: DataRoutes.row("Documents_List"), show),
+        .page(
+            "POST", "/indexes/{index}/documents", as: DataRoutes.row("Documents_Put"), maximumBody: DataRoutes.largest + 64 << 10, bring),
         .page("POST", "/indexes/{index}/label", as: DataRoutes.row("Documents_Label"), label),
         .page("POST", "/indexes/{index}/remove", as: DataRoutes.row("Documents_Delete"), remove),
         .page("GET", "/indexes/{index}/quarantine", as: DataRoutes.row("Quarantine_List"), quarantine),
@@ -22,7 +25,8 @@ package struct IndexPages: ConsoleRouteGroup {
     ]
 
     private static let howToFill: HTML = """
-        Bring documents with <code>sallyport data add INDEX FOLDER --allow everyone</code>, or with
+        Bring documents on the page <code>/indexes/INDEX</code> of an index, which need not be there yet, with
+        <code>sallyport data add INDEX FOLDER --allow everyone</code>, or with
         <code>PUT /api/indexes/INDEX/documents?source=NAME&amp;allow=everyone</code>.
         """
 
@@ -71,6 +75,7 @@ package struct IndexPages: ConsoleRouteGroup {
             "Index \(index)", call,
             """
             \(review)
+            \(call.mayAsk(DataRoutes.row("Documents_Put")) ? Page.fold("Bring a document", Self.form(path, call)) : nil)
             \(all.isEmpty ? nil : Page.finder(path, "Find a document by its name or title", sought))
             \(Page.table(
                 ["Document", "Label", "Owner", "Read by", "Pieces", "Waiting", "Brought", ""], rows, caption: "Documents: \(all.count)",
@@ -103,6 +108,55 @@ package struct IndexPages: ConsoleRouteGroup {
             "\(document.access.joined(separator: ", "))", "\(document.chunks)", "\(document.quarantined)", "\(document.addedAt ?? "")",
             "\(label)\(remove)",
         ]
+    }
+
+    private static let unlabelled = "as the rules and the detectors say"
+
+    private static func form(_ path: String, _ call: ConsoleCall) -> HTML {
+        Page.upload(
+            "\(path)/documents", call, file: "document", button: "Take it in",
+            """
+            \(Page.input("Name in the index, where it is not the file's", "source", hint: "rules/leave.pdf"))
+            \(Page.input("Who may read it", "allow", isRequired: true, hint: "everyone, or user:NAME, group:NAME with commas between"))
+            \(Page.choice("Label", "label", [unlabelled] + SensitivityLabel.allCases.map(\.description), chosen: unlabelled))
+            """)
+    }
+
+    /// What of a document is not as it was wanted is told; else its index is shown.
+    private func bring(_ call: ConsoleCall) async throws -> ConsoleAnswer {
+        let path = Page.path("indexes", try call.parameter("index"))
+        return try await Self.leadingBack(to: path) {
+            let fields = try Fields(call)
+            guard let file = try call.file("document") else { throw Fault(.invalidRequest, "Choose the file of the document.") }
+            var asked = [(name: "source", value: fields["source"] ?? file.name)]
+            for name in (fields["allow"] ?? "").split(separator: ",") { asked.append((name: "allow", value: String(name.trimmed))) }
+            if let label = fields["label"], label != Self.unlabelled { asked.append((name: "label", value: label)) }
+            let answer = try await data.answer("Documents_Put", call.asking(asked).sending(bytes: file.content))
+            let shown = try JSONDecoder().decode(OperationShown.self, from: Data(answer.body.readableBytesView))
+            guard let documents = shown.documents else {
+                return Administration.page(
+                    "Being taken in", call,
+                    """
+                    <p role="status">It takes longer than a moment. The document stands in <a href="\(path)">its index</a> once it is read.</p>
+                    """)
+            }
+            if documents.allSatisfy({ $0.problem == nil && $0.quarantined == 0 && $0.raisedLabel == nil }) { return .redirect(to: path) }
+            let rows: [[HTML]] = documents.map { one in
+                [
+                    Page.code(one.source), "\(one.problem ?? one.outcome)", "\(one.quarantined)", "\(one.raisedLabel ?? "")",
+                ]
+            }
+            var page = Administration.page(
+                "What became of it", call,
+                """
+                \(Page.table(
+                    ["Document", "What became of it", "Pieces that wait for a reviewer", "Label raised to"], rows, caption: "Taken in",
+                    empty: "Nothing was taken in."))
+                <p><a href="\(path)">Documents of the index</a></p>
+                """)
+            page.status = answer.status
+            return page
+        }
     }
 
     /// The document's name, from the form into the query.
