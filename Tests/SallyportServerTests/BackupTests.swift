@@ -1,9 +1,9 @@
 import Foundation
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import SallyportOversight
 import SallyportStorage
-import Synchronization
 import Testing
 
 @testable import SallyportServer
@@ -20,12 +20,12 @@ import Testing
             .init(
                 directory: data + "/audit", durability: .relaxed, segmentBytes: 256 << 10, checkpointInterval: .milliseconds(20)),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        let isOver = Atomic(false)
+        let isOver = NIOLockedValueBox(false)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<8 {
                 group.addTask {
                     var number = 0
-                    while !isOver.load(ordering: .relaxed) {
+                    while !isOver.withLockedValue({ $0 }) {
                         let padding = String(repeating: "a", count: 300)
                         _ = try await log.append(ByteBuffer(string: "{\"id\":\"\(writer)-\(number)\",\"x\":\"\(padding)\"}"))
                         number += 1
@@ -33,7 +33,7 @@ import Testing
                     }
                 }
             }
-            defer { isOver.store(true, ordering: .relaxed) }
+            defer { isOver.withLockedValue { $0 = true } }
             for round in 0..<5 {
                 let folder = "\(data)-\(round)"
                 defer { try? FileManager.default.removeItem(atPath: folder) }
