@@ -53,7 +53,7 @@ def main():
 
     alone = [{s: max(w, v) for (s, w), v in zip(means(h, lambda f: f["words"]).items(), means(h, lambda f: f["vectors"]).values())} for h in (0, 1)]
     settings = []
-    for likeness, coverage in itertools.product((0.25, 0.5, 1, 1.5, 2, 2.5, 3), (0, 0.15, 0.3, 0.45, 0.6)):
+    for likeness, coverage in itertools.product((0.1, 0.25, 0.5, 1, 1.5, 2, 2.5, 3), (0, 0.15, 0.3, 0.45, 0.6)):
         leads = [{s: g - alone[h][s] for s, g in means(h, lambda f: ordered(f["both"], likeness, coverage)).items()} for h in (0, 1)]
         settings.append((min(leads[0].values()) + sum(leads[0].values()) / len(sources) / 2, likeness, coverage, leads))
     print("better of the two alone:", *(f"half {h}: " + " ".join(f"{s} {g:.3f}" for s, g in alone[h].items()) for h in (0, 1)), sep="\n  ")

@@ -37,7 +37,7 @@ package final class DocumentSearch: Sendable {
     /// question the documents say in its own words, the more its meaning counts. Less for languages that the embedding model has hardly seen.
     /// Chosen on half of the questions of the retrieval benchmark, held against the other half (decision 19).
     private static let likenessWeight: Float = 1.5
-    private static let foreignLikenessWeight: Float = 0.5
+    private static let foreignLikenessWeight: Float = 0.25
     private static let coverageWeight: Float = 0.3
     /// Candidates of either kind that are joined.
     private static let candidates = 100

@@ -176,7 +176,7 @@ def test_malicious_files_are_reported_and_harm_nothing(library, files):
     (files / "good.md").write_text("The crane lifts forty tonnes.")
     # A name that would steer the terminal of whoever looks at it.
     steering = "\x1b]0;owned\x07\u202e.md"
-    (files / steering).write_bytes(b"# Empty\n")
+    (files / steering).write_bytes(b"\0")
     (files / f"good {steering}").write_text("The winch pulls ten tonnes.")
     done = library.command("data", "add", "library", files, "--allow", "everyone", "--config", library.config, timeout=120)
     assert done.returncode == 2, done.stderr
