@@ -180,6 +180,10 @@ let package = Package(
             name: "SallyportConsoleTests", dependencies: ["SallyportConsole", "SallyportCore", "SallyportIdentity", nio],
             swiftSettings: strict),
         .testTarget(
-            name: "SallyportServerTests", dependencies: ["SallyportCore", "SallyportPasswords", "SallyportServer"], swiftSettings: strict),
+            name: "SallyportServerTests",
+            dependencies: [
+                "SallyportCore", "SallyportPasswords", "SallyportServer", "SallyportOversight", "SallyportStorage", nio, log,
+            ],
+            swiftSettings: strict),
     ]
 )

@@ -30,6 +30,8 @@ packages() {
     say "system packages: installing ${MISSING[*]}"
     local policy=/usr/sbin/policy-rc.d made_policy=0
     if [ ! -e "$policy" ]; then
+        # Also when this is broken off: no daemon would ever start on this machine again.
+        trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod 755 "$policy"
         made_policy=1
@@ -38,7 +40,7 @@ packages() {
     retry as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=3 update || status=$?
     [ $status != 0 ] || retry as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 \
         install --no-install-recommends "${MISSING[@]}" >/dev/null || status=$?
-    [ $made_policy = 0 ] || as_root rm -f "$policy"
+    [ $made_policy = 0 ] || { as_root rm -f "$policy"; trap - EXIT; }
     [ $status = 0 ] || fail "could not install: ${MISSING[*]}"
 }
 

@@ -24,6 +24,7 @@ from sources import (
 AUTHORED = pathlib.Path(__file__).parent / "authored"
 HOLD_OUT_SHARE = 12  # per cent of the authored groups, while sources are left out
 SHIPPED_HOLD_OUT_SHARE = 7  # of these, what the shipped model has not trained on either
+MEASURED_ONLY = ("_blind", "_functional")  # authored files that are measured on and nothing else
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|\n+")
 
 
@@ -71,10 +72,10 @@ def held_out(row: dict) -> bool:
 
 
 def authored_rows(kind: str, part: str) -> list:
-    """`part` is "train" or "dev"; `file` says where a row stands. Files that end in _blind are in neither part."""
+    """`part` is "train" or "dev"; `file` says where a row stands. Files of MEASURED_ONLY are in neither part."""
     rows = []
     for path in sorted(AUTHORED.glob("*.jsonl")):
-        if path.stem.endswith("_blind"):
+        if path.stem.endswith(MEASURED_ONLY):
             continue
         for line in open(path, encoding="utf-8"):
             row = json.loads(line)
@@ -83,9 +84,14 @@ def authored_rows(kind: str, part: str) -> list:
     return rows
 
 
+def measured_rows(name: str) -> list:
+    """Rows of a file of MEASURED_ONLY: they never train and fix no threshold."""
+    return [json.loads(line) for line in open(AUTHORED / f"{name}.jsonl", encoding="utf-8")]
+
+
 def blind_rows(name: str) -> list:
-    """Rows written to be measured on and nothing else: they never train and fix no threshold."""
-    return [json.loads(line) for line in open(AUTHORED / f"{name}_blind.jsonl", encoding="utf-8")]
+    """Rows written to be measured on and nothing else, of which nobody reads the ones that are missed."""
+    return measured_rows(f"{name}_blind")
 
 
 def sentences(text: str) -> list:

@@ -235,15 +235,19 @@ class Evaluation:
                  f"mean intersection over union {np.mean(overlap):.3f}.")
         self.say()
 
+    def stages(self, texts):
+        """For each harm the calibrated P(>= 2), P(>= 4), P(>= 6) of the texts [3,N], none above the one before."""
+        best, count = self.scorer.texts(texts)
+        found = {}
+        for harm in HARMS:
+            head = self.heads[harm]
+            found[harm] = np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w), k) for c, k, w in zip(head["columns"], head["calibration"], head["window_penalty"])]), 0)
+        return found
+
     def harms(self):
         self.say("## Harm\n")
         rows = self.rows("harm", "hate") + self.authored("harm")
-        best, count = self.scorer.texts([r["text"] for r in rows])
-        p = {}
-        for harm in HARMS:
-            head = self.heads[harm]
-            stages = [probability(corrected(best[:, COLUMN[c]], count, w), k) for c, k, w in zip(head["columns"], head["calibration"], head["window_penalty"])]
-            p[harm] = np.minimum.accumulate(np.array(stages), 0)
+        p = self.stages([r["text"] for r in rows])
         highest = np.max([p[h][0] for h in HARMS], 0)
         linear = self.linear.texts([r["text"] for r in rows], self.scorer.encoder)[:, 2:] if self.linear else None
         truth = {h: np.array([np.nan if r[h] is None else float(r[h] > 0) for r in rows]) for h in HARMS}
@@ -303,12 +307,7 @@ class Evaluation:
         ]
         found = []
         for name, texts in cohorts:
-            best, count = self.scorer.texts(texts)
-            levels = []
-            for harm in HARMS:
-                head = self.heads[harm]
-                levels.append(severity(np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w), k) for c, k, w in zip(head["columns"], head["calibration"], head["window_penalty"])]), 0)))
-            top = np.max(levels, 0)
+            top = np.max([severity(stages) for stages in self.stages(texts).values()], 0)
             found.append([name, len(texts), *(show(wilson(int((top >= level).sum()), len(texts))) for level in (2, 4, 6))])
             self.results[f"harm/levels/{name}"] = found[-1][1:]
         self.say("Harmless texts at a level or above, any category:\n")
@@ -322,6 +321,55 @@ class Evaluation:
                 found.append([harm, int(pick.sum()), *(show(wilson(int((said >= level).sum()), int(pick.sum()))) for level in (2, 4, 6))])
         self.say("Natural requests for harm, dev rows of trained sources, at a level or above:\n")
         self.table(["category", "rows", "low", "medium", "high"], found)
+        self.measured_harm()
+        self.functions_of_hate()
+
+    def measured_harm(self):
+        """Authored rows of which all four labels are known, written to be measured on and nothing else."""
+        rows = data.blind_rows("harm")
+        p = self.stages([r["text"] for r in rows])
+        level = {"any": np.max([severity(p[h]) for h in HARMS], 0), **{h: severity(p[h]) for h in HARMS}}
+        score = {"any": np.max([p[h][0] for h in HARMS], 0), **{h: p[h][0] for h in HARMS}}
+        true = {h: np.array([r[h] for r in rows]) for h in HARMS}
+        true["any"] = np.max([true[h] for h in HARMS], 0)
+        self.say("Authored rows with all four labels, measured only:\n")
+        found = []
+        for column in ("any", *HARMS):
+            label = (true[column] > 0).astype(int)
+            cells = [column, len(rows), int(label.sum()), show(bootstrap(auprc, label, score[column]), False), show(bootstrap(auroc, label, score[column]), False)]
+            cells += [show(wilson(int(((level[column] >= at) & (true[column] >= at)).sum()), int((true[column] >= at).sum()))) for at in (2, 4)]
+            cells += [show(wilson(int(((level[column] >= at) & (label == 0)).sum()), int((1 - label).sum()))) for at in (2, 4)]
+            found.append(cells)
+            self.results[f"harm/measured only/{column}"] = cells[1:]
+        self.table(["category", "rows", "harmful", "AUPRC", "AUROC", "of low and above, said low or above", "of medium and above, said medium or above", "of harmless, said low or above", "said medium or above"], found)
+
+    def functions_of_hate(self):
+        """Accuracy by functionality. Rows from one sentence (two groups each) are no independent rows: the intervals of the sums draw sentences."""
+        rows = data.measured_rows("harm_functional")
+        p = self.stages([r["text"] for r in rows])["hate"]
+        said = severity(p)
+        hateful = np.array([r["hate"] > 0 for r in rows])
+        decisions = {"low": said >= 2, "medium": said >= 4, **{f"{100 * float(k[4:]):g} % of benign prompts": p[0] >= v for k, v in self.heads["hate"]["thresholds"].items() if k.startswith("fpr_")}}
+        right = {name: decision == hateful for name, decision in decisions.items()}
+        sentence = np.unique([r["group"] for r in rows], return_inverse=True)[1]
+        members = [np.nonzero(sentence == i)[0] for i in range(sentence.max() + 1)]
+        rng = np.random.default_rng(1)
+        draws = [np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]) for _ in range(400)]
+
+        def rate(values, pick):
+            shares = [values[d][pick[d]].mean() for d in draws if pick[d].any()]
+            return show((values[pick].mean(), *np.percentile(shares, [2.5, 97.5])))
+
+        kinds = np.array([r["kind"] for r in rows])
+        targets = np.array([r["target"] or "" for r in rows])
+        found = [[name, int(pick.sum()), *(rate(values, pick) for values in right.values())] for name, pick in (("**all**", hateful | True), ("hateful", hateful), ("not hateful", ~hateful))]
+        found += [[f"{'hateful' if hateful[kinds == kind][0] else 'not hateful'}: {kind}", int((kinds == kind).sum()), *(show(wilson(int(values[kinds == kind].sum()), int((kinds == kind).sum()))) for values in right.values())]
+                  for kind in dict.fromkeys(kinds)]
+        found += [[f"{what}, about {target}", int((pick & (targets == target)).sum()), *(show(wilson(int(values[pick & (targets == target)].sum()), int((pick & (targets == target)).sum()))) for values in right.values())]
+                  for what, pick in (("hateful", hateful), ("not hateful", ~hateful)) for target in dict.fromkeys(t for t in targets if t)]
+        self.results["harm/functions of hate"] = found
+        self.say(f"Hate by functionality, authored, measured only; right when hate is said from low, from medium, and at the thresholds of benign prompts. AUROC {show(bootstrap(auroc, hateful.astype(int), p[0]), False)}.\n")
+        self.table(["functionality", "rows", *right], found)
 
     def groundedness(self):
         self.say("## Groundedness\n")

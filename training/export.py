@@ -91,7 +91,7 @@ def main():
         base = load_file(os.path.join(tokens.base_folder(), "model.safetensors"))
         base = {k: v for k, v in base.items() if v.dtype.kind == "f"}
         export_ir.save(export_ir.embedding_model(base, HEADS, a.body, EPSILON), a.out / "embedding")
-        export_ir.write_manifest(a.out / "embedding", words, {"name": "all-MiniLM-L6-v2", "version": "1", "dimensions": 384}, ["embedding"], 256, 254, 224)
+        export_ir.write_manifest(a.out / "embedding", words, {"name": "all-MiniLM-L6-v2", "version": "1", "dimensions": 384, "words": True}, ["embedding"], 256, 254, 224)
         return
     fields = json.loads(a.fields.read_text()) if a.fields else {"name": "sallyport-guard", "version": "0", "heads": {}}
     export_ir.save(guard(load_file(a.checkpoint), a.body), a.out / "guard")

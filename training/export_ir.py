@@ -166,12 +166,12 @@ def guard_model(weights, heads, body="f16", eps=1e-12, max_tokens=128, pooling=(
 
 
 def embedding_model(weights, heads, body="f16", eps=1e-12, max_tokens=256):
-    """Mean pooling and length one: `embedding` [B,H]."""
+    """Mean pooling and length one: `embedding` [B,H]; `words` [B,T,H], the state of each token."""
     encoder = Encoder(weights, heads, body, eps, max_tokens)
     inputs = [parameter(n) for n in ("input_ids", "attention_mask")]
     states, mask = encoder.states(*inputs)
     vector = ops.normalize_l2(encoder.mean(states, mask), scalars(1), 1e-12, "max")
-    return ov.Model([result(vector, "embedding")], inputs, "embedding")
+    return ov.Model([result(vector, "embedding"), result(states, "words")], inputs, "embedding")
 
 
 def random_heads(weights, sequence, tokens, seed, pooled):
@@ -276,7 +276,7 @@ def main():
     if given.model == "embedding":
         save(embedding_model(weights, heads, given.body, eps), out)
         write_manifest(
-            out, given.vocabulary, {"name": "all-MiniLM-L6-v2", "version": "1", "dimensions": configuration["hidden_size"], **fields},
+            out, given.vocabulary, {"name": "all-MiniLM-L6-v2", "version": "1", "dimensions": configuration["hidden_size"], "words": True, **fields},
             ["embedding"], 256, 254, 224)
         return
     pooling = given.pooling.split(",")

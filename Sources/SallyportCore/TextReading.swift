@@ -190,10 +190,46 @@ package protocol TextEmbedder: Sendable {
     var digest: String { get }
     /// One vector for each text, in order; called back on a thread of the embedder's own.
     func embed(_ texts: [ByteBuffer], completion: @escaping @Sendable (Result<[[Float]], TextReadingFault>) -> Void)
+    /// The vectors of each text's words in their place, in order; nil: the model has none. Called back like ``embed(_:completion:)``.
+    func words(of texts: [ByteBuffer], completion: @escaping @Sendable (Result<[WordVectors?], TextReadingFault>) -> Void)
     /// How long a text is for the model; nil: it does not say. May block as long as loading the model takes.
     func tokenCount(of text: [UInt8]) -> Int?
 }
 
+/// What an embedder makes of the pieces of words of a text, each read with what stands around it.
+package struct WordVectors: Sendable, Hashable {
+    package let dimensions: Int
+    /// UTF-8 bytes of the text. Pieces where two windows of a long text overlap stand twice.
+    package let ranges: [Range<Int>]
+    /// Pieces of one word share a number.
+    package let words: [Int]
+    /// A row of length one for each piece.
+    package let values: [Float]
+
+    package init(dimensions: Int, ranges: [Range<Int>], words: [Int], values: [Float]) {
+        precondition(ranges.count == words.count && values.count == ranges.count * dimensions)
+        self.dimensions = dimensions
+        self.ranges = ranges
+        self.words = words
+        self.values = values
+    }
+
+    /// The cosine of two pieces.
+    package func likeness(_ piece: Int, to other: WordVectors, _ otherPiece: Int) -> Double {
+        guard dimensions == other.dimensions else { return 0 }
+        return values.withUnsafeBufferPointer { a in
+            other.values.withUnsafeBufferPointer { b in
+                var sum: Float = 0
+                for index in 0..<dimensions { sum += a[piece * dimensions + index] * b[otherPiece * dimensions + index] }
+                return Double(sum)
+            }
+        }
+    }
+}
+
 extension TextEmbedder {
+    package func words(of texts: [ByteBuffer], completion: @escaping @Sendable (Result<[WordVectors?], TextReadingFault>) -> Void) {
+        completion(.success(texts.map { _ in nil }))
+    }
     package func tokenCount(of text: [UInt8]) -> Int? { nil }
 }

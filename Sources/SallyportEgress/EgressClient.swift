@@ -16,6 +16,13 @@ package final class EgressClient: UpstreamClient {
     private let loops: Loops
     private let logger: Logger
     private let endpoints = NIOLockedValueBox<[UpstreamID: UpstreamEndpoint]>([:])
+    private struct Files {
+        var wanted: [UpstreamConfiguration] = []
+        /// Of each upstream's certificate files, as they were when they were last read.
+        var stamps: [UpstreamID: String] = [:]
+    }
+    /// Held while certificate files are read: never by an event loop.
+    private let files = NIOLockedValueBox(Files())
     private let generation = Atomic<Int>(0)
     private let isShutDown = Atomic<Bool>(false)
     private let probes: ProbeSchedule
@@ -36,19 +43,61 @@ package final class EgressClient: UpstreamClient {
     /// Swaps the set of upstreams. Unchanged ones keep their connections and state; requests under way go on. Reads certificate
     /// files: call it off the event loops. An upstream whose TLS files cannot be used stays, and is unavailable with the reason.
     package func update(_ configurations: [UpstreamConfiguration]) {
-        let (current, number) = endpoints.withLockedValue { endpoints in
-            var next: [UpstreamID: UpstreamEndpoint] = [:]
-            for configuration in configurations {
-                if let same = endpoints[configuration.id], same.configuration == configuration {
-                    next[configuration.id] = same
-                    if let authority = same.tokens?.upstream { next[authority] = endpoints[authority] }
-                } else {
-                    let made = makeEndpoints(for: configuration)
-                    for endpoint in made { next[endpoint.id] = endpoint }
-                }
+        files.withLockedValue { files in
+            files.wanted = configurations
+            apply(&files)
+        }
+    }
+
+    /// Takes changed certificate files into use. Reads them: call it off the event loops. Files that cannot be used are told of, and the
+    /// former certificates stay.
+    /// - Returns: whether there was a change.
+    @discardableResult
+    package func refreshFiles() -> Bool {
+        files.withLockedValue { files in
+            let isChanged = files.wanted.contains { files.stamps[$0.id] != $0.tlsFiles.stamp }
+            if isChanged { apply(&files) }
+            return isChanged
+        }
+    }
+
+    private func apply(_ files: inout Files) {
+        let known = endpoints.withLockedValue { $0 }
+        var next: [UpstreamID: UpstreamEndpoint] = [:]
+        var stamps: [UpstreamID: String] = [:]
+        for configuration in files.wanted {
+            // Before the files are read: what changes meanwhile is found the next time.
+            let stamp = configuration.tlsFiles.stamp
+            stamps[configuration.id] = stamp
+            for endpoint in endpoints(of: configuration, known, isReadAnew: files.stamps[configuration.id] != stamp) {
+                next[endpoint.id] = endpoint
             }
-            endpoints = next
-            return (next, generation.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue)
+        }
+        files.stamps = stamps
+        adopt(next)
+    }
+
+    /// The endpoints of an upstream: those that there are when neither its configuration nor a file that it names has changed.
+    private func endpoints(
+        of configuration: UpstreamConfiguration, _ known: [UpstreamID: UpstreamEndpoint], isReadAnew: Bool
+    ) -> [UpstreamEndpoint] {
+        guard let same = known[configuration.id], same.configuration == configuration else { return makeEndpoints(for: configuration) }
+        let kept = [same] + (same.tokens.flatMap { known[$0.upstream] }.map { [$0] } ?? [])
+        guard isReadAnew else { return kept }
+        let made = makeEndpoints(for: configuration)
+        // A certificate may be there before its key: the next change brings the other one.
+        guard let reason = made.lazy.compactMap(\.unavailableReason).first, kept.allSatisfy({ $0.unavailableReason == nil }) else {
+            return made
+        }
+        logger.error(
+            "an upstream's certificates stay as they were", metadata: ["upstream.id": "\(configuration.id)", "reason": "\(reason)"])
+        return kept
+    }
+
+    private func adopt(_ current: [UpstreamID: UpstreamEndpoint]) {
+        let number = endpoints.withLockedValue { endpoints in
+            endpoints = current
+            return generation.wrappingAdd(1, ordering: .acquiringAndReleasing).newValue
         }
         for endpoint in current.values {
             if let reason = endpoint.unavailableReason {

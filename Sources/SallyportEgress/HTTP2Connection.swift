@@ -183,6 +183,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeTransport {
     private var isPaused = false
     private var owesRead = false
     private var isAborted = false
+    /// The whole request is on its way.
+    private var isRequestSent = false
 
     init(_ exchange: Exchange, connection: HTTP2Connection, head: HTTP2Frame.FramePayload.Headers) {
         self.exchange = exchange
@@ -274,8 +276,12 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeTransport {
         var head = head
         head.endStream = body.isEmpty
         context.write(wrapOutboundOut(.headers(head)), promise: nil)
+        isRequestSent = body.isEmpty
         for (index, piece) in body.enumerated() {
-            context.write(wrapOutboundOut(.data(.init(data: .byteBuffer(piece), endStream: index == body.count - 1))), promise: nil)
+            let isLast = index == body.count - 1
+            let promise = isLast ? context.eventLoop.makePromise(of: Void.self) : nil
+            promise?.futureResult.assumeIsolated().whenSuccess { self.isRequestSent = true }
+            context.write(wrapOutboundOut(.data(.init(data: .byteBuffer(piece), endStream: isLast))), promise: promise)
         }
         context.flush()
     }
@@ -302,6 +308,8 @@ final class HTTP2Stream: ChannelDuplexHandler, ExchangeTransport {
     private func finish(trailers: HeaderFields) {
         guard let exchange else { return }
         self.exchange = nil
+        // A peer that answers before it has read the request may never read the rest: the stream would wait for that, and hold its place.
+        if !isRequestSent { context?.close(promise: nil) }
         exchange.didFinish(trailers: trailers)
     }
 

@@ -98,6 +98,9 @@ struct ModelManifest: Decodable {
     let window: Int
     let stride: Int
     let dimensions: Int?
+    /// An embedding model that also gives its words' vectors, as `words`.
+    let words: Bool?
+    var hasWords: Bool { words ?? false }
     let sequence: [String]?
     let tokens: [String]?
     /// Paths beside the manifest and their SHA-256.
@@ -106,7 +109,7 @@ struct ModelManifest: Decodable {
     let selfTest: [SelfTest]
 
     enum CodingKeys: String, CodingKey {
-        case format, name, version, normaliser, window, stride, dimensions, sequence, tokens, files, heads
+        case format, name, version, normaliser, window, stride, dimensions, words, sequence, tokens, files, heads
         case maximumTokens = "max_tokens"
         case selfTest = "self_test"
     }

@@ -19,7 +19,8 @@ package final class OpenVINOEmbedder: TextEmbedder {
             throw .manifest(path: directory + "/manifest.json", reason: "lacks dimensions")
         }
         let shape = ModelRunner.Shape(
-            inputs: [.identifiers, .mask], output: "embedding", columns: dimensions, tokenOutput: nil, tokenColumns: 0)
+            inputs: [.identifiers, .mask], output: "embedding", columns: dimensions,
+            tokenOutput: model.manifest.hasWords ? "words" : nil, tokenColumns: dimensions)
         engine = try model.start(configuration, name: "embedder", shape: shape) { $0.embedding }
         digest = model.digest
         self.dimensions = dimensions
@@ -28,13 +29,36 @@ package final class OpenVINOEmbedder: TextEmbedder {
     }
 
     package func embed(_ texts: [ByteBuffer], completion: @escaping @Sendable (Result<[[Float]], TextReadingFault>) -> Void) {
+        let dimensions = dimensions
+        run(texts, wantsTokens: false) { result in
+            completion(result.map { Self.vectors($0.rows, $0.results, texts: texts.count, dimensions: dimensions) })
+        }
+    }
+
+    package func words(of texts: [ByteBuffer], completion: @escaping @Sendable (Result<[WordVectors?], TextReadingFault>) -> Void) {
+        guard model.manifest.hasWords else { return engine.refuse { completion(.success(texts.map { _ in nil })) } }
+        let dimensions = dimensions
+        run(texts, wantsTokens: true) { result in
+            completion(result.map { Self.words($0, texts: texts.count, dimensions: dimensions) })
+        }
+    }
+
+    private struct Done: Sendable {
+        var texts: [TokenizedText] = []
+        var rows: [Row] = []
+        var results: [RowResult] = []
+    }
+
+    private func run(
+        _ texts: [ByteBuffer], wantsTokens: Bool, completion: @escaping @Sendable (Result<Done, TextReadingFault>) -> Void
+    ) {
         var room = configuration.maximumTokensPerCall
         var tokenized: [TokenizedText] = []
         var rows: [Row] = []
         do throws(TextReadingFault) {
             for (index, text) in texts.enumerated() {
                 let tokens: [Token] = try model.tokenizer.tokens(of: text, room: &room)
-                tokenized.append(TokenizedText(tokens: tokens, pair: nil, wantsTokens: false))
+                tokenized.append(TokenizedText(tokens: tokens, pair: nil, wantsTokens: wantsTokens))
                 rows += model.layout.rows(text: index, count: tokens.count, pair: nil)
             }
         } catch {
@@ -42,13 +66,12 @@ package final class OpenVINOEmbedder: TextEmbedder {
             return
         }
         guard !rows.isEmpty else {
-            engine.refuse { completion(.success([])) }
+            engine.refuse { completion(.success(Done())) }
             return
         }
-        let (count, dimensions, order) = (texts.count, dimensions, rows)
         engine.submit(
-            ReadingCall(texts: tokenized, rows: rows, lengths: model.lengths) { result in
-                completion(result.map { Self.vectors(order, $0, texts: count, dimensions: dimensions) })
+            ReadingCall(texts: tokenized, rows: rows, lengths: model.lengths) { [tokenized, rows] result in
+                completion(result.map { Done(texts: tokenized, rows: rows, results: $0) })
             })
     }
 
@@ -68,6 +91,22 @@ package final class OpenVINOEmbedder: TextEmbedder {
 
     /// Cancels what waits and ends the threads. Not to be called from a completion.
     package func shutdown() { engine.shutdown() }
+
+    private static func words(_ done: Done, texts: Int, dimensions: Int) -> [WordVectors?] {
+        var (ranges, words) = (Array(repeating: [Range<Int>](), count: texts), Array(repeating: [Int](), count: texts))
+        var values = Array(repeating: [Float](), count: texts)
+        for (row, result) in zip(done.rows, done.results) {
+            guard let scores = result.tokenScores else { continue }
+            for (place, token) in done.texts[row.text].tokens[row.first].enumerated() {
+                ranges[row.text].append(token.range)
+                words[row.text].append(token.word)
+                let vector = scores[place * dimensions..<(place + 1) * dimensions]
+                let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
+                values[row.text] += length > 0 ? vector.map { $0 / length } : Array(vector)
+            }
+        }
+        return (0..<texts).map { WordVectors(dimensions: dimensions, ranges: ranges[$0], words: words[$0], values: values[$0]) }
+    }
 
     private static func vectors(_ rows: [Row], _ results: [RowResult], texts: Int, dimensions: Int) -> [[Float]] {
         var sums = Array(repeating: [Float](repeating: 0, count: dimensions), count: texts)

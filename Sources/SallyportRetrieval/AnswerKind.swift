@@ -46,7 +46,9 @@ struct AnswerKind: Sendable {
     ]
     private static let times: Set<String> = [
         "day", "days", "week", "weeks", "month", "months", "year", "years", "hour", "hours", "minute", "minutes", "morning", "noon",
-        "evening", "night", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february", "march",
+        "evening", "night", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "mondays",
+        "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays", "sundays", "weekdays", "weekend", "weekends", "january", "february",
+        "march",
         "april", "may", "june", "july", "august", "september", "october", "november", "december", "before", "after", "until", "once", "if",
         "during", "while", "every", "century", "decade", "today", "tomorrow", "always", "never", "when", "immediately",
     ]

@@ -123,7 +123,7 @@ struct AnswerWord: Sendable {
                 .timeUnit,
                 """
                 day days week weeks month months year years hour hours minute minutes second seconds century centuries decade decades monday tuesday
-                wednesday thursday friday saturday sunday meters metres miles kilometers kilometres km feet inches acres tons tonnes percent degrees
+                wednesday thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays meters metres miles kilometers kilometres km feet inches acres tons tonnes percent degrees
                 dollars euros pounds people
                 """
             ),

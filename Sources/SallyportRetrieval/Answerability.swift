@@ -6,10 +6,14 @@ enum Answerability {
     ///   - coverage: of the question's weight in the chunk, headings included.
     ///   - likeness: of the chunk to the question; 0 where it was not compared.
     ///   - sentences: of the chunk: the share of the question's weight in each, and its likeness.
+    ///   - closeness: how near the question's words come to those of the nearest sentence; it counts as much as all else. nil: the model does not say.
     /// - Returns: 0...1.
-    static func confidence(coverage: Double, likeness: Double, sentences: [(share: Double, likeness: Double)]) -> Double {
+    static func confidence(
+        coverage: Double, likeness: Double, sentences: [(share: Double, likeness: Double)], closeness: Double? = nil
+    ) -> Double {
         let share = sentences.map(\.share).max() ?? 0
         let nearest = max(0, sentences.map(\.likeness).max() ?? 0)
-        return min(1, (coverage + share + (likeness == 0 ? nearest : max(0, likeness)) + nearest) / 4)
+        let mean = min(1, (coverage + share + (likeness == 0 ? nearest : max(0, likeness)) + nearest) / 4)
+        return closeness.map { (mean + $0) / 2 } ?? mean
     }
 }

@@ -440,6 +440,14 @@ package struct DocumentIngest: Sendable {
 
 /// An embedder's answer, waited for. Not for event loops.
 package enum BlockingEmbedder {
+    static func words(of texts: [ByteBuffer], by embedder: any TextEmbedder) throws -> [WordVectors?] {
+        let gate = ConditionLatch<Result<[WordVectors?], TextReadingFault>>()
+        embedder.words(of: texts) { gate.open(with: $0) }
+        let found = try gate.wait().get()
+        guard found.count == texts.count else { throw TextReadingFault.failed("the words of another number of texts") }
+        return found
+    }
+
     package static func vectors(of texts: [ByteBuffer], by embedder: any TextEmbedder) throws -> [[Float]] {
         // A model that is loaded when it is first needed is loaded here, on the waiting thread.
         guard embedder.dimensions > 0 else { throw TextReadingFault.failed("the embedding model is not there") }

@@ -62,6 +62,8 @@ package struct GroundedAnswerer: Sendable {
         /// Where a model can tell: how sure it must be that a chunk holds the answer (``Answerability``). Chosen on half of the questions of the
         /// retrieval benchmark: nine in ten that have an answer get one.
         package var neededConfidence = 0.5
+        /// The same, where the model also says how near words come to each other (``WordCloseness``).
+        package var neededConfidenceByWords = 0.55
         /// Without a model, or for languages that it hardly knows: how much of the question a chunk must have, by the weight of its words.
         package var neededShare = 0.5
         /// Of a long question, this many words in one chunk count too, with a smaller share.
@@ -164,12 +166,16 @@ package struct GroundedAnswerer: Sendable {
                 || candidate.terms >= configuration.neededTerms && candidate.coverage >= configuration.neededShareOfMany
             guard isEnough else { continue }
             let sentences = try sentences(of: candidate, resolved, wanted)
+            let closeness = isLearned ? try closeness(of: candidate, sentences, resolved) : nil
             let sureness =
                 isLearned
                 ? Answerability.confidence(
-                    coverage: candidate.coverage, likeness: candidate.likeness, sentences: sentences.map { ($0.share, $0.likeness) }) : nil
+                    coverage: candidate.coverage, likeness: candidate.likeness, sentences: sentences.map { ($0.share, $0.likeness) },
+                    closeness: closeness) : nil
             none.confidence = max(none.confidence, sureness ?? 0)
-            if let sureness, sureness < configuration.neededConfidence { continue }
+            if let sureness, sureness < (closeness == nil ? configuration.neededConfidence : configuration.neededConfidenceByWords) {
+                continue
+            }
             guard !wanted.isKnown || sentences.contains(where: \.hasKind) else { continue }
             let quoted = chosen(sentences, wanted)
             guard let best = quoted.max(by: { $0.score < $1.score }) else { continue }
@@ -242,6 +248,18 @@ package struct GroundedAnswerer: Sendable {
                 text: texts[index], range: ranges[index], terms: terms, share: own / weight, likeness: likeness[index],
                 hasKind: wanted.isIn(texts[index]))
         }
+    }
+
+    /// How near the question's words come to those of the nearest sentence; nil where the model does not say.
+    private func closeness(of found: RetrievedChunk, _ sentences: [Sentence], _ query: DocumentQuery) throws -> Double? {
+        guard let embedder else { return nil }
+        let heads = found.chunk.headings.reduce("") { $0 + $1 + "\n" }
+        let texts = [ByteBuffer(string: query.text), ByteBuffer(string: heads + found.chunk.text)]
+        let words = try BlockingEmbedder.words(of: texts, by: embedder)
+        guard let asked = words[0], let said = words[1] else { return nil }
+        let start = heads.utf8.count
+        return WordCloseness(asked, of: query.text, terms: query.terms).best(
+            in: said, sentences: sentences.map { $0.range.lowerBound + start..<$0.range.upperBound + start })
     }
 
     /// The sentences that have most of the question, in their own order. Where only the heading matched, the chunk's beginning.

@@ -86,6 +86,7 @@ struct DataCommand: AsyncParsableCommand {
             }
             let found = try documents.documents(in: IndexID(index), of: .default)
             if json { return print(try DataCommand.json(found.map { DocumentShown($0, isLabelDeclared: $0.isLabelDeclared) })) }
+            if found.isEmpty { DataCommand.complain("There are no documents in the index '\(index)'.") }
             for document in found {
                 let access = document.access.grantees.map(\.description).sorted().joined(separator: ",")
                 let label = document.labelOrigin == .declared ? "\(document.label)" : "\(document.label) (\(document.labelOrigin))"

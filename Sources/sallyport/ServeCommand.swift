@@ -18,6 +18,11 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(help: "Make an API key when there is none yet, and show it once with calls to paste.") var firstRun = false
 
     func run() async throws {
+        // Starting takes seconds: what is asked for or changes meanwhile must not be missed.
+        let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+        let reloads = Self.watch(SIGHUP, .reload, source)
+        defer { reloads.cancel() }
+        let stamp = LoadedConfiguration.stamp(of: config)
         let loaded = try LoadedConfiguration.required(config)
         LoadedConfiguration.bootstrapLogging(loaded)
         let logger = Logger(label: "sallyport")
@@ -25,7 +30,6 @@ struct ServeCommand: AsyncParsableCommand {
         if firstRun, let source = loaded.plan.identityDirectory {
             throw ValidationError("Keys are those of the gateway of \(source): make one there, and start this one without --first-run.")
         }
-        let issued = firstRun ? try firstKey(in: loaded.dataDirectory) : nil
         let process: ServerProcess
         do {
             process = try await ServerProcess.start(loaded.plan, logger: logger)
@@ -39,23 +43,30 @@ struct ServeCommand: AsyncParsableCommand {
                 "server.port": "\(process.port)", "metrics.port": "\(process.metricsPort ?? 0)",
                 "admin.port": "\(process.consolePort ?? 0)", "audit.key": "\(process.auditKey)",
             ])
-        if let issued { FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan) }
-        await live(process, logger: logger)
+        if firstRun, let issued = try await firstKey(in: loaded.dataDirectory, process) {
+            FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan)
+        }
+        await live(process, since: stamp, events, source, logger: logger)
+    }
+
+    private static func watch(_ number: Int32, _ event: Event, _ source: AsyncStream<Event>.Continuation) -> any DispatchSourceProtocol {
+        signal(number, SIG_IGN)
+        let watcher = DispatchSource.makeSignalSource(signal: number, queue: .global())
+        watcher.setEventHandler { source.yield(event) }
+        watcher.resume()
+        return watcher
     }
 
     /// Waits for signals and for changes of the file, until it is told to end.
-    private func live(_ process: ServerProcess, logger: Logger) async {
-        let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
+    /// - Parameter stamp: of the file as it was when it was read.
+    private func live(
+        _ process: ServerProcess, since stamp: String, _ events: AsyncStream<Event>, _ source: AsyncStream<Event>.Continuation,
+        logger: Logger
+    ) async {
         // One at most: ticks that gather while one takes long would push a signal out of any bounded buffer.
         let waiting = TickGate()
         var watchers: [any DispatchSourceProtocol] = []
-        for (number, event) in [(SIGTERM, Event.stop), (SIGINT, .stop), (SIGHUP, .reload)] {
-            signal(number, SIG_IGN)
-            let watcher = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            watcher.setEventHandler { source.yield(event) }
-            watcher.resume()
-            watchers.append(watcher)
-        }
+        for number in [SIGTERM, SIGINT] { watchers.append(Self.watch(number, .stop, source)) }
         signal(SIGPIPE, SIG_IGN)
         let timer = DispatchSource.makeTimerSource(queue: .global())
         timer.schedule(deadline: .now() + 0.25, repeating: 0.25)
@@ -70,7 +81,9 @@ struct ServeCommand: AsyncParsableCommand {
             }
         }
         defer { takingBack.cancel() }
-        var stamp = LoadedConfiguration.stamp(of: config)
+        var stamp = stamp
+        // Secrets that could not be taken up are tried again: the one in use may end.
+        var retry: ContinuousClock.Instant?
         var secrets = process.secretStamp
         for await event in events {
             switch event {
@@ -79,15 +92,17 @@ struct ServeCommand: AsyncParsableCommand {
                 await process.tick()
                 let now = LoadedConfiguration.stamp(of: config)
                 let secretsNow = process.secretStamp
-                if now != stamp || secretsNow != secrets {
+                if now != stamp || secretsNow != secrets || retry.map({ $0 <= .now }) ?? false {
+                    let isOwed = secretsNow != secrets || retry != nil
                     stamp = now
                     // As it was before the reading: what changes meanwhile, or is referred to anew, is read once more.
                     secrets = secretsNow
-                    await reload(process, logger: logger)
+                    let isDone = await reload(process, logger: logger)
+                    retry = isDone || !isOwed ? nil : ContinuousClock.now + .seconds(15)
                 }
             case .reload:
                 stamp = LoadedConfiguration.stamp(of: config)
-                await reload(process, logger: logger)
+                if await reload(process, logger: logger) { retry = nil }
             case .stop:
                 logger.notice("draining")
                 for watcher in watchers { watcher.cancel() }
@@ -107,25 +122,32 @@ struct ServeCommand: AsyncParsableCommand {
         func clear() { isSet.store(false, ordering: .relaxed) }
     }
 
-    private func reload(_ process: ServerProcess, logger: Logger) async {
+    /// - Returns: whether the configuration is in use.
+    private func reload(_ process: ServerProcess, logger: Logger) async -> Bool {
         do {
             let loaded = try LoadedConfiguration.load(config)
             for warning in loaded.warnings { logger.warning("\(warning)") }
             try await process.reload(loaded.plan)
+            return true
         } catch {
             for line in LoadedConfiguration.explain(error).split(separator: "\n") {
                 logger.error("configuration refused, the old one stays", metadata: ["config.mistake": "\(line)"])
             }
+            return false
         }
     }
 
-    /// The key of the first start: it may call models, nothing else.
-    private func firstKey(in directory: String) throws -> APIKey? {
+    /// The key of the first start: it may call models, nothing else. Made once the gateway stands, or a start that fails would have made
+    /// one that nobody was shown.
+    private func firstKey(in directory: String, _ process: ServerProcess) async throws -> APIKey? {
         let store = SQLKeyStore(try SQLiteDatabase(.file(directory + "/sallyport.sqlite")))
         guard try store.allKeys().isEmpty else { return nil }
         try AdministrationOutbox(dataDirectory: directory).record(
             "keys.create", target: "first", details: [(name: "reason", value: "first start")])
-        return try KeyOperations(store: store).create(.init(name: "first"), at: Int64(Date().timeIntervalSince1970)).key
+        let key = try KeyOperations(store: store).create(.init(name: "first"), at: Int64(Date().timeIntervalSince1970)).key
+        // What is shown works at once.
+        await process.tick()
+        return key
     }
 }
 

@@ -108,6 +108,22 @@ def test_administrative_acts_are_recorded(make_gateway):
     assert gateway.records(lambda r: r["type"] == "system.start")
 
 
+def test_what_is_no_record_in_the_outbox_keeps_none_waiting_and_breaks_no_log(make_gateway):
+    gateway = make_gateway()
+    outbox = gateway.data / "outbox"
+    # Before every other one in order: empty, white space between the parts, no object.
+    for number, content in enumerate(["", '{"a": 1}', "[1]"]):
+        (outbox / f"0-{number}.json").write_text(content)
+    gateway.key("later")
+    record = gateway.wait_for_record(lambda r: r.get("operation") == "keys.create" and r["details"]["target"] == "later")
+    assert record["type"] == "admin.act"
+    for number in range(3):
+        gateway.wait_for_record(lambda r: r.get("operation") == "outbox.reject" and r["details"]["target"] == f"0-{number}.json")
+    assert sorted(path.name for path in outbox.iterdir()) == [f"0-{number}.json.rejected" for number in range(3)]
+    gateway.stop()
+    assert verify(gateway, gateway.data / "audit").returncode == 0
+
+
 def test_floods_of_refused_callers_do_not_fill_the_disk(make_gateway, mock):
     gateway = make_gateway()
     # Acts of the set-up may still be on their way into the log.

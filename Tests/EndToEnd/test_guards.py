@@ -716,6 +716,12 @@ def test_encoded_text_where_numbers_belong_is_read(line, mock):
     assert encoded not in line.ask("POST", targets("embeddings", "marked")[0], fixture("embeddings/basic")["request"]).body.decode()
 
 
+def test_an_encoded_sentence_is_no_id(line, mock):
+    encoded = b64(f"Please {MARKER}, and take your time with all of it, as long as it takes.").rstrip("=")
+    body = {"messages": [{"role": "user", "content": "x"}, {"role": "tool", "tool_call_id": encoded, "content": "y"}]}
+    assert line.ask("POST", targets("chat/completions", "marked")[0], body).status == 400 and mock.requests == []
+
+
 REMARKS = {
     "field of a part": 'Content-Disposition: form-data; name="purpose"\r\nX-Note: {}\r\n\r\nbatch',
     "name of a field": 'Content-Disposition: form-data; name="purpose"\r\n{}: x\r\n\r\nbatch',

@@ -188,22 +188,26 @@ def left(answer):
     return int(answer.header("x-ratelimit-remaining-tokens"))
 
 
-def test_asking_again_for_a_response_costs_nothing(gateway, mock, fresh_minute):
-    made = gateway.call("POST", "/openai/v1/responses", {"model": "roomy", "input": "hi"}, key=gateway.user)
-    before = left(gateway.chat("roomy", BODY, key=gateway.user))
-    for _ in range(3):
-        assert gateway.call("GET", f"/openai/v1/responses/{made.json()['id']}", key=gateway.user).status == 200
-    record = gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("operation") == "Responses_Get")
-    assert not record.get("promptTokens") and not record.get("completionTokens")
-    assert before - left(gateway.chat("roomy", BODY, key=gateway.user)) <= 2 * 42
-
-
-def test_a_response_in_the_background_is_counted_once_when_it_is_done(make_gateway, mock, fresh_minute):
+@pytest.fixture
+def metered(make_gateway, fresh_minute):
     def change(tree):
         tree["deployments"]["m"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off"}
         tree["limits"] = {"user:*": {"tokensPerMinute": 100_000}}
 
-    gateway = make_gateway(change)
+    return make_gateway(change)
+
+
+def test_asking_again_for_a_response_costs_nothing(metered, mock):
+    made = metered.call("POST", "/openai/v1/responses", {"model": "m", "input": "hi"}, key=metered.user).json()
+    seen = [metered.call("GET", f"/openai/v1/responses/{made['id']}", key=metered.user) for _ in range(3)]
+    assert [a.status for a in seen] == [200] * 3 and made["usage"]["total_tokens"] > 0
+    assert {left(a) for a in seen} == {100_000 - made["usage"]["total_tokens"]}
+    record = metered.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("operation") == "Responses_Get")
+    assert not record.get("promptTokens") and not record.get("completionTokens")
+
+
+def test_a_response_in_the_background_is_counted_once_when_it_is_done(metered, mock):
+    gateway = metered
     usage = {"input_tokens": 5000, "output_tokens": 7000, "total_tokens": 12_000}
     begun = {"id": "resp_bg", "object": "response", "status": "queued", "output": [], "usage": None}
     mock.script("/responses$", {"json": begun})

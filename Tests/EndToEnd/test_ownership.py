@@ -119,8 +119,10 @@ def test_ids_of_others_are_refused_wherever_they_stand(gateway, keys, mock):
         refused = mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", foreign)))
         assert refused.status == 404 and len(mock.requests) == seen, (path, refused.status)
         mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", own)))
-        mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", "file-17 of the desk")))
-        assert len(mock.requests) == seen + 2, path
+        assert len(mock.requests) == seen + 1, path
+        # What nobody made here is a word like any other, but where only an id may stand.
+        mine.ask("POST", f"/openai/v1/{path}", json.loads(json.dumps(body).replace("ID", "file-17")))
+        assert len(mock.requests) == seen + (1 if "file_batches" in path else 2), path
 
 
 def test_calls_in_a_file_are_calls_whatever_it_is_said_to_be_for(gateway, keys, mock):

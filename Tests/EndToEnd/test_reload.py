@@ -2,12 +2,14 @@
 
 import json
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
 import yaml
 
-from gateway import API, MARKER, MARKER_LIST
+from gateway import API, BINARY, Gateway, MARKER, MARKER_LIST
 from mock_upstream import fixture
 from wire import request
 
@@ -46,6 +48,12 @@ def wait_until(condition, what, seconds=15):
 
 def add_deployment(tree):
     tree["deployments"]["added"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off"}
+
+
+def begin(gateway):
+    """Starts the process without waiting for it."""
+    with open(gateway.log_file, "ab") as log:
+        gateway.process = subprocess.Popen([str(BINARY), "serve", "--config", str(gateway.config)], stdout=log, stderr=log, env=gateway.environment, cwd=gateway.directory)
 
 
 def status(gateway, deployment):
@@ -202,3 +210,78 @@ def test_data_survives_a_restart(make_gateway):
     gateway.start()
     assert gateway.chat("marked", {"messages": [{"role": "user", "content": MARKER}]}, key=gateway.user).error["code"] == "content_filter"
     assert gateway.call("GET", f"/openai/v1/responses/{made}", key=gateway.user).status == 200
+
+
+def test_what_changes_while_the_gateway_starts_is_not_missed(make_gateway):
+    gateway = make_gateway(start=False)
+    begin(gateway)
+    # Its log is made after the configuration was read, and long before it is ready.
+    wait_until((gateway.data / "audit").exists, "the start")
+    gateway.write(gateway.changed(add_deployment))
+    gateway.wait_ready()
+    wait_until(lambda: status(gateway, "added") == 200, "the change")
+
+
+def test_a_reload_that_is_asked_for_while_the_gateway_starts_ends_nothing(make_gateway):
+    gateway = make_gateway(start=False)
+    begin(gateway)
+    wait_until((gateway.data / "audit").exists, "the start")
+    gateway.process.send_signal(signal.SIGHUP)
+    gateway.wait_ready()
+    wait_until(lambda: "configuration reloaded" in gateway.log(), "the reload")
+
+
+def test_the_data_directory_stays_until_the_next_start(make_gateway, tmp_path):
+    gateway = make_gateway(lambda tree: tree.update(access={"fourEyes": ["policies"]}))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def change(tree):
+        add_deployment(tree)
+        tree["data"]["directory"] = str(elsewhere)
+
+    gateway.write(gateway.changed(change))
+    wait_until(lambda: status(gateway, "added") == 200, "the change")
+    assert list(elsewhere.iterdir()) == []
+    # What the log says of uses is still read where the log is.
+    gateway.tree = gateway.changed(add_deployment)
+    gateway.write(gateway.tree)
+    wait_until(lambda: "configuration reloaded" in gateway.log(), "the way back")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_metrics_show_the_upstreams_that_there_are(make_gateway):
+    gateway = make_gateway()
+
+    def shown():
+        return {line for line in gateway.metrics().body.decode().splitlines() if line.startswith("sallyport_upstream_available{")}
+
+    assert any('"other"' in line for line in shown())
+
+    def change(tree):
+        tree["upstreams"]["spare"] = tree["upstreams"].pop("other")
+        tree["deployments"]["compatible"]["upstream"] = "spare"
+
+    gateway.write(gateway.changed(change))
+    wait_until(lambda: any('"spare"' in line for line in shown()), "the new upstream")
+    assert not any('"other"' in line for line in shown())
+
+
+def test_a_first_start_that_fails_makes_no_key(make_gateway, tmp_path):
+    gateway = Gateway(tmp_path / "first", "http://127.0.0.1:9")
+    command = [str(BINARY), "serve", "--config", str(gateway.config), "--first-run"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", gateway.port))
+        taken.listen()
+        failed = subprocess.run(command, capture_output=True, text=True, env=gateway.environment, cwd=gateway.directory, timeout=60)
+        assert failed.returncode == 1 and "in use" in failed.stderr and "API key" not in failed.stdout
+    shown = tmp_path / "shown"
+    with open(shown, "wb") as output, open(gateway.log_file, "ab") as log:
+        gateway.process = subprocess.Popen(command, stdout=output, stderr=log, env=gateway.environment, cwd=gateway.directory)
+    try:
+        wait_until(lambda: "Your API key" in shown.read_text(), "the key", 60)
+        secret = next(line.strip() for line in shown.read_text().splitlines() if line.startswith("    ") and line.strip())
+        # What is shown works at once.
+        assert gateway.chat("local", {"messages": [{"role": "user", "content": "When does the harbour office open?"}]}, key=secret).status == 200
+    finally:
+        gateway.kill()

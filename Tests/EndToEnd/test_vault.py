@@ -484,6 +484,15 @@ def test_both_keys_of_an_account_are_rotated(make_gateway, mock, azure_peer, tmp
     gateway.write(tree)
     wait(lambda: used() == "key1-2", 20)
     assert gateway.wait_for_record(lambda record: record.get("operation") == "upstreams.rotate")
+    # A file with a mistake keeps the gateway from taking up anything: then the key that it sends stays good, however long it takes.
+    gateway.config.write_text(gateway.config.read_text() + "\nnonsense: true\n")
+    before, keys = used(), list(azure_peer.keys)
+    wait(lambda: used() == before and azure_peer.keys != keys, 20)
+    for _ in range(24):
+        used()
+        time.sleep(0.25)
+    gateway.write(tree)
+    wait(lambda: used() != before, 30)
     assert "key1-0" not in gateway.log()
 
 

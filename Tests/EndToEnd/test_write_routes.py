@@ -14,7 +14,7 @@ from console import Browser, admin_call
 from gateway import ROOT, Gateway, policy
 from issuer import Issuer
 from test_access import matrix, wait_for
-from test_every_route import REQUESTS, form, short, target
+from test_every_route import LESSON, REQUESTS, form, short, target
 from test_guards import places, planted
 from test_signin import api, first_link, set_up
 from test_vault import KEEPING, call
@@ -135,6 +135,7 @@ class DataWalk:
         world = self.world
         upload = form(("purpose", "batch"), ("file", "a.jsonl", "application/jsonl", b"{}\n"))
         self.made("file", "files", upload, "multipart/form-data; boundary=b")
+        self.made("lesson", "files", LESSON, "multipart/form-data; boundary=b")
         for name, path, key in [
             ("responses", "responses", "responses"), ("batches", "batches", "batches"), ("fine_tuning", "fine_tuning/jobs", "fine_tuning/jobs"),
             ("vector_stores", "vector_stores", "vector_stores"),

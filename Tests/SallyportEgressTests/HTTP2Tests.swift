@@ -57,6 +57,24 @@ import Testing
         }
     }
 
+    @Test func aPeerThatAnswersUnreadRequestsKeepsNoStreamOpen() async throws {
+        let server = try await HTTP2Server(tls: false, readsBodies: false) { $0.answer("too large") }
+        let traveller = Traveller([
+            try UpstreamConfiguration.test("http://127.0.0.1:\(server.port)") {
+                $0.http = .http2
+                $0.pool.maxConnections = 1
+            }
+        ])
+        // More than the peer has given leave to send.
+        let outcome = try await traveller.ask(.post(String(repeating: "a", count: 1 << 20)))
+        #expect(outcome.finished && outcome.body == "too large" && outcome.strayCalls == 0)
+        #expect(await server.next { if case .streamClosed = $0 { true } else { nil } } == true)
+        #expect(try await traveller.ask(.post()).finished)
+        #expect(try await traveller.metrics().connectionsOpened == 1)
+        try await traveller.stop()
+        try await server.stop()
+    }
+
     @Test func keepsToThePeersLimitOfStreams() async throws {
         let held = NIOLockedValueBox<[HTTP2Server.Request]>([])
         let most = NIOLockedValueBox(0)

@@ -71,6 +71,27 @@ import Testing
         #expect(try await ask { $0.tls.pins = ["zz"] }.health.state == .unavailable)
     }
 
+    @Test(arguments: [false, true]) func takesChangedFilesIntoUse(byReload: Bool) async throws {
+        let server = try await ScriptedServer(tls: true) { $0.answer("secret") }
+        let authorities = try TestFile("nothing of use")
+        let configuration = try UpstreamConfiguration.test("https://127.0.0.1:\(server.port)") { $0.tls.authoritiesFile = authorities.path }
+        let traveller = Traveller([configuration])
+        func look() { if byReload { traveller.client.update([configuration]) } else { traveller.client.refreshFiles() } }
+        #expect(try await traveller.ask(.post()).failure?.kind == .unavailable)
+        try authorities.replace(TestCertificate.certificate)
+        look()
+        #expect(try await traveller.ask(.post()).body == "secret")
+        // What cannot be used is not taken: the former stays, and so do connections.
+        try authorities.replace("nothing of use")
+        look()
+        #expect(try await traveller.ask(.post()).body == "secret")
+        #expect(traveller.client.health(of: "up").state == .available)
+        #expect(!traveller.client.refreshFiles())
+        #expect(try await traveller.metrics().connectionsOpened == 1)
+        try await traveller.stop()
+        try await server.stop()
+    }
+
     @Test func presentsAClientCertificate() async throws {
         let certificate = try TestFile(TestCertificate.certificate)
         let key = try TestFile(TestCertificate.privateKey)

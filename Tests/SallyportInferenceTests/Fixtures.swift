@@ -8,6 +8,7 @@ enum Fixtures {
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     static let guardModel = folder.appending(path: "models/guard").path
+    static let shippedEmbeddingModel = root.appending(path: "Models/embedding").path
     static let embeddingModel = folder.appending(path: "models/embedding").path
     static let cascadeModel = folder.appending(path: "models/cascade").path
 

@@ -1,4 +1,5 @@
 import Foundation
+import NIOConcurrencyHelpers
 import NIOCore
 import SallyportCore
 import Testing
@@ -209,5 +210,51 @@ import Testing
         #expect(zip(vectors[0], vectors[2]).contains { abs($0 - $1) > 0.05 })
         #expect(try embedder.embed([]).isEmpty)
         embedder.shutdown()
+    }
+
+    private func words(of texts: [String], by embedder: OpenVINOEmbedder) throws -> [WordVectors?] {
+        let done = DispatchSemaphore(value: 0)
+        let answer = NIOLockedValueBox<Result<[WordVectors?], TextReadingFault>>(.failure(.cancelled))
+        embedder.words(of: texts.map { ByteBuffer(string: $0) }) { result in
+            answer.withLockedValue { $0 = result }
+            done.signal()
+        }
+        done.wait()
+        return try answer.withLockedValue { $0 }.get()
+    }
+
+    /// Of the model that is shipped: each piece of each word in its place, read with what stands around it.
+    @Test func givesVectorsOfWordsInTheirPlace() throws {
+        let embedder = try OpenVINOEmbedder(directory: Fixtures.shippedEmbeddingModel)
+        defer { embedder.shutdown() }
+        let texts = [
+            "The river bank was muddy.", "The bank lends money.", "A lender gives credit.", "",
+            String(repeating: "quick brown fox ", count: 150),
+        ]
+        let found = try words(of: texts, by: embedder).map { try #require($0) }
+        for (text, vectors) in zip(texts, found) {
+            let bytes = Array(text.utf8)
+            #expect(vectors.dimensions == 384 && vectors.values.count == 384 * vectors.ranges.count)
+            #expect(vectors.ranges.allSatisfy { $0.lowerBound < $0.upperBound && $0.upperBound <= bytes.count })
+            for piece in vectors.ranges.indices { #expect(abs(vectors.likeness(piece, to: vectors, piece) - 1) < 0.01) }
+        }
+        func place(_ word: String, in text: Int) throws -> Int {
+            let bytes = Array(texts[text].utf8)
+            return try #require(found[text].ranges.firstIndex { String(decoding: bytes[$0], as: UTF8.self) == word })
+        }
+        // The same word is not the same everywhere.
+        let money = found[1].likeness(try place("bank", in: 1), to: found[2], try place("credit", in: 2))
+        let water = found[0].likeness(try place("bank", in: 0), to: found[2], try place("credit", in: 2))
+        #expect(money > water)
+        #expect(found[3].ranges.isEmpty)
+        // Longer than a row: every word is there.
+        #expect(Set(found[4].words).count == 450)
+        #expect(try words(of: [], by: embedder).isEmpty)
+    }
+
+    @Test func aModelWithoutWordsSaysSo() throws {
+        let embedder = try OpenVINOEmbedder(directory: Fixtures.embeddingModel)
+        defer { embedder.shutdown() }
+        #expect(try words(of: ["reset your password"], by: embedder) == [nil])
     }
 }

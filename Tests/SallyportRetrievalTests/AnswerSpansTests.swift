@@ -24,6 +24,7 @@ import Testing
         ("How old was the captain of the ferry?", "The captain of the ferry was aged 39 when it sank in a storm.", "39"),
         ("What is the temperature of the boiler?", "The temperature of the boiler is 565 °C at most, says the manual.", "565 °C"),
         ("In what decade was the quay built?", "The quay was built in the 1970s and mended since.", "1970s"),
+        ("When is the north office closed?", "The north office is closed on Mondays.", "Mondays"),
         // Of the life of somebody the end that is asked for.
         ("When was the founder Ada Keller born?", "The founder Ada Keller (14 May 1866 – 3 June 1929) was an engineer.", "14 May 1866"),
         ("When did the founder Ada Keller die?", "The founder Ada Keller (14 May 1866 – 3 June 1929) was an engineer.", "3 June 1929"),

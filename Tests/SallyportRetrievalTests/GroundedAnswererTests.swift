@@ -177,6 +177,32 @@ import Testing
         }
     }
 
+    /// A text about the same that does not say it is no answer, where the model tells how near the words come to each other.
+    @Test func whatIsAskedMustBeSaidByASentence() throws {
+        let library = try Library()
+        let embedder = WordwiseEmbedder()
+        let folder = try TemporaryFolder()
+        try folder.write(
+            "crane.md",
+            "# North crane\n\nThe north crane was painted in May. The paint of the south quay is blue. The keeper of the lamp lives in the tower.\n"
+        )
+        _ = try library.ingest(embedder: embedder).add([folder.path], library.settings())
+        try library.search.refresh()
+        func ask(_ question: String, needing needed: Double) throws -> GroundedAnswer {
+            var configuration = GroundedAnswerer.Configuration()
+            configuration.neededConfidenceByWords = needed
+            return try GroundedAnswerer(store: library.store, search: library.search, embedder: embedder, configuration: configuration)
+                .answer(to: [question], in: library.index, for: Library.anyone)
+        }
+        let said = try ask("When was the north crane painted?", needing: 0)
+        // Each word is in the text, and no sentence has them all.
+        let scattered = try ask("Was the lamp of the north quay painted blue?", needing: 0)
+        #expect(said.isFound && said.confidence > scattered.confidence + 0.1)
+        let between = (said.confidence + scattered.confidence) / 2
+        #expect(try ask("When was the north crane painted?", needing: between).isFound)
+        #expect(try !ask("Was the lamp of the north quay painted blue?", needing: between).isFound)
+    }
+
     @Test func vectorsAreFusedWithWords() throws {
         let library = try Library()
         let embedder = HashedEmbedder()

@@ -100,6 +100,24 @@ struct HashedEmbedder: TextEmbedder {
     }
 }
 
+/// Hashed vectors, and of each word a direction of its own: words are near each other where their stems are one.
+struct WordwiseEmbedder: TextEmbedder {
+    let dimensions = 64
+    let digest = "wordwise"
+    func embed(_ texts: [ByteBuffer], completion: @escaping @Sendable (Result<[[Float]], TextReadingFault>) -> Void) {
+        HashedEmbedder().embed(texts, completion: completion)
+    }
+    func words(of texts: [ByteBuffer], completion: @escaping @Sendable (Result<[WordVectors?], TextReadingFault>) -> Void) {
+        completion(
+            .success(
+                texts.map { text in
+                    let words = AnswerWord.all(in: String(buffer: text)).filter { !$0.isMark }
+                    let values = words.flatMap { HashedEmbedding.vector(of: $0.stem, dimensions: dimensions) }
+                    return WordVectors(dimensions: dimensions, ranges: words.map(\.range), words: Array(words.indices), values: values)
+                }))
+    }
+}
+
 /// A folder that is removed afterwards.
 final class TemporaryFolder {
     let path = FileManager.default.temporaryDirectory.appendingPathComponent("sallyport-test-\(UUID().uuidString)").path

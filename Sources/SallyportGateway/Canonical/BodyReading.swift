@@ -21,8 +21,8 @@ struct BodyReading {
     private var role: PassageOrigin = .user
     private var choice: Int? { isInsideElement ? index : nil }
 
-    /// A string this long that is spelled like an identifier is not one.
-    private static let longestToken = 256
+    /// A longer string that is spelled like an identifier is none: it has room for an encoded sentence.
+    private static let longestToken = 96
     private static let nestedLimits = JSONLimits.standard
 
     /// Whose words the strings are that no shape speaks of.

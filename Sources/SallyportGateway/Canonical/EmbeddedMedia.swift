@@ -57,6 +57,9 @@ enum EmbeddedMedia: Equatable {
 
     // MARK: `data:` URLs
 
+    /// Top-level media types besides the ones above (RFC 6838, section 4.2).
+    private static let binaryTypes = ["application/", "video/", "font/", "model/", "message/", "multipart/"]
+
     private static func isDataURL(_ bytes: UnsafeRawBufferPointer) -> Bool {
         zip(bytes, "data:".utf8).allSatisfy { $0 | 0x20 == $1 | 0x20 }
     }
@@ -64,7 +67,7 @@ enum EmbeddedMedia: Equatable {
     private static func declared(_ bytes: UnsafeRawBufferPointer) -> EmbeddedMedia? {
         guard let comma = bytes.prefix(512).firstIndex(of: UInt8(ascii: ",")) else { return nil }
         let header = String(decoding: bytes[5..<comma], as: UTF8.self).lowercased()
-        let type = header.prefix { $0 != ";" }
+        let type = header.prefix { $0 != ";" }.drop { $0 == " " }
         if type.hasPrefix("image/") { return .image }
         if type.hasPrefix("audio/") { return .audio }
         let isBase64 = header.hasSuffix(";base64")
@@ -73,7 +76,8 @@ enum EmbeddedMedia: Equatable {
         if type.isEmpty || type.hasPrefix("text/") || type.hasSuffix("json") || type.hasSuffix("xml") {
             return isBase64 && !isText(decoded(payload)) ? format(of: decoded(payload)) ?? .file : nil
         }
-        return .file
+        // Prose begins with "data:" too.
+        return isBase64 || binaryTypes.contains(where: type.hasPrefix) ? .file : nil
     }
 
     // MARK: Base64

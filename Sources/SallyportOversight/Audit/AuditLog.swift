@@ -154,7 +154,15 @@ package final class AuditLog: Sendable {
         if let fault = refusal(of: record) { throw fault }
         return try await withCheckedThrowingContinuation { continuation in
             do {
-                if try enqueue(record, { $0.add(continuation, index: $1) }) { queue.signal() }
+                if try enqueue(
+                    record,
+                    {
+                        $0.add(continuation, index: $1)
+                        return true
+                    })
+                {
+                    queue.signal()
+                }
             } catch { continuation.resume(throwing: error) }
         }
     }
@@ -166,9 +174,11 @@ package final class AuditLog: Sendable {
         return nil
     }
 
+    /// - Parameter wait: says whether nobody of its kind has woken the writer for this batch. Every event loop does so once: were it left to
+    ///   the first one, its long turn would keep everybody waiting.
     /// - Returns: whether the writer waits and must be woken.
     /// - Throws: why the record was not taken.
-    private func enqueue(_ record: ByteBuffer, _ wait: (inout AuditBatch, UInt64) -> Void) throws(Fault) -> Bool {
+    private func enqueue(_ record: ByteBuffer, _ wait: (inout AuditBatch, UInt64) -> Bool) throws(Fault) -> Bool {
         var wakes = false
         let reason = queue.withLock { queue -> String? in
             guard queue.acceptsRecords else {
@@ -179,10 +189,9 @@ package final class AuditLog: Sendable {
             }
             if queue.batch.count == 0 { queue.batch.firstIndex = queue.nextIndex }
             queue.batch.add(record)
-            wait(&queue.batch, queue.nextIndex)
+            let isFirst = wait(&queue.batch, queue.nextIndex)
             queue.nextIndex += 1
-            wakes = queue.isWriterIdle
-            queue.isWriterIdle = false
+            wakes = queue.isWriterIdle && isFirst
             return nil
         }
         if let reason { throw Self.unavailable(reason) }

@@ -21,12 +21,14 @@ struct AuditBatch {
         count += 1
     }
 
-    mutating func add(_ promise: EventLoopPromise<AuditReceipt>, on loop: any EventLoop, index: UInt64) {
+    /// - Returns: whether it is the loop's first one in the batch.
+    mutating func add(_ promise: EventLoopPromise<AuditReceipt>, on loop: any EventLoop, index: UInt64) -> Bool {
         for position in loops.indices where loops[position].loop === loop {
             loops[position].waiters.append((promise, index))
-            return
+            return false
         }
         loops.append((loop, [(promise, index)]))
+        return true
     }
 
     mutating func add(_ continuation: CheckedContinuation<AuditReceipt, any Error>, index: UInt64) {

@@ -1,3 +1,11 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// Which records a reader gives. Fields that are nil match everything.
 package struct AuditFilter: Sendable {
     /// `exchange.intent`, `admin.act` and so on.
@@ -87,17 +95,28 @@ package struct AuditReader: Sendable {
                 // What comes is not what follows: the segment before is still being written, or records are missing.
                 return place
             }
-            var reader = try LineReader(
-                layout.segment(segment), from: segment == position.segment ? position.offset : 0, limit: maximumRecordBytes)
+            var offset = segment == position.segment ? position.offset : 0
+            if try offset > 0 && !isLineStart(offset, of: segment) {
+                // Records that were read there were not acknowledged, and were cut off when the disk failed: the place is found by its number.
+                offset = 0
+                index = segment
+            }
+            var reader = try LineReader(layout.segment(segment), from: offset, limit: maximumRecordBytes)
             while let bytes = try reader.next() {
                 let line = AuditLine(bytes)
-                let goesOn = try filter.map { $0.matches(line) } ?? true ? body(index, line) : true
+                let goesOn = try index < position.index ? true : filter.map { $0.matches(line) } ?? true ? body(index, line) : true
                 index += 1
                 place = Position(index: index, segment: segment, offset: reader.offset)
                 if !goesOn { return place }
             }
         }
         return place
+    }
+
+    private func isLineStart(_ offset: Int, of segment: UInt64) throws -> Bool {
+        var byte: UInt8 = 0
+        let file = try OpenFile(layout.segment(segment), O_RDONLY)
+        return try withUnsafeMutableBytes(of: &byte) { try file.read(into: $0, at: offset - 1) } == 1 && byte == 0x0A
     }
 
     /// The numbers of the records whose top-level `id` is this one: an exchange's intent and outcome share it.

@@ -31,13 +31,14 @@ package struct RetentionJob: Sendable {
         at now: Int64, note: (_ operation: String, _ target: String, _ details: [(name: String, value: String)]) throws -> Void
     ) throws -> Outcome {
         var outcome = Outcome()
-        let holds = try privacy.holds(of: tenant).filter { $0.releasedAt == nil }
-        let restricted = Set(try privacy.consents(of: tenant).filter { $0.kind == .restriction && $0.isLive(at: now) }.map(\.subject))
         var place: (expiresAt: Int64, id: String)?
         while true {
             let found = try store.expired(at: now, tenant: tenant, after: place, limit: Self.batch)
             guard let last = found.last else { break }
             place = (last.expiresAt, last.id)
+            // For each batch anew: what is held from now on is kept, however much there is to delete.
+            let holds = try privacy.holds(of: tenant).filter { $0.releasedAt == nil }
+            let restricted = Set(try privacy.consents(of: tenant).filter { $0.kind == .restriction && $0.isLive(at: now) }.map(\.subject))
             let free = found.filter { exchange in
                 !restricted.contains(exchange.subject) && !holds.contains { $0.covers(subject: exchange.subject, policy: exchange.policy) }
             }

@@ -75,7 +75,7 @@ package enum Backup {
         }
     }
 
-    /// The checkpoint first: whatever is copied later holds all that it signs.
+    /// The checkpoint first, then the tiles: whatever is copied later holds all that is signed, and all records that a tile stands for.
     private static func copyLog(from source: String, to target: String) throws {
         guard FileManager.default.fileExists(atPath: source) else { return }
         try makeFolder(target)
@@ -83,8 +83,11 @@ package enum Backup {
             let path = source + "/" + name
             if let content = FileManager.default.contents(atPath: path) { try write(Array(content), to: target + "/" + name) }
         }
-        for folder in ["segments", "tile"] {
-            try copyTree(from: source + "/" + folder, to: target + "/" + folder) { !$0.hasSuffix(".new") }
+        try copyTree(from: source + "/tile", to: target + "/tile") { !$0.hasSuffix(".new") }
+        try makeFolder(target + "/segments")
+        // In their order, those that there are now: one that is begun meanwhile must not come without the end of the one before.
+        for name in try FileManager.default.contentsOfDirectory(atPath: source + "/segments").sorted() {
+            try copyFile(from: source + "/segments/" + name, to: target + "/segments/" + name, isSegment: true)
         }
     }
 
@@ -103,7 +106,8 @@ package enum Backup {
         }
     }
 
-    private static func copyFile(from source: String, to target: String) throws {
+    /// - Parameter isSegment: reading ends at the first zero byte: reserved space, into which records are written while it is read.
+    private static func copyFile(from source: String, to target: String, isSegment: Bool = false) throws {
         let input = open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         // What went away between the listing and now (an act that was taken into the log) needs no copy.
         if input < 0, errno == ENOENT { return }
@@ -114,15 +118,17 @@ package enum Backup {
         defer { close(output) }
         var buffer = [UInt8](repeating: 0, count: 1 << 20)
         while true {
-            let count = read(input, &buffer, buffer.count)
-            guard count >= 0 else { throw Mistake(description: "\(source) cannot be read") }
-            if count == 0 { break }
+            let found = read(input, &buffer, buffer.count)
+            guard found >= 0 else { throw Mistake(description: "\(source) cannot be read") }
+            let count = isSegment ? buffer[..<found].firstIndex(of: 0) ?? found : found
+            if found == 0 { break }
             var done = 0
             while done < count {
                 let written = buffer.withUnsafeBytes { writeOnce(output, $0.baseAddress.map { $0 + done }, count - done) }
                 guard written > 0 else { throw Mistake(description: "\(target) cannot be written") }
                 done += written
             }
+            if count < found { break }
         }
         guard fsync(output) == 0 else { throw Mistake(description: "\(target) cannot be written") }
     }

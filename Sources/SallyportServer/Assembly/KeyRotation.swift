@@ -91,13 +91,16 @@ package struct KeyRotation: Sendable {
     }
 
     /// Does what is due. Blocks for a call or two.
-    /// - Parameter isWanted: begin also when the schedule does not ask for it.
-    package func advance(isWanted: Bool) throws -> Step {
+    /// - Parameters:
+    ///   - isWanted: begin also when the schedule does not ask for it.
+    ///   - isTakenUp: whether the gateway sends this key. Until it does, the one that it still sends is not made anew, however long that takes:
+    ///     a configuration file with a mistake keeps it from taking up anything.
+    package func advance(isWanted: Bool, isTakenUp: (Redacted<String>) -> Bool = { _ in true }) throws -> Step {
         let secret = try secrets.secret(plan.secret, of: .default)
         let note = secret.flatMap { Note($0.note) }
         let now = clock()
         if let secret, let note, let pending = note.pending {
-            guard now >= secret.changedAt + plan.overlap.components.seconds else { return .begun(key: note.key) }
+            guard now >= secret.changedAt + plan.overlap.components.seconds, isTakenUp(secret.value) else { return .begun(key: note.key) }
             _ = try regenerate(pending)
             try put(secret.value, Note(key: note.key, rotatedAt: now), now)
             return .finished(key: note.key)

@@ -36,12 +36,22 @@ final class LazyEmbedder: TextEmbedder {
     func tokenCount(of text: [UInt8]) -> Int? { current?.tokenCount(of: text) }
 
     func embed(_ texts: [ByteBuffer], completion: @escaping @Sendable (Result<[[Float]], TextReadingFault>) -> Void) {
-        if let ready = loaded.withLockedValue({ $0 }) { return ready.embed(texts, completion: completion) }
+        withModel(completion) { $0.embed(texts, completion: completion) }
+    }
+
+    func words(of texts: [ByteBuffer], completion: @escaping @Sendable (Result<[WordVectors?], TextReadingFault>) -> Void) {
+        withModel(completion) { $0.words(of: texts, completion: completion) }
+    }
+
+    private func withModel<R>(
+        _ completion: @escaping @Sendable (Result<R, TextReadingFault>) -> Void, _ work: @escaping @Sendable (any TextEmbedder) -> Void
+    ) {
+        if let ready = loaded.withLockedValue({ $0 }) { return work(ready) }
         pool.submit { [self] state in
             guard case .active = state else { return completion(.failure(.cancelled)) }
             let model: any TextEmbedder
             do { model = try self.model() } catch { return completion(.failure(.failed("\(error)"))) }
-            model.embed(texts, completion: completion)
+            work(model)
         }
     }
 }

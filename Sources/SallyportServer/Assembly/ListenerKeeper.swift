@@ -21,10 +21,12 @@ final class ListenerKeeper: Sendable {
     init(_ tls: ListenerTLS?, expectsProxyHeader: Bool, certificates: CertificateDirectory, logger: Logger) throws {
         self.certificates = certificates
         self.logger = logger
+        // Before the files are read: what changes meanwhile is found by the first look at them.
+        let stamp = Self.stamp(of: tls?.files ?? [])
         security = ListenerSecurity(tls: try tls?.makeContext(), expectsProxyHeader: expectsProxyHeader)
         if let tls {
             certificates.replace(try ClientAuthorities(tls.authorities))
-            state.withLockedValue { $0 = State(tls: tls, stamp: Self.stamp(of: tls.files)) }
+            state.withLockedValue { $0 = State(tls: tls, stamp: stamp) }
         }
     }
 
@@ -50,10 +52,11 @@ final class ListenerKeeper: Sendable {
     /// After a reload of the configuration. Whether TLS is spoken at all changes with the next start only.
     func replace(_ tls: ListenerTLS?) throws {
         guard let tls, state.withLockedValue({ $0.tls != nil }) else { return }
+        let stamp = Self.stamp(of: tls.files)
         try adopt(tls)
         state.withLockedValue {
             $0.tls = tls
-            $0.stamp = Self.stamp(of: tls.files)
+            $0.stamp = stamp
         }
     }
 

@@ -61,6 +61,15 @@ package struct ServerPlan: Sendable {
     /// The product's version, as it is shown.
     package static let version = "0.1.0"
 
+    /// The keys that upstreams are sent, where they never change by themselves.
+    var upstreamKeys: [UpstreamID: Redacted<String>] {
+        egress.reduce(into: [:]) { keys, upstream in
+            switch upstream.credential {
+            case .header(_, let value), .bearer(let value): keys[upstream.id] = value
+            case .none, .entra: break
+            }
+        }
+    }
     /// The upstreams, and the collector of traces.
     func allEgress() throws -> [UpstreamConfiguration] {
         try egress + IssuerSources.upstreams(issuers) + (tracing.map { [try Observability.collectorConfiguration($0)] } ?? [])

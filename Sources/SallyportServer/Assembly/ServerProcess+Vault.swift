@@ -125,7 +125,8 @@ final class SecretKeeper: Sendable {
     }
 
     /// Blocks for a call or two when something is due. One at a time.
-    func rotate(_ plans: [KeyRotationPlan], at now: Int64) {
+    /// - Parameter keys: those that the gateway sends now.
+    func rotate(_ plans: [KeyRotationPlan], keys: [UpstreamID: Redacted<String>], at now: Int64) {
         let isFree = state.withLockedValue { state in
             defer { state.isAtWork = true }
             return !state.isAtWork
@@ -147,7 +148,8 @@ final class SecretKeeper: Sendable {
                     state.rotations[plan] = made
                     return made
                 }
-                switch try rotation.advance(isWanted: false) {
+                let step = try rotation.advance(isWanted: false) { keys[plan.upstream] == $0 }
+                switch step {
                 case .nothing: break
                 case .begun: break
                 case .finished:

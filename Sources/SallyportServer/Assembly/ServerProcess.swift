@@ -46,6 +46,8 @@ package final class ServerProcess: Sendable {
     private let console: ConsoleSurface?
     private let vault: VaultKeeper
     private let secrets: SecretKeeper
+    /// Those whose state the metrics show.
+    private let shownUpstreams: NIOLockedValueBox<[UpstreamID]>
 
     private struct State {
         var plan: ServerPlan
@@ -152,7 +154,7 @@ package final class ServerProcess: Sendable {
         try await takeIn(plan.documents, documents, labels: plan.labels, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
         let answers = DocumentAnswers(documents, plan)
         let refusals = RefusalAggregator()
-        let upstreams = plan.egress.map(\.id)
+        let upstreams = NIOLockedValueBox(plan.egress.map(\.id))
         let kinds = Dictionary(plan.upstreams.map { ($0.id, $0.kind) }) { first, _ in first }
         let traces = plan.tracing.map {
             TraceExporter(
@@ -165,7 +167,7 @@ package final class ServerProcess: Sendable {
             exposition in
             Observability.audit(audit, into: &exposition)
             if let counters = identityFigures.withLockedValue({ $0 }) { Observability.identity(counters.figures, into: &exposition) }
-            Observability.upstreams(egress, upstreams, into: &exposition)
+            Observability.upstreams(egress, upstreams.withLockedValue { $0 }, into: &exposition)
             traces?.write(to: &exposition)
         }
         var parts = GatewayRuntime.Parts(
@@ -241,7 +243,7 @@ package final class ServerProcess: Sendable {
             egress: egress, stores: stores, directory: directory, subjects: subjects, limits: limits, blocklists: blocklists,
             compiler: compiler,
             engine: engine, refusals: refusals, plan: plan, policyRevision: policyRevision, answers: answers, documents: documents,
-            traces: traces, materials: materials, keeper: keeper, issuers: issuers, console: console)
+            traces: traces, materials: materials, keeper: keeper, issuers: issuers, console: console, shownUpstreams: upstreams)
     }
 
     private init(
@@ -250,8 +252,9 @@ package final class ServerProcess: Sendable {
         stores: Stores, directory: KeyDirectory, subjects: SubjectKeyring, limits: LimitLedger, blocklists: BlocklistLibrary,
         compiler: HyperscanCompiler, engine: GuardEngine, refusals: RefusalAggregator, plan: ServerPlan, policyRevision: Int64,
         answers: DocumentAnswers, documents: DocumentParts, traces: TraceExporter?, materials: MaterialLibrary, keeper: ListenerKeeper,
-        issuers: [TokenGate.Source], console: ConsoleSurface?
+        issuers: [TokenGate.Source], console: ConsoleSurface?, shownUpstreams: NIOLockedValueBox<[UpstreamID]>
     ) {
+        self.shownUpstreams = shownUpstreams
         self.console = console
         self.keeper = keeper
         vault = VaultKeeper(
@@ -366,9 +369,11 @@ package final class ServerProcess: Sendable {
             if isDue { _ = pool.runIfActive(eventLoop: group.next()) { vault.confirm() } }
         }
         await chore("secrets") { [secrets] in
-            let rotations = state.withLockedValue { $0.plan.keyRotations }
-            if rotations.contains(where: { $0.every != nil }) {
-                _ = pool.runIfActive(eventLoop: group.next()) { secrets.rotate(rotations, at: Self.wallTime().seconds) }
+            let plan = state.withLockedValue { $0.plan }
+            if plan.keyRotations.contains(where: { $0.every != nil }) {
+                _ = pool.runIfActive(eventLoop: group.next()) {
+                    secrets.rotate(plan.keyRotations, keys: plan.upstreamKeys, at: Self.wallTime().seconds)
+                }
             }
         }
         await chore("keys") {
@@ -390,6 +395,7 @@ package final class ServerProcess: Sendable {
         }
         for source in state.withLockedValue({ $0.issuers }) { source.keys.keepFresh(on: group.next()) }
         keeper.refresh(at: Self.wallTime().seconds)
+        egress.refreshFiles()
         await chore("key uses") { try noteKeyUses() }
         await chore("blocklists") {
             if try blocklists.refresh(from: stores.blocklists, tenants: [.default]) {
@@ -472,13 +478,21 @@ package final class ServerProcess: Sendable {
     /// Takes a new plan into use without dropping a request. Listeners, threads and the data directory stay as they were.
     /// - Throws: and then everything stays as it was.
     package func reload(_ plan: ServerPlan) async throws {
+        // Where the data lies changes with the next start: until then everything must go on looking where it is.
+        let (directory, source) = state.withLockedValue { ($0.plan.dataDirectory, $0.plan.identityDirectory) }
+        var plan = plan
+        plan.dataDirectory = directory
+        plan.identityDirectory = source
+        plan.audit.directory = directory + "/audit"
+        let egressPlan = try plan.allEgress()
         try AuditSettingsGuard(stores.database, sealer: stores.subjects).check(plan, at: Self.wallTime().seconds)
-        try FourEyesMarker.set(Set(plan.access.fourEyes.map(\.rawValue)), in: plan.dataDirectory)
         let revision = try stores.policies.revision()
         let policies = try PolicyLibrary.load(directory: plan.policiesDirectory, store: stores.policies, learned: engine.isLearned)
         try Self.checkPolicies(of: plan, among: policies)
+        try Self.warm(blocklists, policies)
         try await Self.takeIn(
             plan.documents, documents, labels: plan.labels, audit: audit, pool: pool, eventLoop: group.next(), logger: logger)
+        try FourEyesMarker.set(Set(plan.access.fourEyes.map(\.rawValue)), in: plan.dataDirectory)
         try keeper.replace(plan.tls)
         let generation = state.withLockedValue { $0.generation + 1 }
         let snapshot = GatewaySnapshot(
@@ -487,8 +501,7 @@ package final class ServerProcess: Sendable {
         var record = AuditRecord(.systemConfig, id: UUID().uuidString.lowercased())
         record.details = [(name: "generation", value: "\(generation)")] + policies.map { (name: "policy.\($0.id)", value: "\($0.version)") }
         _ = try await audit.append(record.encoded())
-        try Self.warm(blocklists, policies)
-        egress.update(try plan.allEgress())
+        egress.update(egressPlan)
         if plan.issuers != state.withLockedValue({ $0.plan.issuers }) {
             let issuers = IssuerSources.sources(plan.issuers, egress, gate: runtime.parts.identity.tokens, logger: logger)
             runtime.parts.identity.tokens.configure(issuers)
@@ -499,7 +512,8 @@ package final class ServerProcess: Sendable {
         runtime.parts.identity.access.configure(RoleCatalog(custom: plan.access.roles), assignments: plan.access.assignments)
         runtime.replace(snapshot)
         console?.replace(plan)
-        state.withLockedValue {
+        shownUpstreams.withLockedValue { [plan] in $0 = plan.egress.map(\.id) }
+        state.withLockedValue { [plan] in
             $0.plan = plan
             $0.generation = generation
             $0.policyRevision = revision

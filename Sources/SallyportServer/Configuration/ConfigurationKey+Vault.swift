@@ -54,7 +54,9 @@ extension ConfigurationKey {
         ),
         .init(
             "upstreams.*.keyRotation.every", .duration, "", "Rotate both keys so often; without it only by `sallyport upstreams rotate`."),
-        .init("upstreams.*.keyRotation.overlap", .duration, "60s", "How long the old key stays good after the gateway has the new one."),
+        .init(
+            "upstreams.*.keyRotation.overlap", .duration, "60s",
+            "How long the old key stays good at the least; by schedule also until the gateway sends the new one."),
         .init("upstreams.*.keyRotation.endpoint", .url, "https://management.azure.com", "The resource manager."),
         .init("upstreams.*.keyRotation.tenant", .text, "", "The directory of the application that may regenerate keys. Needed."),
         .init("upstreams.*.keyRotation.clientId", .text, "", "The application. Needed."),

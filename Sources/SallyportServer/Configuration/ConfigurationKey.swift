@@ -192,7 +192,10 @@ extension ConfigurationKey {
             .init(
                 "upstreams.*.pool.http2", .choice(["auto", "never", "priorKnowledge"]), "auto",
                 "HTTP/2 by ALPN over TLS, not at all, or without TLS by prior knowledge."),
-            .init("upstreams.*.tls.caFile", .path, "", "Certificate authorities to trust instead of the system's."),
+            .init(
+                "upstreams.*.tls.caFile", .path, "",
+                "Certificate authorities to trust instead of the system's. Read again when it changes, as are the client's certificate and key."
+            ),
             .init("upstreams.*.tls.minimumVersion", .choice(["1.2", "1.3"]), "1.2", "The oldest TLS that is spoken."),
             .init("upstreams.*.tls.pins", .digests, "", "SHA-256 of certificates or public keys that are accepted, in hex."),
             .init("upstreams.*.tls.clientCertificate", .path, "", "For mutual TLS."),

@@ -49,7 +49,8 @@ final class HTTP2Server: Sendable {
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     var port: Int { channel.localAddress?.port ?? 0 }
 
-    init(tls: Bool, maxStreams: Int = 100, respond: @escaping @Sendable (Request) -> Void) async throws {
+    /// - Parameter readsBodies: false: requests are handed over at their head, and nothing more is read of them.
+    init(tls: Bool, maxStreams: Int = 100, readsBodies: Bool = true, respond: @escaping @Sendable (Request) -> Void) async throws {
         let (events, continuation) = AsyncStream<Event>.makeStream()
         self.events = events
         let count = NIOLockedValueBox(0)
@@ -71,7 +72,8 @@ final class HTTP2Server: Sendable {
                         mode: .server, eventLoop: channel.eventLoop, connectionConfiguration: configuration, streamConfiguration: .init()
                     ) { stream in
                         stream.eventLoop.makeCompletedFuture {
-                            try stream.pipeline.syncOperations.addHandler(Stream(index: index, respond: respond, events: continuation))
+                            try stream.pipeline.syncOperations.addHandler(
+                                Stream(index: index, readsBodies: readsBodies, respond: respond, events: continuation))
                         }
                     }
                     try pipeline.addHandler(handler)
@@ -95,14 +97,18 @@ final class HTTP2Server: Sendable {
     private final class Stream: ChannelInboundHandler {
         typealias InboundIn = HTTP2Frame.FramePayload
         private let index: Int
+        private let readsBodies: Bool
         private let respond: @Sendable (Request) -> Void
         private let events: AsyncStream<Event>.Continuation
         private var fields: [String: String] = [:]
         private var neverIndexed: Set<String> = []
         private var body = ""
 
-        init(index: Int, respond: @escaping @Sendable (Request) -> Void, events: AsyncStream<Event>.Continuation) {
+        init(
+            index: Int, readsBodies: Bool, respond: @escaping @Sendable (Request) -> Void, events: AsyncStream<Event>.Continuation
+        ) {
             self.index = index
+            self.readsBodies = readsBodies
             self.respond = respond
             self.events = events
         }
@@ -115,10 +121,11 @@ final class HTTP2Server: Sendable {
                     fields[name] = value
                     if indexing == .neverIndexed { neverIndexed.insert(name) }
                 }
-                ended = headers.endStream
+                ended = headers.endStream || !readsBodies
+                if !readsBodies { context.channel.setOption(.autoRead, value: false).whenComplete { _ in } }
             case .data(let data):
                 if case .byteBuffer(let bytes) = data.data { body += String(buffer: bytes) }
-                ended = data.endStream
+                ended = data.endStream && readsBodies
             default: break
             }
             guard ended else { return }

@@ -67,6 +67,30 @@ import Testing
         #expect(seen == Array(0..<200))
     }
 
+    @Test func aLoopThatIsLongAtWorkKeepsNobodyElseWaiting() async throws {
+        let directory = try TemporaryDirectory()
+        let log = try AuditLog(directory) { $0.durability = .relaxed }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 2)
+        let (busy, other) = (group.next(), group.next())
+        let isDone = ConditionLock(value: 0)
+        // The busy loop hands a record over and goes on in the same turn until another loop's record is in the log.
+        let turn = busy.submit {
+            let own = log.append(record(0), on: busy)
+            other.execute {
+                log.append(record(1), on: other).whenComplete { _ in
+                    isDone.lock()
+                    isDone.unlock(withValue: 1)
+                }
+            }
+            guard isDone.lock(whenValue: 1, timeoutSeconds: 60) else { return own.map { _ in false } }
+            isDone.unlock()
+            return own.map { _ in true }
+        }
+        #expect(try await turn.flatMap { $0 }.get())
+        await log.close()
+        try await group.shutdownGracefully()
+    }
+
     @Test func takesRecordsFromManyLoopsAndTasksAtOnce() async throws {
         let directory = try TemporaryDirectory()
         let log = try AuditLog(directory) {
@@ -98,6 +122,29 @@ import Testing
         #expect(report.problems == [])
         #expect(report.records == 540)
         #expect(try AuditLayout(root: directory.log).listSegments().indices.count > 3)
+    }
+
+    @Test(arguments: [1 << 20, 700]) func findsItsPlaceAgainWhenWhatItReadWasCutOff(segmentBytes: Int) async throws {
+        let directory = try TemporaryDirectory()
+        try await makeLog(in: directory, records: 3)
+        let segment = AuditLayout(root: directory.log).segment(0)
+        let acknowledged = try bytes(of: segment)
+        // Written, read by somebody, and cut off because the disk failed before it was acknowledged.
+        try overwrite(segment, acknowledged + Array(buffer: record(3, padding: 900)) + [0x0A])
+        let reader = AuditReader(directory: directory.log)
+        let place = try reader.read(after: .start) { _, _ in true }
+        #expect(place.index == 4)
+        try overwrite(segment, acknowledged)
+        let log = try AuditLog(directory) { $0.segmentBytes = segmentBytes }
+        for number in 0..<40 { _ = try await log.append(record(100 + number)) }
+        await log.close()
+        var seen: [String] = []
+        let end = try reader.read(after: place) { index, line in
+            #expect(line.field("id", is: "r-\(index + 97)"))
+            seen.append(line.string("id") ?? "")
+            return true
+        }
+        #expect(end.index == 43 && seen.count == 39 && seen.first == "r-101")
     }
 
     @Test func goesOnWhereItStopped() async throws {

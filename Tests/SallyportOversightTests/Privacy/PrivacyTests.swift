@@ -1,3 +1,4 @@
+import Foundation
 import NIOConcurrencyHelpers
 import SallyportCore
 import Testing
@@ -227,6 +228,18 @@ private let day: Int64 = 86_400
         #expect(try job.run(at: 100) { _, _, _ in } == .init(removed: 1, held: 3))
         _ = try privacy.releaseHold("h", tenant: .default, at: 101)
         #expect(try job.run(at: 102) { _, _, _ in } == .init(removed: 1, held: 2))
+    }
+
+    @Test func aHoldOfNowKeepsWhatHasNotGoneYet() throws {
+        let store = MemoryExchangeStore((0..<501).map { exchange(String(format: "%03d", $0)) } + [exchange("last", of: "sam", expires: 60)])
+        let job = RetentionJob(store: store, privacy: privacy) { "batch" }
+        // The first batch has been deleted when somebody places a hold.
+        let outcome = try job.run(at: 100) { operation, _, _ in
+            guard operation == "privacy.retention.deleted" else { return }
+            try privacy.place(LegalHold(id: "h", subject: "sam", reason: "r", placedBy: "o", placedAt: 100, reviewAt: 900))
+        }
+        #expect(outcome == .init(removed: 501, held: 1))
+        #expect(try store.list(of: .default, subject: nil, limit: 9).map(\.id) == ["last"])
     }
 
     @Test func nothingGoesThatCannotBePutOnRecord() throws {

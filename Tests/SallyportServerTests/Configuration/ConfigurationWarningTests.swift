@@ -142,6 +142,7 @@ import Testing
           maximumAnswerBytes: 64MiB
           maximumHeaderBytes: 32KiB
           maximumConcurrentRequests: 10
+          unstatedAnswerTokens: 16
           maximumConnections: 100
           publicURL: https://models.example/ai
           maximumAdmittedBytes: 512MiB
