@@ -20,6 +20,7 @@ import data
 import tokens
 from columns import BIO, COLUMN, HARMS, NAMES, SUBKINDS
 from intervals import auprc, auroc, bootstrap, show, wilson
+from languages import LanguageScorer
 from scoring import Model, Scorer, corrected, decode_names, probability, severity
 from sources import ASKING, FLAGGED, NATURAL_JAILBREAKS
 
@@ -34,7 +35,8 @@ class Evaluation:
     def __init__(self, a):
         self.folder, self.limit, self.sample = a.data, a.limit, a.sample
         self.left_out = set(filter(None, a.left_out.split(",")))
-        self.scorer = Scorer(Model(a.models / "guard", a.precision, kept=a.kept), tokens.Encoder(str(a.models / "vocab.txt")))
+        languages = LanguageScorer.load(a.models / "languages") if (a.models / "languages" / "manifest.json").exists() else None
+        self.scorer = Scorer(Model(a.models / "guard", a.precision, kept=a.kept), tokens.Encoder(str(a.models / "vocab.txt")), languages)
         self.manifest = self.scorer.model.manifest
         self.heads = self.manifest["heads"]
         self.linear = cascade.Linear.load(a.models / "cascade") if (a.models / "cascade" / "manifest.json").exists() else None

@@ -1,6 +1,6 @@
 """The language scorer, for texts that are not English: a hashed linear model over pieces of words and over what words mean.
 
-    languages.py --data FOLDER --models MODELS [--refit | --measure]
+    languages.py --data FOLDER --models MODELS [--refit | --measure] [--kept FOLDER]
 
 The encoder's vocabulary is English, so it reads other languages in splinters. Beside it stands a linear model, of the cascade's form (`cascade.py`), with two kinds of features of one window:
   runs      of one, two and three token ids, as the cascade has them; an unknown token's id is 32768 + its bytes' FNV-1a modulo 32768 (most Chinese characters are unknown)
@@ -540,56 +540,56 @@ def found(scorer, guard, encoder, task, texts, alone=False):
     return np.array(scores) >= limit
 
 
-def measure(guard, encoder, lexicon, folder, shipped):
-    """Tables of docs/evaluation.md, as Markdown: thresholds fixed on one half of the benign texts, everything below counted on rows that neither encoder nor scorer has seen."""
+def measure(guard, encoder, folder, shipped):
+    """Tables of docs/evaluation.md, as Markdown: thresholds fixed on one half of the benign texts, everything below counted on rows that neither encoder nor scorer has trained on."""
     from intervals import show, wilson
 
-    def line(name, scorer, task, texts, attacks):
+    def line(name, task, texts, attacks):
+        if not texts:
+            return
         cells = [name, str(len(texts))]
         for alone in (True, False):
-            hits = int(found(scorer, guard, encoder, task, texts, alone).sum())
+            hits = int(found(shipped, guard, encoder, task, texts, alone).sum())
             cells.append(show(wilson(hits if attacks else len(texts) - hits, len(texts))))
         print("| " + " | ".join(cells) + " |", flush=True)
 
+    def pair(name, rows):
+        for what, label in (("attacks", 1), ("benign", 0)):
+            line(f"{what}, {name}", "prompt_attack", [r["text"] for r in rows if r["label"] == label], bool(label))
+
     header = "| rows | count | right at 1 %: encoder alone | with the language scorer |\n| --- | --- | --- | --- |"
     ten = {"de", "fr", "es", "it", "pl", "pt", "tr", "ru", "zh", "ar"}
+    blind = data.blind_rows("prompt")
+    print("Prompts: the blind set\n\n" + header)
+    pair("blind", blind)
+    for key in ("language", "kind"):
+        for value in sorted({r[key] for r in blind}):
+            for what, label in (("attacks", 1), ("benign", 0)):
+                line(f"— {what}, {value}", "prompt_attack", [r["text"] for r in blind if r["label"] == label and r[key] == value], bool(label))
     held = [r for r in data.authored_rows("prompt_attack", "dev") if r["language"] in ten]
-    print("Prompts\n\n" + header)
-    for name, pick, attacks in (("attacks, authored batches held out", 1, True), ("benign, authored batches held out", 0, False)):
-        line(name, shipped, "prompt_attack", [r["text"] for r in held if r["label"] == pick], attacks)
+    older = [r for r in held if r["file"] != "prompt_second"]
+    print("\nPrompts: other rows\n\n" + header)
+    pair("authored batches held out", older)
     for language in sorted(ten):
-        texts = [r["text"] for r in held if r["label"] and r["language"] == language]
-        if texts:
-            line("— attacks in " + language, shipped, "prompt_attack", texts, True)
+        line("— attacks in " + language, "prompt_attack", [r["text"] for r in older if r["label"] and r["language"] == language], True)
+    pair("batches of `prompt_second` held out", [r for r in held if r["file"] == "prompt_second"])
     deepset = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "prompt_attack", part) if r["source"] == "deepset_prompt_injections"]
-    line("attacks, deepset, not in English", shipped, "prompt_attack", [t for t in deepset if domain(t) != "english"], True)
-    line("attacks, deepset, English", shipped, "prompt_attack", [t for t in deepset if domain(t) == "english"], True)
+    line("attacks, deepset, not in English", "prompt_attack", [t for t in deepset if domain(t) != "english"], True)
+    line("attacks, deepset, English", "prompt_attack", [t for t in deepset if domain(t) == "english"], True)
     half = benign_foreign(folder, 1)["prompt_attack"]
     for name, pick in (("ten languages", lambda t: domain(t) not in ("english", "other")), ("other languages", lambda t: domain(t) == "other")):
-        line(f"benign, xquad and frr_multilingual, the half that set nothing: {name}", shipped, "prompt_attack", [t for t in half if pick(t)], False)
+        line(f"benign, xquad and frr_multilingual, the half that set nothing: {name}", "prompt_attack", [t for t in half if pick(t)], False)
     print("\nDocuments\n\n" + header)
     for language in ("de", "es", "ru", "zh", "en"):
         with gzip.open(folder / "retrieval.passages.jsonl.gz", "rt", encoding="utf-8") as lines:
             texts = [r["text"] for r in map(json.loads, lines) if r["source"] == "xquad_" + language and (language == "en" or data.stable(r["text"]) % 2)]
-        line(f"benign passages of retrieval, {language}, the half that set nothing", shipped, "document_attack", texts, False)
+        line(f"benign passages of retrieval, {language}, the half that set nothing", "document_attack", texts, False)
     for name, attacks in (("attacks in xquad articles that are not English", True), ("benign xquad articles that are not English, the half that set nothing", False)):
         texts = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "document_attack", part)
                  if r["source"] == "xquad" and r["label"] == attacks and r["kind"].startswith("article_") and (attacks or data.stable(r["text"]) % 2)]
-        line(name, shipped, "document_attack", texts, attacks)
+        line(name, "document_attack", texts, attacks)
     for name, pick, attacks in (("attacks, authored groups held out", 1, True), ("benign, authored groups held out", 0, False)):
-        line(name, shipped, "document_attack", [r["text"] for r in data.authored_rows("document_attack", "dev") if r["label"] == pick and r["language"] != "en"], attacks)
-
-    data.HOLD_OUT_SHARE = 0
-    native = [r for r in data.authored_rows("prompt_attack", "train") if "-native_" in r["batch"]]
-    data.HOLD_OUT_SHARE = data.SHIPPED_HOLD_OUT_SHARE
-    own = train(encoder, lexicon, examples(folder, {theme(r) for r in native}))
-    own.domains, _ = fit_domains(own, guard, encoder, folder, 0)
-    print("\nThe batches `native`, written after the encoder was trained; this scorer has trained without all of them\n\n" + header)
-    line("attacks", own, "prompt_attack", [r["text"] for r in native if r["label"]], True)
-    line("benign", own, "prompt_attack", [r["text"] for r in native if not r["label"]], False)
-    for key in ("language", "kind"):
-        for value in sorted({r[key] for r in native if r["label"]}):
-            line(f"— attacks, {value}", own, "prompt_attack", [r["text"] for r in native if r["label"] and r[key] == value], True)
+        line(name, "document_attack", [r["text"] for r in data.authored_rows("document_attack", "dev") if r["label"] == pick and r["language"] != "en"], attacks)
 
 
 def main():
@@ -599,17 +599,19 @@ def main():
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--models", required=True, type=pathlib.Path)
     p.add_argument("--refit", action="store_true", help="keep the weights, fit the domains anew")
-    p.add_argument("--measure", action="store_true", help="only print what the model in MODELS and models with kinds of attack left out find")
+    p.add_argument("--measure", action="store_true", help="only print what the model in MODELS finds")
+    p.add_argument("--kept", type=pathlib.Path, help="folder in which what the encoder said is kept for the next run")
     a = p.parse_args()
     data.HOLD_OUT_SHARE = data.SHIPPED_HOLD_OUT_SHARE
-    encoder, guard = tokens.Encoder(str(a.models / "vocab.txt")), Model(a.models / "guard")
+    encoder, guard = tokens.Encoder(str(a.models / "vocab.txt")), Model(a.models / "guard", kept=a.kept)
     lexicon, names = Lexicon.authored()
     if a.measure:
-        return measure(guard, encoder, lexicon, a.data, LanguageScorer.load(a.models / "languages"))
+        return measure(guard, encoder, a.data, LanguageScorer.load(a.models / "languages"))
     made = [] if a.refit else examples(a.data)
     scorer = LanguageScorer.load(a.models / "languages") if a.refit else train(encoder, lexicon, made)
     scorer.domains, counts = fit_domains(scorer, guard, encoder, a.data, 0)
-    save(scorer, a.models / "languages", encoder, names, {"trained_on": len(made), "benign_rows": counts})
+    trained = json.loads((a.models / "languages" / "manifest.json").read_text())["trained_on"] if a.refit else len(made)
+    save(scorer, a.models / "languages", encoder, names, {"trained_on": trained, "benign_rows": counts})
     print(json.dumps(scorer.domains, indent=1), counts)
 
 

@@ -68,9 +68,11 @@ class Model:
 
 
 class Scorer:
-    def __init__(self, model: Model, encoder: tokens.Encoder | None = None):
+    def __init__(self, model: Model, encoder: tokens.Encoder | None = None, languages=None):
+        """`languages`: the LanguageScorer that changes the scores of windows that are not English; None: the encoder's word stands."""
         self.model = model
         self.encoder = encoder or tokens.Encoder()
+        self.languages = languages
         self.known = {}
 
     def texts(self, texts, want_tokens=False):
@@ -93,6 +95,11 @@ class Scorer:
                 owner.append(i)
                 places.append((start, end))
         sequence, token = self.model.rows(rows, want_tokens=want_tokens)
+        if self.languages:
+            first = np.searchsorted(owner, np.arange(len(encoded) + 1))
+            for i, (e, text) in enumerate(zip(encoded, texts)):
+                own = slice(first[i], first[i + 1])
+                sequence[own] = self.languages.combined(sequence[own], e, text, places[own])
         owner = np.array(owner)
         best = np.full((len(encoded), sequence.shape[1]), -1e9, np.float32)
         np.maximum.at(best, owner, sequence)
