@@ -25,7 +25,6 @@ struct ServeCommand: AsyncParsableCommand {
         if firstRun, let source = loaded.plan.identityDirectory {
             throw ValidationError("Keys are those of the gateway of \(source): make one there, and start this one without --first-run.")
         }
-        let issued = firstRun ? try firstKey(in: loaded.dataDirectory) : nil
         let process: ServerProcess
         do {
             process = try await ServerProcess.start(loaded.plan, logger: logger)
@@ -39,7 +38,10 @@ struct ServeCommand: AsyncParsableCommand {
                 "server.port": "\(process.port)", "metrics.port": "\(process.metricsPort ?? 0)",
                 "admin.port": "\(process.consolePort ?? 0)", "audit.key": "\(process.auditKey)",
             ])
-        if let issued { FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan) }
+        // Not before: a start that fails would leave a key that nobody was shown.
+        if firstRun, let issued = try firstKey(in: loaded.dataDirectory) {
+            FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan)
+        }
         await live(process, logger: logger)
     }
 

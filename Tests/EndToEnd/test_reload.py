@@ -1,13 +1,16 @@
 """Configuration: every mistake named with its line, changes taken without dropping a stream, a bad file refused."""
 
 import json
+import re
 import signal
+import socket
+import subprocess
 import time
 
 import pytest
 import yaml
 
-from gateway import API, MARKER, MARKER_LIST
+from gateway import API, BINARY, MARKER, MARKER_LIST, Gateway
 from mock_upstream import fixture
 from wire import request
 
@@ -202,3 +205,26 @@ def test_data_survives_a_restart(make_gateway):
     gateway.start()
     assert gateway.chat("marked", {"messages": [{"role": "user", "content": MARKER}]}, key=gateway.user).error["code"] == "content_filter"
     assert gateway.call("GET", f"/openai/v1/responses/{made}", key=gateway.user).status == 200
+
+
+def test_the_first_key_is_shown_although_an_earlier_start_failed(upstream, mock, tmp_path):
+    gateway = Gateway(tmp_path / "new", upstream.url)
+    port = gateway.port
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        failed = gateway.command("serve", "--config", gateway.config, "--first-run", timeout=120)
+    assert failed.returncode == 1 and "spk_" not in failed.stdout + failed.stderr
+    with open(gateway.log_file, "ab") as log:
+        gateway.process = subprocess.Popen([str(BINARY), "serve", "--config", str(gateway.config), "--first-run"], stdout=log, stderr=log, env=gateway.environment, cwd=gateway.directory)
+    try:
+        gateway.wait_ready(120)
+        end = time.monotonic() + 30
+        while not (found := re.search(r"spk_\w+", gateway.log())):
+            assert time.monotonic() < end, gateway.log()[-2000:]
+            time.sleep(0.05)
+        gateway.wait_for_key(found[0])
+        assert gateway.chat("local", {"messages": [{"role": "user", "content": "When does the harbour office open?"}]}, key=found[0]).status == 200
+        assert gateway.call("GET", "/contentsafety/text/blocklists?api-version=2024-09-01", key=found[0]).status == 401
+    finally:
+        gateway.kill()
