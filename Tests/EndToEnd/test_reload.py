@@ -283,5 +283,6 @@ def test_a_first_start_that_fails_makes_no_key(make_gateway, tmp_path):
         secret = next(line.strip() for line in shown.read_text().splitlines() if line.startswith("    ") and line.strip())
         # What is shown works at once.
         assert gateway.chat("local", {"messages": [{"role": "user", "content": "When does the harbour office open?"}]}, key=secret).status == 200
+        assert gateway.call("GET", "/contentsafety/text/blocklists?api-version=2024-09-01", key=secret).status == 401
     finally:
         gateway.kill()
