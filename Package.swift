@@ -152,7 +152,8 @@ let package = Package(
             name: "SallyportVaultTests", dependencies: ["SallyportCore", "SallyportVault", "SallyportStorage", crypto, concurrency],
             swiftSettings: strict),
         .testTarget(
-            name: "SallyportStorageTests", dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb, concurrency],
+            name: "SallyportStorageTests",
+            dependencies: ["SallyportCore", "SallyportStorage", "SallyportTesting", grdb, concurrency, crypto],
             swiftSettings: strict),
         .testTarget(
             name: "SallyportOversightTests",

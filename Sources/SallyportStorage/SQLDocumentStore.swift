@@ -25,7 +25,7 @@ package struct SQLDocumentStore: DocumentStore {
     // MARK: Writing
 
     package func put(_ document: DocumentRecord, chunks: [ChunkRecord]) throws {
-        let arguments = try arguments(document) + [.blob(try DocumentProvenance.seal(document, chunks, by: database.sealer))]
+        let arguments = try arguments(document) + [.blob(try DocumentProvenance.sign(document, chunks, by: database.sealer))]
         let rows = try chunks.map { chunk -> [SQLValue] in
             let row = [document.index.rawValue, document.id.rawValue, "\(chunk.position)"]
             return [
@@ -65,7 +65,7 @@ package struct SQLDocumentStore: DocumentStore {
         guard try isAuthentic(now.document, chunks: now.chunks), let seal = now.document.provenance else { throw Self.doubtful }
         // The seal says which state the caller has seen.
         guard seal == document.provenance else { throw Self.moved }
-        let provenance = try DocumentProvenance.seal(document, now.chunks, by: database.sealer)
+        let provenance = try DocumentProvenance.sign(document, now.chunks, by: database.sealer)
         try database.write { db in
             let revision = try Self.next(db)
             // What was checked above is still there: keys are not asked for within a transaction.
@@ -110,7 +110,7 @@ package struct SQLDocumentStore: DocumentStore {
             guard try isAuthentic(document, chunks: chunks), let seal = document.provenance else { throw Self.doubtful }
             guard let position = chunks.firstIndex(where: { $0.position == id.position && $0.quarantine != nil }) else { return false }
             chunks[position].quarantine = nil
-            document.provenance = try DocumentProvenance.seal(document, chunks, by: database.sealer)
+            document.provenance = try DocumentProvenance.sign(document, chunks, by: database.sealer)
             let isDone = try database.write { [document] db in
                 let revision = try Self.next(db)
                 let place: [SQLValue] = [.text(tenant), .text(index), .text(id.document)]
@@ -164,8 +164,19 @@ package struct SQLDocumentStore: DocumentStore {
     }
 
     package func isAuthentic(_ document: DocumentRecord, chunks: [ChunkRecord]) throws -> Bool {
-        guard let provenance = document.provenance else { return false }
-        return try DocumentProvenance.seal(document, chunks, by: database.sealer) == provenance
+        try DocumentProvenance.isSigned(document, chunks, by: database.sealer)
+    }
+
+    /// What is signed of a document, for others to verify: the bytes, the signature (64 bytes) and the public key (32 bytes, Ed25519).
+    /// - Throws: ``Fault`` `.conflict` when the document is not as it was taken in.
+    package func statement(
+        of document: DocumentRecord, chunks: [ChunkRecord]
+    ) throws -> (bytes: [UInt8], signature: [UInt8], publicKey: [UInt8]) {
+        guard try isAuthentic(document, chunks: chunks), let signature = document.provenance else { throw Self.doubtful }
+        return (
+            try DocumentProvenance.statement(document, chunks), signature,
+            try DocumentProvenance.publicKey(of: document.tenant, by: database.sealer)
+        )
     }
 
     package func documents(in index: IndexID, of tenant: TenantID) throws -> [DocumentRecord] {

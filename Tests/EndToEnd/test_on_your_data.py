@@ -1,5 +1,6 @@
 """Answers from documents with citations, access lists, and what ingest survives: the real binary, its worker, the OpenAI SDK."""
 
+import base64
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import time
 import zipfile
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from openai import OpenAI
 
 from gateway import BINARY, ROOT, answers_from_library
@@ -234,6 +236,12 @@ def test_what_is_changed_in_the_database_is_not_found_and_is_named(library, file
     client = sdk(library, library.user)
     assert wait_for(lambda: "forty tonnes" in (ask(client, "What does the north crane lift?").choices[0].message.content or ""))
     assert "2 of 2" in data(library, "verify", "library")
+    signed = json.loads(data(library, "verify", "library", "--statement", "salaries.md"))
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(signed["publicKey"]))
+    key.verify(base64.b64decode(signed["signature"]), signed["statement"].encode())
+    stated = json.loads(signed["statement"])
+    assert (stated["source"], stated["access"]) == ("salaries.md", "user:ann") and "4100" in stated["pieces"][0]["text"]
+    data(library, "verify", "library", "--statement", "nothing.md", expect=64)
     # Whoever can write the database but has no key opens a document to everyone.
     with sqlite3.connect(library.data / "sallyport.sqlite", timeout=20) as database:
         database.execute("UPDATE revision SET number = number + 1 WHERE store = 'documents'")
@@ -242,6 +250,7 @@ def test_what_is_changed_in_the_database_is_not_found_and_is_named(library, file
     assert wait_for(lambda: "not as they were taken in" in library.log())
     assert "4100" not in ask(client, "What does the harbour master earn?").model_dump_json()
     assert "changed: library/salaries.md" in data(library, "verify", expect=2)
+    data(library, "verify", "library", "--statement", "salaries.md", expect=64)
     # Damage in one document keeps no other from being searched.
     with sqlite3.connect(library.data / "sallyport.sqlite", timeout=20) as database:
         database.execute("UPDATE revision SET number = number + 1 WHERE store = 'documents'")

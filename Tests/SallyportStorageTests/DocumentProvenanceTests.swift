@@ -1,3 +1,4 @@
+import Crypto
 import Dispatch
 import NIOConcurrencyHelpers
 import SallyportCore
@@ -39,6 +40,21 @@ import Testing
         // And is not sealed again by an honest change.
         let document = try #require(try store.documents(in: "library", of: .default).first)
         #expect(throws: Fault.self) { try store.update(document) }
+    }
+
+    @Test func othersCanVerifyWhatIsSigned() throws {
+        let (database, store) = try stored()
+        let document = try #require(try store.documents(in: "library", of: .default).first)
+        let chunks = try store.chunks(of: document.id, in: "library", of: .default, searchableOnly: true)
+        let signed = try store.statement(of: document, chunks: chunks)
+        let key = try Curve25519.Signing.PublicKey(rawRepresentation: signed.publicKey)
+        #expect(key.isValidSignature(signed.signature, for: signed.bytes))
+        #expect(!key.isValidSignature(signed.signature, for: signed.bytes + [0x20]))
+        let text = String(decoding: signed.bytes, as: UTF8.self)
+        #expect(text.contains("words") && text.contains("user:ann") && !text.contains("secret"))
+        _ = try database.write { try $0.execute("UPDATE document SET access = 'everyone'", []) }
+        let changed = try #require(try store.documents(in: "library", of: .default).first)
+        #expect(throws: Fault.self) { try store.statement(of: changed, chunks: chunks) }
     }
 
     @Test func aChangeOfWhatWasChangedMeanwhileIsRefused() throws {
