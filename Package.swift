@@ -75,6 +75,7 @@ let package = Package(
         // File formats, in a program of their own that holds no secrets, and what starts it.
         .systemLibrary(name: "CLibXML", pkgConfig: "libxml-2.0", providers: [.apt(["libxml2-dev"])]),
         .systemLibrary(name: "CLibArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CMarkdown", pkgConfig: "libcmark-gfm", providers: [.apt(["libcmark-gfm-extensions-dev"])]),
         .target(name: "CProcess"),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         .target(name: "SallyportPasswords", dependencies: ["SallyportCore", "CArgon2"], swiftSettings: strict),
@@ -82,7 +83,7 @@ let package = Package(
         .target(name: "SallyportQRCode", dependencies: ["CQRencode"], swiftSettings: strict),
         .target(name: "CMail", linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
         .target(
-            name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CProcess", "CMail"],
+            name: "SallyportDocuments", dependencies: ["SallyportCore", "CLibXML", "CLibArchive", "CMarkdown", "CProcess", "CMail"],
             swiftSettings: testable),
         .target(name: "SallyportSandbox", dependencies: ["SallyportCore", "CProcess", nio], swiftSettings: testable),
         .executableTarget(

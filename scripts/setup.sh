@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 OPENVINO_VERSION=2026.4.1
 # What the sources link to and start, and what the Swift toolchain itself needs of the system.
-BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libhyperscan-dev libp11-kit-dev libqrencode-dev libsqlite3-dev libxml2-dev
+BASE_PACKAGES=(bubblewrap libarchive-dev libargon2-dev libcmark-gfm-dev libcmark-gfm-extensions-dev libhyperscan-dev libp11-kit-dev libqrencode-dev libsqlite3-dev libxml2-dev
     poppler-utils tesseract-ocr libgmime-3.0-0
     libgsf-1-114 fonts-dejavu-core zlib1g-dev pkg-config ca-certificates curl git binutils g++ libc6-dev libcurl4 tzdata)
 # A token for keys, a peer that speaks TLS and HTTP/2, an OpenID provider, and a reader of QR codes.

@@ -31,7 +31,7 @@ enum PlainTextParser {
                     title = builder.blocks.last?.text
                     continue
                 }
-                if let item = MarkdownParser.listItem(line) {
+                if let item = listItem(line) {
                     try builder.end(.paragraph)
                     try builder.add(item)
                     try builder.end(.listItem)
@@ -43,6 +43,15 @@ enum PlainTextParser {
             try builder.end(.paragraph)
         }
         return ParsedDocument(title: title, blocks: builder.blocks)
+    }
+
+    private static func listItem(_ line: Substring) -> Substring? {
+        let line = line.drop { $0 == " " || $0 == "\t" }
+        for mark in ["- ", "* ", "+ ", "• "] where line.hasPrefix(mark) { return line.dropFirst(2) }
+        let digits = line.prefix { $0.isASCII && $0.isNumber }
+        guard (1...3).contains(digits.count) else { return nil }
+        let rest = line.dropFirst(digits.count)
+        return rest.hasPrefix(". ") || rest.hasPrefix(") ") ? rest.dropFirst(2) : nil
     }
 
     /// A short line by itself that is no sentence.

@@ -95,7 +95,7 @@ package struct DocumentIngest: Sendable {
     private let embedder: (any TextEmbedder)?
     private let chunker: Chunker
     private let clock: @Sendable () -> Int64
-    private static let parserVersion = "2"
+    private static let parserVersion = "3"
     private static let largest = 64 << 20
     private static let mostFiles = 200_000
     private static let deepest = 16

@@ -40,6 +40,38 @@ import Testing
         #expect(document.hidden(.metadata) == ["secret: front matter"])
     }
 
+    @Test func readsMarkdownAsOthersDo() throws {
+        let text = """
+            Title
+            =====
+
+            A [name][there] and ``a ` b``, 2 \\* 3 &amp; ~~gone~~.
+
+            1. one
+               - inner
+
+            | a \\| b | c |
+            |:--|--:|
+            | 1 | 2 |
+
+                indented code
+
+            <div hidden>
+
+            not seen
+
+            </div>
+
+            [there]: https://example.com/x "A title of its own"
+            """
+        let document = try DocumentParsers.parse(Array(text.utf8), as: .markdown)
+        #expect(document.title == "Title")
+        #expect(
+            document.visible == ["Title", "A name and a ` b, 2 * 3 & gone.", "one", "inner", "a | b | c", "1 | 2", "indented code"])
+        #expect(document.hidden(.notDisplayed) == ["not seen"])
+        #expect(document.hidden(.metadata) == ["A title of its own"])
+    }
+
     @Test func readsPlainTextByPages() throws {
         let document = try DocumentParsers.parse(Array("A title\n\nOne two.\nThree.\n\u{0C}Next page.\n".utf8), as: .text)
         #expect(document.title == "A title")
