@@ -54,6 +54,8 @@ package enum Backup {
         try? FileManager.default.removeItem(atPath: unfinished)
         try makeFolder(unfinished)
         do {
+            // The key that the list is signed with is made when it is first asked for, and must be in the copy.
+            _ = try code(Manifest(product: "", createdAt: 0, files: [], code: ""), open.vault)
             // The data before the keys: every value in the copy has its key in the copy, unless it was destroyed between the two.
             try database.copy(to: unfinished + "/sallyport.sqlite")
             try SQLiteDatabase(.file(dataDirectory + "/vault.sqlite"), configuration: .init(content: .vault)).copy(
