@@ -6,6 +6,7 @@ import re
 import urllib.parse
 
 import pytest
+from playwright.sync_api import expect
 
 from console import Browser, admin_call
 from gateway import Gateway, answers_from_library
@@ -509,10 +510,12 @@ def test_indexes_are_looked_through_labelled_and_emptied(desk):
     # What stands below the table is waited for: the whole page is there then.
     assert "Page 1 of 2, 60 in all" in page.inner_text("nav[aria-label='Pages of the list']") and page.locator("tbody tr").count() == 50
     page.click("a[rel=next]")
-    assert page.locator("tbody tr").count() == 10 and "note-59" in page.inner_text("tbody")
+    expect(page.locator("tbody tr")).to_have_count(10)
+    assert "note-59" in page.inner_text("tbody")
     page.fill("input[name=find]", "NOTE 3")
     page.click("button:has-text('Find')")
-    assert page.locator("tbody tr").count() == 11 and not page.locator("nav[aria-label='Pages of the list']").count()
+    expect(page.locator("tbody tr")).to_have_count(11)
+    assert not page.locator("nav[aria-label='Pages of the list']").count()
     page.fill("input[name=find]", "nothing like it")
     page.click("button:has-text('Find')")
     assert "No document's name or title has that in it" in page.inner_text("main")

@@ -254,8 +254,12 @@ def test_a_disabled_principals_tokens_stop_and_come_back(gateway, issuer):
     assert any(r["subject"] == "idp:erin" and r["kind"] == "principal" for r in listed)
     assert gateway.command("access", "principals", "enable", "idp:erin", "--config", gateway.config).returncode == 0
     wait_for(lambda: ask(gateway, token).status == 200, "the enabling", 1.5)
-    acts = [r["operation"] for r in gateway.records(lambda r: r["type"] == "admin.act")]
-    assert {"access.principals.disable", "access.principals.enable"} <= set(acts)
+
+    def acts():
+        return {r["operation"] for r in gateway.records(lambda r: r["type"] == "admin.act")}
+
+    # An act is on disk before it is done, and in the log within a tick.
+    wait_for(lambda: {"access.principals.disable", "access.principals.enable"} <= acts(), "the acts on record", 10)
 
 
 def test_a_token_that_expires_is_refused_although_it_is_known(gateway, issuer):
