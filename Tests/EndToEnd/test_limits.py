@@ -1,7 +1,7 @@
 """Requests and tokens per minute, quotas, Azure's 429 and its headers; no overshoot, however many call at once."""
 
+import concurrent.futures
 import json
-import threading
 import time
 
 import openai
@@ -68,19 +68,14 @@ def test_sdk_sees_a_rate_limit_error(gateway, fresh_minute):
     assert caught.value.code == "429"
 
 
+def statuses_at_once(count, call):
+    """The statuses of so many calls that begin together."""
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return [answer.status for answer in pool.map(lambda _: call(), range(count))]
+
+
 def test_no_overshoot_under_concurrency(gateway, mock, fresh_minute):
-    statuses, lock = [], threading.Lock()
-
-    def call():
-        status = gateway.chat("crowd", BODY, key=gateway.user).status
-        with lock:
-            statuses.append(status)
-
-    threads = [threading.Thread(target=call) for _ in range(60)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = statuses_at_once(60, lambda: gateway.chat("crowd", BODY, key=gateway.user))
     assert (statuses.count(200), statuses.count(429)) == (25, 35)
     assert len(mock.requests) == 25
 
@@ -232,17 +227,6 @@ def test_answers_without_a_stated_maximum_do_not_overshoot_together(make_gateway
     body = json.loads(json.dumps(fixture("chat/basic")["response"]["body"]))
     body["usage"] = {"prompt_tokens": 10, "completion_tokens": 400, "total_tokens": 410}
     mock.script("chat/completions", {"json": body, "wait_ms": 300}, repeat=True)
-    statuses, lock = [], threading.Lock()
-
-    def call():
-        status = gateway.chat("m", {"messages": [{"role": "user", "content": "hi"}]}, key=gateway.user).status
-        with lock:
-            statuses.append(status)
-
-    threads = [threading.Thread(target=call) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    statuses = statuses_at_once(10, lambda: gateway.chat("m", {"messages": [{"role": "user", "content": "hi"}]}, key=gateway.user))
     assert (statuses.count(200), statuses.count(429)) == (2, 8)
     assert len(mock.requests) == 2
