@@ -55,7 +55,7 @@ package final class EgressClient: UpstreamClient {
     @discardableResult
     package func refreshFiles() -> Bool {
         files.withLockedValue { files in
-            let isChanged = files.wanted.contains { files.stamps[$0.id] != $0.tlsFiles.stamp }
+            let isChanged = files.wanted.contains { files.stamps[$0.id] != FileStamp.of($0.tlsFiles) }
             if isChanged { apply(&files) }
             return isChanged
         }
@@ -67,7 +67,7 @@ package final class EgressClient: UpstreamClient {
         var stamps: [UpstreamID: String] = [:]
         for configuration in files.wanted {
             // Before the files are read: what changes meanwhile is found the next time.
-            let stamp = configuration.tlsFiles.stamp
+            let stamp = FileStamp.of(configuration.tlsFiles)
             stamps[configuration.id] = stamp
             for endpoint in endpoints(of: configuration, known, isReadAnew: files.stamps[configuration.id] != stamp) {
                 next[endpoint.id] = endpoint

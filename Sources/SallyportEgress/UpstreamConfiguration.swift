@@ -1,13 +1,5 @@
 import SallyportCore
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#else
-    import Darwin
-#endif
-
 /// How an upstream knows us.
 package enum UpstreamCredential: Sendable, Equatable {
     case none
@@ -193,30 +185,11 @@ package struct UpstreamConfiguration: Sendable, Equatable {
     }
 }
 
-/// Files whose content belongs to a configuration that only names them.
-struct NamedFiles: Sendable {
-    let paths: [String]
-
-    /// Changes when one of them does.
-    var stamp: String {
-        paths.map { path in
-            var status = stat()
-            guard stat(path, &status) == 0 else { return "missing" }
-            #if canImport(Darwin)
-                let time = status.st_mtimespec
-            #else
-                let time = status.st_mtim
-            #endif
-            return "\(time.tv_sec).\(time.tv_nsec).\(status.st_size).\(status.st_ino)"
-        }.joined(separator: " ")
-    }
-}
-
 extension UpstreamConfiguration {
     /// Authorities and client certificate, also of where tokens come from.
-    var tlsFiles: NamedFiles {
+    var tlsFiles: [String] {
         var all = [tls]
         if case .entra(let credential) = credential { all.append(credential.tls) }
-        return NamedFiles(paths: all.flatMap { [$0.authoritiesFile, $0.certificateFile, $0.privateKeyFile] }.compactMap { $0 })
+        return all.flatMap { [$0.authoritiesFile, $0.certificateFile, $0.privateKeyFile] }.compactMap { $0 }
     }
 }

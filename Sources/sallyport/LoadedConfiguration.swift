@@ -41,11 +41,4 @@ enum LoadedConfiguration {
         }
         return "\(error)"
     }
-
-    /// Changes when the file does.
-    static func stamp(of file: String) -> String {
-        var status = stat()
-        guard stat(file, &status) == 0 else { return "missing" }
-        return "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size).\(status.st_ino)"
-    }
 }

@@ -22,7 +22,7 @@ struct ServeCommand: AsyncParsableCommand {
         let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
         let reloads = Self.watch(SIGHUP, .reload, source)
         defer { reloads.cancel() }
-        let stamp = LoadedConfiguration.stamp(of: config)
+        let stamp = FileStamp.of(config)
         let loaded = try LoadedConfiguration.required(config)
         LoadedConfiguration.bootstrapLogging(loaded)
         let logger = Logger(label: "sallyport")
@@ -60,7 +60,7 @@ struct ServeCommand: AsyncParsableCommand {
     /// Waits for signals and for changes of the file, until it is told to end.
     /// - Parameter stamp: of the file as it was when it was read.
     private func live(
-        _ process: ServerProcess, since stamp: String, _ events: AsyncStream<Event>, _ source: AsyncStream<Event>.Continuation,
+        _ process: ServerProcess, since stamp: String?, _ events: AsyncStream<Event>, _ source: AsyncStream<Event>.Continuation,
         logger: Logger
     ) async {
         // One at most: ticks that gather while one takes long would push a signal out of any bounded buffer.
@@ -90,7 +90,7 @@ struct ServeCommand: AsyncParsableCommand {
             case .tick:
                 waiting.clear()
                 await process.tick()
-                let now = LoadedConfiguration.stamp(of: config)
+                let now = FileStamp.of(config)
                 let secretsNow = process.secretStamp
                 if now != stamp || secretsNow != secrets || retry.map({ $0 <= .now }) ?? false {
                     let isOwed = secretsNow != secrets || retry != nil
@@ -101,7 +101,7 @@ struct ServeCommand: AsyncParsableCommand {
                     retry = isDone || !isOwed ? nil : ContinuousClock.now + .seconds(15)
                 }
             case .reload:
-                stamp = LoadedConfiguration.stamp(of: config)
+                stamp = FileStamp.of(config)
                 if await reload(process, logger: logger) { retry = nil }
             case .stop:
                 logger.notice("draining")

@@ -1,4 +1,3 @@
-import Glibc
 import NIOConcurrencyHelpers
 import SallyportCore
 
@@ -6,13 +5,7 @@ import SallyportCore
 package final class MaterialLibrary: Sendable {
     private struct Loaded {
         var index: MaterialIndex
-        var stamp: Stamp
-    }
-    private struct Stamp: Equatable {
-        var inode: UInt64
-        var size: Int64
-        var seconds: Int
-        var nanoseconds: Int
+        var stamp: String
     }
 
     private let seed: MaterialIndex?
@@ -41,7 +34,7 @@ package final class MaterialLibrary: Sendable {
     package func refresh(tenants wanted: [TenantID]) throws {
         for tenant in wanted {
             let path = Self.path(of: tenant, in: directory)
-            guard let stamp = Self.stamp(of: path) else {
+            guard let stamp = FileStamp.of(path) else {
                 tenants.withLockedValue { $0[tenant] = nil }
                 continue
             }
@@ -49,13 +42,6 @@ package final class MaterialLibrary: Sendable {
             let index = try MaterialIndex(path: path)
             tenants.withLockedValue { $0[tenant] = Loaded(index: index, stamp: stamp) }
         }
-    }
-
-    private static func stamp(of path: String) -> Stamp? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        return Stamp(
-            inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
     }
 
     /// What a tenant's answers are compared with.

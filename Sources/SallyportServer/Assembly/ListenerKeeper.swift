@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import NIOConcurrencyHelpers
+import SallyportCore
 import SallyportGateway
 import SallyportIdentity
 
@@ -22,7 +23,7 @@ final class ListenerKeeper: Sendable {
         self.certificates = certificates
         self.logger = logger
         // Before the files are read: what changes meanwhile is found by the first look at them.
-        let stamp = Self.stamp(of: tls?.files ?? [])
+        let stamp = FileStamp.of(tls?.files ?? [])
         security = ListenerSecurity(tls: try tls?.makeContext(), expectsProxyHeader: expectsProxyHeader)
         if let tls {
             certificates.replace(try ClientAuthorities(tls.authorities))
@@ -35,7 +36,7 @@ final class ListenerKeeper: Sendable {
         let due = state.withLockedValue { state -> ListenerTLS? in
             guard let tls = state.tls, state.checkedAt != now else { return nil }
             state.checkedAt = now
-            let stamp = Self.stamp(of: tls.files)
+            let stamp = FileStamp.of(tls.files)
             guard stamp != state.stamp else { return nil }
             state.stamp = stamp
             return tls
@@ -52,7 +53,7 @@ final class ListenerKeeper: Sendable {
     /// After a reload of the configuration. Whether TLS is spoken at all changes with the next start only.
     func replace(_ tls: ListenerTLS?) throws {
         guard let tls, state.withLockedValue({ $0.tls != nil }) else { return }
-        let stamp = Self.stamp(of: tls.files)
+        let stamp = FileStamp.of(tls.files)
         try adopt(tls)
         state.withLockedValue {
             $0.tls = tls
@@ -65,13 +66,5 @@ final class ListenerKeeper: Sendable {
         let authorities = try ClientAuthorities(tls.authorities)
         security.replace(context)
         certificates.replace(authorities)
-    }
-
-    private static func stamp(of files: [String]) -> String {
-        files.map { file in
-            var status = stat()
-            guard stat(file, &status) == 0 else { return "missing" }
-            return "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size).\(status.st_ino)"
-        }.joined(separator: " ")
     }
 }

@@ -113,10 +113,7 @@ final class SecretKeeper: Sendable {
         var parts: [String] = []
         for reference in Set(plan.secrets.values) {
             guard case .file(let name) = reference else { continue }
-            var status = stat()
-            parts.append(
-                stat(name, &status) == 0
-                    ? "\(name):\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec).\(status.st_size).\(status.st_ino)" : "\(name):missing")
+            parts.append("\(name):\(FileStamp.of(name) ?? "missing")")
         }
         let usesVault = plan.secrets.values.contains { if case .vault = $0 { true } else { false } }
         // A revision that cannot be read is no change.
