@@ -154,15 +154,7 @@ package final class AuditLog: Sendable {
         if let fault = refusal(of: record) { throw fault }
         return try await withCheckedThrowingContinuation { continuation in
             do {
-                if try enqueue(
-                    record,
-                    {
-                        $0.add(continuation, index: $1)
-                        return true
-                    })
-                {
-                    queue.signal()
-                }
+                if try enqueue(record, { $0.add(continuation, index: $1) }) { queue.signal() }
             } catch { continuation.resume(throwing: error) }
         }
     }

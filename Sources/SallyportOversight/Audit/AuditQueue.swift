@@ -31,8 +31,10 @@ struct AuditBatch {
         return true
     }
 
-    mutating func add(_ continuation: CheckedContinuation<AuditReceipt, any Error>, index: UInt64) {
+    /// - Returns: true: a task waits for nobody's turn but its own.
+    mutating func add(_ continuation: CheckedContinuation<AuditReceipt, any Error>, index: UInt64) -> Bool {
         tasks.append((continuation, index))
+        return true
     }
 
     /// Tells everyone, each event loop in one piece of work.
