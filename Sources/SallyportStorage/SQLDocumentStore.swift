@@ -62,9 +62,9 @@ package struct SQLDocumentStore: DocumentStore {
     package func update(_ document: DocumentRecord) throws {
         let now = try current(document.id, in: document.index, of: document.tenant, searchableOnly: true)
         guard let now else { throw Self.noDocument }
-        guard try isAuthentic(now.document, chunks: now.chunks), let seal = now.document.provenance else { throw Self.doubtful }
-        // The seal says which state the caller has seen.
-        guard seal == document.provenance else { throw Self.moved }
+        guard try isAuthentic(now.document, chunks: now.chunks), let signature = now.document.provenance else { throw Self.doubtful }
+        // The signature says which state the caller has seen.
+        guard signature == document.provenance else { throw Self.moved }
         let provenance = try DocumentProvenance.sign(document, now.chunks, by: database.sealer)
         try database.write { db in
             let revision = try Self.next(db)
@@ -78,7 +78,8 @@ package struct SQLDocumentStore: DocumentStore {
                 [
                     .text(document.origin), .text(document.owner), .text(document.access.text), .integer(document.label.rawValue),
                     .integer(document.isLabelDeclared ? 1 : 0), .text(document.labelOrigin.description),
-                    .blob(provenance), .integer(revision), .text(document.tenant), .text(document.index), .text(document.id), .blob(seal),
+                    .blob(provenance), .integer(revision), .text(document.tenant), .text(document.index), .text(document.id),
+                    .blob(signature),
                 ])
             guard changed == 1 else { throw Self.moved }
         }
@@ -106,21 +107,21 @@ package struct SQLDocumentStore: DocumentStore {
     package func release(_ id: ChunkID, in index: IndexID, of tenant: TenantID, by reviewer: PrincipalID, at now: Int64) throws -> Bool {
         for _ in 0..<Self.attempts {
             guard var (document, chunks) = try current(id.document, in: index, of: tenant, searchableOnly: false) else { return false }
-            // What was changed behind the gateway's back is not sealed again.
-            guard try isAuthentic(document, chunks: chunks), let seal = document.provenance else { throw Self.doubtful }
+            // What was changed behind the gateway's back is not signed again.
+            guard try isAuthentic(document, chunks: chunks), let signature = document.provenance else { throw Self.doubtful }
             guard let position = chunks.firstIndex(where: { $0.position == id.position && $0.quarantine != nil }) else { return false }
             chunks[position].quarantine = nil
             document.provenance = try DocumentProvenance.sign(document, chunks, by: database.sealer)
             let isDone = try database.write { [document] db in
                 let revision = try Self.next(db)
                 let place: [SQLValue] = [.text(tenant), .text(index), .text(id.document)]
-                // Another release, or a change of who may read it, was first: what was sealed above is not what is there.
+                // Another release, or a change of who may read it, was first: what was signed above is not what is there.
                 guard
                     try db.execute(
                         """
                         UPDATE document SET revision = $1, provenance = $2
                         WHERE tenant = $3 AND collection = $4 AND id = $5 AND provenance = $6
-                        """, [.integer(revision), .blob(document.provenance ?? [])] + place + [.blob(seal)]) == 1
+                        """, [.integer(revision), .blob(document.provenance ?? [])] + place + [.blob(signature)]) == 1
                 else { return false }
                 let changed = try db.execute(
                     """
