@@ -127,3 +127,18 @@ def test_a_large_stream_gives_back_what_it_took(make_gateway, mock):
         answer = gateway.chat("masking", {**BODY, "stream": True}, key=gateway.user, timeout=60)
         assert answer.status == 200 and answer.complete and answer.events()[-1] == "[DONE]", answer.body[-300:]
         assert len(answer.body) > 1_600_000
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket"])
+def test_an_offer_to_speak_another_protocol_costs_no_later_request(gateway, keys, offer):
+    """Clients that speak HTTP/2 (Java's among them) offer it with their first request, and go on in HTTP/1.1 when nobody takes it up."""
+    data = json.dumps(BODY).encode()
+    target = f"/openai/deployments/off/chat/completions?api-version={API}"
+    upgrade = [("api-key", keys.user), ("content-type", "application/json"), ("connection", "Upgrade, HTTP2-Settings"), ("upgrade", offer), ("http2-settings", "AAMAAABkAAQAAP__")]
+    with gateway.wire() as wire:
+        wire.send(request("POST", target, data, upgrade))
+        first = wire.answer()
+        assert first.status == 200 and first.complete
+        if (first.header("connection") or "").lower() != "close":
+            wire.send(request("POST", target, data, upgrade[:2]))
+            assert wire.answer().status == 200

@@ -102,7 +102,9 @@ final class DataPlaneHandler: ChannelInboundHandler {
         guard let context else { return }
         let limits = runtime.snapshot.configuration
         let waited = Duration.nanoseconds((NIODeadline.now() - waitingSince).nanoseconds)
-        if isClosing {
+        if runtime.isCuttingOff {
+            context.close(promise: nil)
+        } else if isClosing {
             if waited > .nanoseconds(DataPlaneHandler.maximumLinger.nanoseconds) { context.close(promise: nil) }
         } else if isReading {
             if waited > limits.bodyTimeout { exchange?.bodyTimedOut() }
@@ -168,6 +170,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
             size += name.utf8.count + value.utf8.count + 4
             switch name.utf8.count {
             case 4 where HeaderFields.sameName(name, "host"): hosts += value.utf8.contains(UInt8(ascii: ",")) ? 2 : 1
+            // Nobody takes the offer up, but the decoder stops reading behind this request: the next one needs another connection.
+            case 7 where HeaderFields.sameName(name, "upgrade"): keepsAlive = false
             case 6 where HeaderFields.sameName(name, "expect"): expects = expects || HeaderFields.sameName(value, "100-continue")
             default: break
             }

@@ -50,7 +50,8 @@ package struct JSONLogHandler: LogHandler {
         return LogOutput(descriptor: descriptor, maximumBytes: maximumBytes) { missing in
             handler.line(
                 of: LogEvent(
-                    level: .warning, message: "log lines were left out: nobody took them", metadata: ["log.lines": .stringConvertible(missing)],
+                    level: .warning, message: "log lines were left out: nobody took them",
+                    metadata: ["log.lines": .stringConvertible(missing)],
                     source: "SallyportOversight", file: #fileID, function: #function, line: #line))
         }
     }
