@@ -90,6 +90,29 @@ struct StreamGateTests {
         #expect(out.hasSuffix(finish() + done))
     }
 
+    @Test func masksAnIdInEveryEventThatHasIt() throws {
+        var gate = try gate(.mask)
+        let events = delta("One. ") + delta("Two. ") + finish()
+        let stream = events.replacingOccurrences(of: #""id":"c1""#, with: #""id":"zyxwombat-1""#) + done
+        let out = try run(&gate, stream)
+        #expect(!out.contains("zyxwombat"))
+        #expect(out.components(separatedBy: #""id":"*********-1""#).count == 4)
+    }
+
+    @Test func readsWhatStandsBesideDataInSeveralLines() throws {
+        let split = { (beside: String) in
+            "\(beside)\ndata: {\"id\":\"c1\",\ndata: \"choices\":[{\"index\":0,\"delta\":{\"content\":\"All well. \"}}]}\n\n"
+        }
+        var clean = try gate(.block)
+        #expect(try run(&clean, split(": hello") + finish() + done) == split(": hello") + finish() + done)
+        for beside in [": zyxwombat", "event: zyxwombat", "id: zyxwombat", ":\r\n:zyxwombat"] {
+            var gate = try gate(.block)
+            let out = try run(&gate, split(beside) + finish() + done)
+            #expect(gate.wasBlocked, "\(beside)")
+            #expect(!out.contains("zyxwombat"), "\(beside)")
+        }
+    }
+
     @Test func findsAnEncodedMarkerSplitOverEvents() throws {
         let encoded = Base64.encode(Array(Base64.encode(Array("zyxwombat is the word to find".utf8)).utf8))
         for cut in stride(from: 1, to: encoded.count - 1, by: 7) {
