@@ -319,6 +319,18 @@ struct StreamGateTests {
         #expect(gate.createdID == "resp_1")
     }
 
+    @Test func readsTextAndTranscriptOfOneItemEachByItself() throws {
+        var gate = try gate(.block, dialect: .responses)
+        let out = try run(
+            &gate,
+            event("response.output_text.delta", #""output_index":0,"content_index":0,"delta":"Now zyxw""#)
+                + event("response.audio.transcript.delta", #""output_index":0,"delta":" well, ""#)
+                + event("response.output_text.delta", #""output_index":0,"content_index":0,"delta":"ombat comes. ""#)
+                + event("response.completed", #""response":{"id":"resp_1","status":"completed","output":[]}"#))
+        #expect(gate.wasBlocked)
+        #expect(!out.contains("ombat"))
+    }
+
     @Test func countsUsageFromTheLastChunkOrFromTheText() throws {
         var counted = try gate(.block)
         _ = try run(

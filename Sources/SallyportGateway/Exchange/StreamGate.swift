@@ -233,7 +233,7 @@ struct StreamGate {
         var standing: [TextSlot] = []
         for slot in reading.slots {
             if var channel = slot.channel {
-                if configuration.dialect == .responses { channel = responsesChannel(channel, document) }
+                if configuration.dialect == .responses { channel = responsesChannel(channel, document, type) }
                 try grow(channel, slot, &held)
                 if isTerminated { return }
             } else if slot.kind == .token {
