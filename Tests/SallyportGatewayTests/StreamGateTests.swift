@@ -28,6 +28,8 @@ struct StreamGateTests {
             + "\n\n"
     }
     private let done = "data: [DONE]\n\n"
+    /// Of the Responses API.
+    private func event(_ type: String, _ rest: String) -> String { "event: \(type)\ndata: {\"type\":\"\(type)\",\(rest)}\n\n" }
 
     private func text(_ buffers: [ByteBuffer]) -> String { buffers.map { String(buffer: $0) }.joined() }
     private func run(_ gate: inout StreamGate, _ stream: String, pieces: Int = Int.max) throws -> String {
@@ -301,7 +303,6 @@ struct StreamGateTests {
     }
 
     @Test func blocksAResponseStreamWithAnIncompleteEvent() throws {
-        func event(_ type: String, _ rest: String) -> String { "event: \(type)\ndata: {\"type\":\"\(type)\",\(rest)}\n\n" }
         var gate = try gate(.block, dialect: .responses)
         let created = event(
             "response.created", #""sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}"#)
