@@ -115,6 +115,12 @@ struct StreamGateTests {
         }
     }
 
+    @Test func keepsNoLongComments() throws {
+        var gate = try gate(.block)
+        for number in 0..<20 { _ = try gate.receive(ByteBuffer(string: ": \(number) " + String(repeating: "x y ", count: 10_000) + "\n\n")) }
+        #expect(gate.seenTokens.reduce(0) { $0 + $1.readableBytes } < 10_000)
+    }
+
     @Test func findsAnEncodedMarkerSplitOverEvents() throws {
         let encoded = Base64.encode(Array(Base64.encode(Array("zyxwombat is the word to find".utf8)).utf8))
         for cut in stride(from: 1, to: encoded.count - 1, by: 7) {

@@ -203,7 +203,8 @@ struct StreamGate {
         for (choice, found) in outcome.findings { findings[choice, default: []] += found }
         if outcome.isBlocked {
             for choice in 0..<max(1, configuration.choices) where !isTerminated { try block(choice) }
-        } else if seenTokens.count < 1024 {
+        } else if seenTokens.count < 1024, words.readableBytes <= 256 {
+            // Not what is long: it does not come twice, and would be kept to the stream's end.
             seenTokens.insert(ByteBuffer(buffer: words))
         }
     }
