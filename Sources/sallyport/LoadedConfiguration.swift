@@ -19,10 +19,13 @@ enum LoadedConfiguration {
         }
     }
 
-    static func bootstrapLogging(_ configuration: ServerConfiguration) {
+    /// - Returns: where the log goes, to be flushed at the end.
+    static func bootstrapLogging(_ configuration: ServerConfiguration) -> LogOutput {
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .notice
-        let isJSON = configuration.logFormat == "json"
-        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, format: isJSON ? .json : .text, level: level) }
+        let format: JSONLogHandler.Format = configuration.logFormat == "json" ? .json : .text
+        let output = JSONLogHandler.output(descriptor: STDERR_FILENO, format: format)
+        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, format: format, level: level, output: output) }
+        return output
     }
 
     static func check(_ file: String) -> (text: String, isGood: Bool) {

@@ -33,14 +33,22 @@ struct ConfigurationTree {
     private(set) var mistakes: [ConfigurationMistake] = []
     /// Secrets that are to come from elsewhere, by the path of their key.
     private(set) var references: [String: SecretReference] = [:]
+    /// How those were when they were read.
+    private(set) var stamps = SecretStamps()
     /// Paths of secrets that stand in the file itself.
     private(set) var literalSecrets: [String] = []
     private let file: String
     private let environment: [String: String]
     private let secrets: (String) -> String?
 
-    /// - Parameter secrets: the vault's secrets by name; nil where there is none of that name.
-    init(_ yaml: String, file: String, environment: [String: String], secrets: @escaping (String) -> String? = { _ in nil }) {
+    /// - Parameters:
+    ///   - stamps: what is known of the vault's secrets, and of files that were read before.
+    ///   - secrets: the vault's secrets by name; nil where there is none of that name.
+    init(
+        _ yaml: String, file: String, environment: [String: String], stamps: SecretStamps = SecretStamps(),
+        secrets: @escaping (String) -> String? = { _ in nil }
+    ) {
+        self.stamps = stamps
         self.file = file
         self.environment = environment
         self.secrets = secrets
@@ -198,6 +206,7 @@ struct ConfigurationTree {
         let found: String
         switch reference {
         case .file(let name):
+            stamps.noteFile(name)
             guard let content = SecretReference.content(of: name) else {
                 report("'\(path)' names the file \(name), which cannot be read", mark)
                 return nil

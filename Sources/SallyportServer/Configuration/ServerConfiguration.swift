@@ -35,6 +35,7 @@ package struct ServerConfiguration: Sendable {
         var plan = mapping.plan()
         plan.warnings += warnings
         plan.secrets = mapping.tree.references
+        plan.secretStamps = mapping.tree.stamps
         plan.literalSecrets = mapping.tree.literalSecrets
         guard mapping.tree.mistakes.isEmpty else {
             throw ConfigurationMistakes(
@@ -51,7 +52,7 @@ package struct ServerConfiguration: Sendable {
         guard !names.isEmpty else { return tree }
         var mapping = ConfigurationMapping(tree)
         let settings = mapping.vault()
-        let known: [String: String]
+        let known: (secrets: [String: String], revision: Int64)
         do {
             known = try VaultParts.secrets(names, settings, dataDirectory: mapping.text("data.directory") ?? "./var")
         } catch let fault as Fault {
@@ -59,6 +60,9 @@ package struct ServerConfiguration: Sendable {
                 .init(file: file, line: 1, column: 1, message: "\(fault.message) \(VaultParts.reason(of: fault))")
             ])
         }
-        return ConfigurationTree(yaml, file: file, environment: environment) { known[$0] }
+        // What the first reading saw of files: they are read twice, and may have changed between.
+        var stamps = tree.stamps
+        stamps.noteVault(known.revision)
+        return ConfigurationTree(yaml, file: file, environment: environment, stamps: stamps) { known.secrets[$0] }
     }
 }
