@@ -238,10 +238,13 @@ class Evaluation:
     def stages(self, texts):
         """For each harm the calibrated P(>= 2), P(>= 4), P(>= 6) of the texts [3,N], none above the one before."""
         best, count = self.scorer.texts(texts)
+        words = self.scorer.words(texts)
         found = {}
         for harm in HARMS:
             head = self.heads[harm]
-            found[harm] = np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w), k) for c, k, w in zip(head["columns"], head["calibration"], head["window_penalty"])]), 0)
+            short = head.get("short_penalty", [0.0] * len(head["columns"]))
+            steps = zip(head["columns"], head["calibration"], head["window_penalty"], short)
+            found[harm] = np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w, words, s), k) for c, k, w, s in steps]), 0)
         return found
 
     def harms(self):
