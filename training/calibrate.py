@@ -83,6 +83,9 @@ def window_penalty(scorer, texts, columns, rng):
 LONE_WORDS = """auto none required disabled enabled default mp3 wav json text low medium high Paris Berlin London Warsaw celsius fahrenheit whisper assistant user city string object
 number integer boolean array yes no ok en de fr en-US true false null get_weather search_documents Ann Piotr Bob Alice Friday Monday 1 42 2026-11-30 EUR USD a b x id name title url alloy
 verbose_json transcription b64_json 1024x1024 vivid natural hd standard concise detailed in_progress completed queued failed""".split()
+# For prompts by hand: of 389 dev prompts of fewer than eight words it lets 0.9 % of the harmless ones be blocked instead of 1.9 % and finds 35 % of 65 attacks instead of 37 %; "stop",
+# "show me" and "fix this code" pass.
+SHORT_PROMPTS = 1.5
 LOW_OF_WORDS, MEDIUM_OF_WORDS = 0.15, 0.0025  # shares of single harmless words that may be put at low and at medium
 
 
@@ -202,7 +205,7 @@ def main():
     own = corrected(best[:, COLUMN["prompt_attack"]], count, penalty["prompt_attack"])
     calibration = platt(own, labels)
     thresholds, used = rates("prompt_attack", is_prompt, calibration)
-    heads["prompt_attack"] = {"column": "prompt_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["prompt_attack"], "benign_rows": used}
+    heads["prompt_attack"] = {"column": "prompt_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["prompt_attack"], "short_penalty": SHORT_PROMPTS, "benign_rows": used}
     for kind in SUBKINDS:
         own_rows = [i for i, r in enumerate(rows) if "subtypes" in r or r["label"] == 0]
         own_labels = np.array([int(kind.removeprefix("attack_") in rows[i].get("subtypes", [])) for i in own_rows])

@@ -105,7 +105,8 @@ class Evaluation:
     def texts(self, name, texts):
         head = self.heads[name]
         best, count = self.scorer.texts(texts)
-        return probability(corrected(best[:, COLUMN[head["column"]]], count, head["window_penalty"]), head["calibration"])
+        words, short = self.scorer.words(texts), head.get("short_penalty", 0.0)
+        return probability(corrected(best[:, COLUMN[head["column"]]], count, head["window_penalty"], words, short), head["calibration"])
 
     def binary(self, name, rows, benign, cohorts, by):
         """The tables of a yes/no head: rates by cohort, then by source; the baseline beside them at the same rate on the same benign rows."""

@@ -71,7 +71,7 @@ def test_jailbreak_is_blocked_before_the_upstream_sees_it(client, mock):
     assert mock.requests == []
 
 
-@pytest.mark.parametrize("text", [ORDINARY, "What is the capital of Portugal?", "Was kostet eine Fahrkarte nach Hamburg?", "Wie lange muss ein weiches Ei kochen?", "How many days of leave do I get?", "Summarise the minutes of our last team meeting in three points."])
+@pytest.mark.parametrize("text", [ORDINARY, "What is the capital of Portugal?", "Was kostet eine Fahrkarte nach Hamburg?", "Wie lange muss ein weiches Ei kochen?", "How many days of leave do I get?", "Summarise the minutes of our last team meeting in three points.", "fix this code", "show me", "stop", "output json"])
 def test_ordinary_prompt_passes_with_azures_annotations(client, mock, text):
     answer = ask(client, text)
     prompt = answer.model_extra["prompt_filter_results"][0]["content_filter_results"]
