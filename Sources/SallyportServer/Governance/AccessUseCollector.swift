@@ -52,10 +52,16 @@ package struct AccessUseCollector: Sendable {
 
     /// Sums records that say the same of who, what and which day: told apart by the bytes that say it, so that the words are made once.
     private struct Counts {
-        private var uses: [[UInt8]: AccessUse] = [:]
-        private var signature: [UInt8] = []
+        private(set) var all: [AccessUse] = []
+        private var places: [Signature: Int] = [:]
+        private var signature = Signature()
 
-        var all: [AccessUse] { Array(uses.values) }
+        /// Hashed and compared as a run of bytes: an array takes one byte after the other.
+        private struct Signature: Hashable {
+            var bytes: [UInt8] = []
+
+            func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+        }
 
         mutating func add(_ line: AuditLine) {
             let fields = Fields(of: line)
@@ -64,23 +70,24 @@ package struct AccessUseCollector: Sendable {
             else { return }
             let (action, grant) = Fields.permission(in: AuditLine(details))
             guard let action else { return }
-            signature.removeAll(keepingCapacity: true)
+            signature.bytes.removeAll(keepingCapacity: true)
             // Each with its length: no two rows of fields are spelled alike. Ten digits and dashes of the time are the day.
             let day = UnsafeRawBufferPointer(rebasing: time[1..<11])
             for part in [day, principal, action, grant, fields.tenant, fields.key, fields.deployment] {
-                withUnsafeBytes(of: part?.count ?? -1) { signature.append(contentsOf: $0) }
-                if let part { signature.append(contentsOf: part) }
+                withUnsafeBytes(of: part?.count ?? -1) { signature.bytes.append(contentsOf: $0) }
+                if let part { signature.bytes.append(contentsOf: part) }
             }
             let isDenied = fields.error.flatMap(AuditLine.string) == "PermissionDenied"
-            if uses[signature] == nil {
-                guard let principal = AuditLine.string(principal), let action = AuditLine.string(action) else { return }
-                uses[signature] = AccessUse(
-                    tenant: fields.tenant.flatMap(AuditLine.string).map { TenantID($0) } ?? .default, principal: PrincipalID(principal),
-                    key: fields.key.flatMap(AuditLine.string).map { KeyID($0) }, action: action,
-                    deployment: fields.deployment.flatMap(AuditLine.string).map { DeploymentID($0) },
-                    grant: grant.flatMap(AuditLine.string), day: at / 86_400, allowed: 0, denied: 0, lastAt: at)
-            }
-            uses[signature]?.note(isDenied: isDenied, at: at)
+            if let place = places[signature] { return all[place].note(isDenied: isDenied, at: at) }
+            guard let principal = AuditLine.string(principal), let action = AuditLine.string(action) else { return }
+            var use = AccessUse(
+                tenant: fields.tenant.flatMap(AuditLine.string).map { TenantID($0) } ?? .default, principal: PrincipalID(principal),
+                key: fields.key.flatMap(AuditLine.string).map { KeyID($0) }, action: action,
+                deployment: fields.deployment.flatMap(AuditLine.string).map { DeploymentID($0) },
+                grant: grant.flatMap(AuditLine.string), day: at / 86_400, allowed: 0, denied: 0, lastAt: at)
+            use.note(isDenied: isDenied, at: at)
+            places[signature] = all.count
+            all.append(use)
         }
     }
 
