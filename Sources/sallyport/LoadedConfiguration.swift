@@ -32,7 +32,11 @@ enum LoadedConfiguration {
         do {
             let configuration = try load(file)
             let plan = configuration.plan
-            let warnings = configuration.warnings.map { "warning: \($0)\n" }.joined()
+            var lines = configuration.warnings
+            if plan.deployments.isEmpty, !plan.upstreams.contains(where: { $0.kind == .azureAI }) {
+                lines.append("there are no deployments: no model can be called")
+            }
+            let warnings = lines.map { "warning: \($0)\n" }.joined()
             return ("\(warnings)\(file): good: \(plan.upstreams.count) upstreams, \(plan.deployments.count) deployments", true)
         } catch { return (explain(error), false) }
     }

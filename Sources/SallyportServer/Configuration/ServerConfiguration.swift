@@ -17,7 +17,7 @@ package struct ServerConfiguration: Sendable {
     /// - Throws: ``ConfigurationMistakes`` with every mistake and its line.
     package static func load(path: String, environment: [String: String]) throws -> ServerConfiguration {
         guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file cannot be read")])
+            throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: UnreadableFile.reason(path))])
         }
         guard bytes.count <= maximumBytes else {
             throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file is larger than 1 MiB")])
@@ -25,12 +25,16 @@ package struct ServerConfiguration: Sendable {
         guard let yaml = String(bytes: bytes, encoding: .utf8) else {
             throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file is not UTF-8")])
         }
-        return try load(yaml: yaml, file: path, environment: environment)
+        return try load(yaml: yaml, file: path, environment: environment, looksForFiles: true)
     }
 
-    package static func load(yaml: String, file: String, environment: [String: String]) throws -> ServerConfiguration {
+    /// - Parameter looksForFiles: the certificates that are named must be there.
+    package static func load(
+        yaml: String, file: String, environment: [String: String], looksForFiles: Bool = false
+    ) throws -> ServerConfiguration {
         var tree = try tree(yaml, file: file, environment: environment)
-        let warnings = tree.checkWhole()
+        var warnings = tree.checkWhole()
+        if looksForFiles { warnings += tree.checkCertificates() }
         var mapping = ConfigurationMapping(tree)
         var plan = mapping.plan()
         plan.warnings += warnings
