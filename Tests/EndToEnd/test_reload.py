@@ -239,12 +239,18 @@ def test_a_secret_that_changes_while_the_gateway_starts_is_not_missed(make_gatew
     wait_until(lambda: sent() == "Bearer second", "the secret")
 
 
-def test_a_chore_that_hangs_does_not_hold_up_the_end(make_gateway):
-    """Opening a pipe that nobody writes to never ends: so does looking for acts to put on record."""
-    gateway = make_gateway(lambda tree: tree["server"].update(drainTimeout="1s"))
-    outbox = gateway.data / "outbox"
-    outbox.mkdir(exist_ok=True)
-    os.mkfifo(outbox / "1-hangs.json")
+def test_a_chore_that_hangs_does_not_hold_up_the_end(make_gateway, tmp_path):
+    """Opening a pipe that nobody writes to never ends: so does reading a secret anew from one."""
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+
+    def change(tree):
+        tree["server"]["drainTimeout"] = "1s"
+        tree["upstreams"]["other"]["apiKey"] = f"file:{secret}"
+
+    gateway = make_gateway(change)
+    os.mkfifo(tmp_path / "pipe")
+    os.rename(tmp_path / "pipe", secret)
     # Several rounds of chores: the first that looks there is the last.
     time.sleep(1.5)
     for _ in range(3):
@@ -255,7 +261,8 @@ def test_a_chore_that_hangs_does_not_hold_up_the_end(make_gateway):
     assert gateway.records(lambda r: r["type"] == "system.stop")
     # The first is recorded at once, the others when their count is due, or at the end.
     assert sum(r["count"] for r in gateway.records(lambda r: r["type"] == "auth.refused")) == 3
-    (outbox / "1-hangs.json").unlink()
+    secret.unlink()
+    secret.write_text("second\n")
     gateway.start()
     assert status(gateway, "off") == 200
 

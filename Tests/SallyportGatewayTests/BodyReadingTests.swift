@@ -251,7 +251,7 @@ struct BodyReadingTests {
 
     @Test func losesNoIdAmongManyOthers() throws {
         func reading(_ count: Int) throws -> BodyReading {
-            let ids = (0..<count).map { "\"vs_\($0)\"" }.joined(separator: ",")
+            let ids = (0..<count).map { "\"vs_id\($0)\"" }.joined(separator: ",")
             let document = try JSONDocument(parsing: ByteBuffer(string: "{\"messages\":[],\"unknown\":[\(ids),\"vs_last\",\"vs_last\"]}"))
             return BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt)
         }

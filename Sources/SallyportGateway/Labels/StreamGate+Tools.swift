@@ -8,6 +8,8 @@ extension StreamGate {
     /// A call as its pieces come.
     struct GrowingCall {
         var id = ""
+        /// As the upstream numbers it, which may number others alike.
+        var number = 0
         var name = ByteBuffer()
         var arguments = ByteBuffer()
         /// The whole item of a response, once it is there.
@@ -48,11 +50,13 @@ extension StreamGate {
                 }
             }
             for var piece in pieces {
-                if piece.part >= 0 {
+                let number = piece.part
+                if number >= 0 {
                     piece.part = place(of: piece.node, function: piece.function, stated: piece.part, choice: piece.choice, document)
                 }
                 var call = calls[piece.choice, default: [:]][piece.part] ?? GrowingCall()
-                if piece.part >= 0, let id = document.member("id", of: piece.node).flatMap(document.string), !id.isEmpty { call.id = id }
+                call.number = number
+                if number >= 0, let id = document.member("id", of: piece.node).flatMap(document.string), !id.isEmpty { call.id = id }
                 if let name = document.member("name", of: piece.function) { call.name.writeImmutableBuffer(document.text(name).bytes) }
                 for member in ["arguments", "input"] as [StaticString] {
                     if let more = document.member(member, of: piece.function), document.nodes[more].kind == .string {
@@ -72,8 +76,9 @@ extension StreamGate {
     private func place(of call: Int, function: Int, stated: Int, choice: Int, _ document: JSONDocument) -> Int {
         let known = calls[choice, default: [:]]
         guard let id = document.member("id", of: call).flatMap(document.string), !id.isEmpty else {
-            // What goes on without a number goes on with the latest.
-            return document.member("index", of: call) == nil ? known.keys.max() ?? stated : stated
+            // It goes on with the latest, or with the latest of its number.
+            let isNumbered = document.member("index", of: call) != nil
+            return known.filter { !isNumbered || $0.value.number == stated }.keys.max() ?? stated
         }
         if let same = known.first(where: { $0.value.id == id }) { return same.key }
         let isNamed = document.member("name", of: function).map { document.text($0).bytes.readableBytes > 0 } ?? false
