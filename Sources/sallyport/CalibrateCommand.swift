@@ -8,7 +8,8 @@ struct CalibrateCommand: AsyncParsableCommand {
         discussion: """
             FILE holds harmless texts, one JSON object with a 'text' a line; - reads standard input. The thresholds for false-positive rates of \
             0.1, 1 and 5 % are taken from them where there are enough (1,000, 100 and 20 texts at least; ten times as many are better), \
-            and written to --output, which the configuration names as guards.calibration.
+            and written to --output, which the configuration names as guards.calibration. Take texts as your users write them, as different as \
+            they are: of texts that are all alike thresholds sink so far that most others are reported.
             """)
 
     @Argument(help: "Harmless texts.") var file: String

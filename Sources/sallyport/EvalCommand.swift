@@ -16,11 +16,15 @@ struct EvalCommand: AsyncParsableCommand {
     @OptionGroup var model: ModelOptions
 
     func run() async throws {
-        guard let head = EvaluationHead(rawValue: head) else { throw ValidationError("There is no head '\(self.head)'.") }
+        guard let head = EvaluationHead(rawValue: head) else {
+            let known = EvaluationHead.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("There is no head '\(self.head)'; there are \(known).")
+        }
         var options = Evaluation.Options()
         options.normalises = !withoutNormaliser
         let evaluation = try Evaluation(head, reader: try model.reader(), options: options)
         let lines = try LineFile.lines(of: file)
+        guard lines.contains(where: { !$0.isEmpty }) else { throw ValidationError("there is no row in \(file).") }
         var rows: [Evaluation.Scored] = []
         for start in stride(from: 0, to: lines.count, by: 512) {
             rows += try await evaluation.scores(of: Array(lines[start..<min(start + 512, lines.count)]), first: start + 1)
@@ -40,7 +44,9 @@ enum LineFile {
         if path == "-" {
             bytes = FileHandle.standardInput.readDataToEndOfFile()
         } else {
-            guard let contents = FileManager.default.contents(atPath: path) else { throw ValidationError("\(path) cannot be read.") }
+            guard let contents = FileManager.default.contents(atPath: path) else {
+                throw ValidationError("\(path): \(UnreadableFile.reason(path)).")
+            }
             bytes = contents
         }
         return bytes.split(separator: 0x0A, omittingEmptySubsequences: false).map { Data($0) }

@@ -429,3 +429,20 @@ def test_each_kind_of_bad_input_has_a_clear_error_and_a_record(gateway, mock, ki
     assert record["status"] == status and record["verdict"] == "refused" and record["principal"]
     assert record["error"] == (code or "invalid_request_error")
     assert not any(r["type"] == "exchange.intent" for r in gateway.records(lambda r: r["id"] == record["id"])), "nothing was to be sent"
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.4\n1 0 obj <</Filter/ASCII85Decode>> stream 87cURD_*#4DfTZ) endstream", b"\n{\\rtf1 hello}", b"%!PS-Adobe-3.0\n(hello) show"])
+def test_documents_spelled_in_letters_are_no_texts(gateway, mock, content):
+    boundary = "letters"
+    body = (
+        f'--{boundary}\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nassistants\r\n'
+        f'--{boundary}\r\ncontent-disposition: form-data; name="file"; filename="notes.txt"\r\n\r\n'.encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    )
+    secret = gateway.key("letters", deployments="strict")["secret"]
+    gateway.wait_for_key(secret)
+    headers = [("content-type", f"multipart/form-data; boundary={boundary}")]
+    answer = gateway.call("POST", "/openai/v1/files", body, key=secret, headers=headers)
+    assert answer.status == 400 and answer.error["code"] == "uninspectable_content", answer.body
+    assert mock.requests == []
+    plain = gateway.call("POST", "/openai/v1/files", body.replace(content, b"The harbour office opens at eight."), key=secret, headers=headers)
+    assert plain.status in (200, 201), plain.body

@@ -103,11 +103,10 @@ def test_responses_pass_with_what_stands_beside_their_text(gateway, mock):
 def test_training_rows_of_a_word_each_are_not_taken_for_harm(gateway):
     row = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
     rows = "".join(json.dumps({**row, "n": n}) + "\n" for n in range(10))
-    with OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=gateway.user, max_retries=0) as v1:
-        try:
-            v1.files.create(file=("rows.jsonl", rows.encode()), purpose="fine-tune")
-        except BadRequestError as error:
-            assert error.body["code"] != "content_filter"
+    secret = gateway.key("trainer", deployments="gpt-4o")["secret"]  # under Default, not under what all policies here demand together
+    gateway.wait_for_key(secret)
+    with OpenAI(base_url=f"{gateway.url}/openai/v1/", api_key=secret, max_retries=0) as v1:
+        assert v1.files.create(file=("rows.jsonl", rows.encode()), purpose="fine-tune").id
 
 
 def test_a_harmful_word_alone_is_still_found(client, mock):

@@ -304,3 +304,47 @@ def test_keys_can_be_switched_off(make_gateway):
     answer = plain(gateway, headers=[("api-key", gateway.user)])
     assert answer.status == 403 and answer.error["code"] == "AuthenticationTypeDisabled"
     assert answer.error["message"] == "Key based authentication is disabled for this resource."
+
+
+@pytest.mark.parametrize("key", ["listen", "adminListen", "metricsListen"])
+def test_a_listener_whose_address_is_taken_is_named(make_gateway, key):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        gateway = make_gateway(start=False)
+        gateway.tree["server"][key] = f"127.0.0.1:{port}"
+        gateway.write(gateway.tree)
+        done = gateway.command("serve", "--config", gateway.config, timeout=60)
+    assert done.returncode == 1
+    assert f"cannot start: server.{key} (127.0.0.1:{port}): the address is in use by another process" in done.stdout + done.stderr
+
+
+def test_certificates_that_are_not_there_are_named_before_the_start(make_gateway):
+    gateway = make_gateway(start=False)
+    gateway.tree["network"] = {"tls": {"certificate": "/nowhere/gateway.pem", "key": "/nowhere/gateway.key"}}
+    gateway.write(gateway.tree)
+    done = gateway.command("config", "check", gateway.config)
+    assert done.returncode == 1
+    assert "network.tls.certificate: /nowhere/gateway.pem: there is no such file" in done.stdout
+
+
+def test_a_reload_names_what_waits_for_the_next_start(make_gateway):
+    gateway = make_gateway()
+    gateway.write(gateway.changed(lambda tree: tree["guards"].update(tenantShare=0.5)))
+    end = time.monotonic() + 10
+    while "wait for the next start" not in gateway.log():
+        assert time.monotonic() < end, gateway.log()[-2000:]
+        time.sleep(0.05)
+    line = next(line for line in gateway.log().splitlines() if "wait for the next start" in line)
+    assert json.loads(line)["config.keys"] == "guards"
+
+
+def test_a_key_for_what_does_not_exist_is_warned_of(make_gateway):
+    gateway = make_gateway(start=False)
+    done = gateway.command("keys", "create", "app", "--config", gateway.config, "--deployments", "gpt-4o,gpt-5", "--policies", "Strcit")
+    assert done.returncode == 0 and "spk_" in done.stdout
+    assert "has no deployment 'gpt-5'" in done.stderr and "'gpt-4o'" not in done.stderr
+    assert "there is no policy 'Strcit'" in done.stderr
+    refused = gateway.command("keys", "create", "app", "--config", gateway.config, "--expires", "soon")
+    assert refused.returncode == 64 and refused.stderr.startswith("Error: 'soon' is neither") and "Usage" not in refused.stderr

@@ -85,7 +85,9 @@ struct MultipartReading {
             if let type = part.contentType { slots.append(.query(type)) }
             for remark in part.remarks { slots.append(.query(remark)) }
             if !MultipartReading.knownFields.contains(part.name) { slots.append(.query(part.name)) }
-            let isText = bytes.withUnsafeReadableBytes { UTF8Text.isValid($0) && !MultipartReading.looksBinary($0) }
+            let isText = bytes.withUnsafeReadableBytes {
+                UTF8Text.isValid($0) && !MultipartReading.looksBinary($0) && !MultipartReading.describesPages($0)
+            }
             if part.filename != nil || !isText {
                 guard isText else {
                     opaque.insert(MultipartReading.kind(of: part, operation))
@@ -109,6 +111,18 @@ struct MultipartReading {
 
     private static func looksBinary(_ bytes: UnsafeRawBufferPointer) -> Bool {
         bytes.prefix(4096).contains { $0 < 0x09 || ($0 > 0x0D && $0 < 0x20 && $0 != 0x1B) }
+    }
+
+    /// Documents that are spelled in letters, and whose texts nobody reads who reads the letters: their contents are packed or in a language of
+    /// their own. Readers look for a PDF's mark in the first kilobyte.
+    private static func describesPages(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        func holds(_ mark: StaticString, within length: Int) -> Bool {
+            let mark = UnsafeRawBufferPointer(start: mark.utf8Start, count: mark.utf8CodeUnitCount)
+            let last = min(length, bytes.count - mark.count)
+            guard last >= 0 else { return false }
+            return (0...last).contains { bytes[$0] == mark[0] && bytes[$0..<$0 + mark.count].elementsEqual(mark) }
+        }
+        return holds("%PDF-", within: 1024) || holds("{\\rtf", within: 16) || holds("%!PS", within: 16)
     }
 
     private static func kind(of part: MultipartBody.Part, _ operation: Operation.Name) -> GuardPolicy.Uninspectable {

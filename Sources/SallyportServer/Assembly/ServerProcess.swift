@@ -53,6 +53,8 @@ package final class ServerProcess: Sendable {
 
     private struct State {
         var plan: ServerPlan
+        /// What does not change until the next start is as this one says.
+        let started: ServerPlan
         var generation = 1
         var policyRevision: Int64 = -1
         var usesNotedIn: Int64 = 0
@@ -235,12 +237,16 @@ package final class ServerProcess: Sendable {
         let server: DataPlaneServer
         var metricsServer: MetricsServer?
         do {
-            server = try await DataPlaneServer.start(
-                host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group, security: keeper.security)
+            do {
+                server = try await DataPlaneServer.start(
+                    host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group, security: keeper.security)
+            } catch { throw ListenerProblem("server.listen", plan.listen, error) }
             if let address = plan.metricsListen {
-                metricsServer = try await MetricsServer.start(
-                    host: address.host, port: address.port, group: group, rules: plan.metricsRules
-                ) { metrics.exposition() }
+                do {
+                    metricsServer = try await MetricsServer.start(
+                        host: address.host, port: address.port, group: group, rules: plan.metricsRules
+                    ) { metrics.exposition() }
+                } catch { throw ListenerProblem("server.metricsListen", address, error) }
             }
         } catch {
             await console?.stop()
@@ -293,7 +299,7 @@ package final class ServerProcess: Sendable {
         self.documents = documents
         self.traces = traces
         self.materials = materials
-        state = NIOLockedValueBox(State(plan: plan, policyRevision: policyRevision, issuers: issuers))
+        state = NIOLockedValueBox(State(plan: plan, started: plan, policyRevision: policyRevision, issuers: issuers))
     }
 
     /// Where the administrative surface listens; nil without one.
@@ -500,6 +506,7 @@ package final class ServerProcess: Sendable {
     /// Takes a new plan into use without dropping a request. Listeners, threads and the data directory stay as they were.
     /// - Throws: and then everything stays as it was.
     package func reload(_ plan: ServerPlan) async throws {
+        let waiting = plan.keysForNextStart(since: state.withLockedValue { $0.started })
         // Where the data lies changes with the next start: until then everything must go on looking where it is.
         let (directory, source) = state.withLockedValue { ($0.plan.dataDirectory, $0.plan.identityDirectory) }
         var plan = plan
@@ -541,6 +548,11 @@ package final class ServerProcess: Sendable {
             $0.policyRevision = revision
         }
         logger.notice("configuration reloaded", metadata: ["config.generation": "\(generation)"])
+        if !waiting.isEmpty {
+            logger.warning(
+                "these settings have changed and wait for the next start",
+                metadata: ["config.keys": "\(waiting.joined(separator: ", "))"])
+        }
     }
 
     /// How the process ended.

@@ -6,7 +6,8 @@ package enum ConfigurationReference {
 
             One YAML file, given with `--config`. It is read at start, again on SIGHUP and when it changes; a file with a mistake is refused with
             its line and reason, and the old configuration stays. `sallyport config check FILE` names every mistake. Unknown keys are mistakes.
-            Listeners, threads and the data directories change with the next start only; everything else at once, without dropping a stream.
+            Listeners, threads, `data`, `audit`, `log`, `tracing`, `guards`, `vault`, `network.metrics` and what says so below change with the next start only: a
+            reload names in the log what waits for it. Everything else changes at once, without dropping a stream.
 
             `${NAME}` in a value is taken from the environment (`$${` stands for `${`). When a variable of an upstream is not set, that upstream is
             down with this reason and everything else works. A secret can also be `file:PATH` (without the line's end; read again when the file changes)

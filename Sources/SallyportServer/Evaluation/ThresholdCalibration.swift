@@ -38,13 +38,24 @@ package struct ThresholdCalibration: Sendable, Codable {
                 if let threshold = metrics.threshold(forFalsePositiveRate: rate) { own["fpr_\(rate)"] = threshold }
             }
             heads[head.rawValue] = own
-            let kept = rates.filter { own["fpr_\($0)"] == nil }.map { "\($0 * 100) %" }
-            report(
-                "\(head.rawValue): \(rows.count) texts\(kept.isEmpty ? "" : "; too few for \(kept.joined(separator: ", ")), which stays as shipped")"
-            )
+            report("\(head.rawValue): \(rows.count) texts; \(changes(to: own, of: reader.description.heads[head.rawValue]))")
         }
         return ThresholdCalibration(model: reader.description.digest, heads: heads)
     }
+
+    /// What becomes of each threshold. One that sinks means that more is reported than before, also of what stands in no sample.
+    private static func changes(to own: [String: Double], of head: EncoderDescription.Head?) -> String {
+        rates.map { rate in
+            let name = "\(show(rate * 100)) %"
+            guard let fitted = own["fpr_\(rate)"] else { return "\(name): too few texts, stays as shipped" }
+            guard let shipped = head?.thresholds.first(where: { $0.rate == rate })?.probability else {
+                return "\(name): \(show(fitted))"
+            }
+            return "\(name): \(show(shipped)) -> \(show(fitted)), \(fitted < shipped ? "more" : "less") is reported"
+        }.joined(separator: "; ")
+    }
+
+    private static func show(_ value: Double) -> String { String(format: "%.4g", value) }
 
     package func write(to path: String) throws {
         let encoder = JSONEncoder()

@@ -235,3 +235,32 @@ struct ConfigurationFileTests {
             ])
     }
 }
+
+/// What a reload does not bring into force says so.
+struct NextStartTests {
+    private func plan(_ yaml: String) throws -> ServerPlan {
+        try ServerConfiguration.load(yaml: yaml, file: "f.yaml", environment: [:]).plan
+    }
+
+    @Test func theSameFileLeavesNothingWaiting() throws {
+        let yaml = "server: {listen: 127.0.0.1:1}\nguards: {tenantShare: 0.5}\ntracing: {endpoint: http://127.0.0.1:4318/v1/traces}"
+        #expect(try plan(yaml).keysForNextStart(since: plan(yaml)).isEmpty)
+    }
+
+    @Test(arguments: [
+        ("server: {listen: 127.0.0.1:1}", "server.listen"), ("server: {metricsListen: none}", "server.metricsListen"),
+        ("server: {adminListen: none}", "server.adminListen"), ("server: {threads: 7}", "server.threads"),
+        ("audit: {durability: relaxed}", "audit"), ("tracing: {endpoint: http://127.0.0.1:4318/v1/traces}", "tracing"),
+        ("guards: {calibration: c.json}", "guards"), ("guards: {learned: false}", "guards"),
+        ("contentSafety: {imageText: true}", "contentSafety.imageText"),
+        ("network: {metrics: {allow: [10.0.0.0/8]}}", "network.metrics"), ("vault: {encryption: off}", "vault"),
+    ])
+    func whatWaitsIsNamed(yaml: String, key: String) throws {
+        #expect(try plan(yaml).keysForNextStart(since: plan("server: {region: x}")) == [key])
+    }
+
+    @Test func whatIsTakenUpAtOnceIsNotNamed() throws {
+        let yaml = "server: {maximumConcurrentRequests: 3}\nnetwork: {deny: [10.0.0.0/8]}\nlimits: {\"key:*\": {requestsPerMinute: 1}}"
+        #expect(try plan(yaml).keysForNextStart(since: plan("server: {region: x}")).isEmpty)
+    }
+}
