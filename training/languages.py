@@ -1,6 +1,6 @@
 """The language scorer, for texts that are not English: a hashed linear model over pieces of words and over what words mean.
 
-    languages.py --data FOLDER --models MODELS [--refit | --measure] [--kept FOLDER]
+    languages.py --data FOLDER --models MODELS [--refit [TASK,…] | --measure] [--kept FOLDER]
 
 The encoder's vocabulary is English, so it reads other languages in splinters. Beside it stands a linear model, of the cascade's form (`cascade.py`), with two kinds of features of one window:
   runs      of one, two and three token ids, as the cascade has them; an unknown token's id is 32768 + its bytes' FNV-1a modulo 32768 (most Chinese characters are unknown)
@@ -449,11 +449,13 @@ def benign_foreign(folder, half=None):
     return found
 
 
-def fit_domains(scorer, guard, encoder, folder, half=None):
+def fit_domains(scorer, guard, encoder, folder, half=None, tasks=TASKS):
     """slope and offset for each task and domain: benign texts' 1 and 5 % where the head has them."""
     heads = guard.manifest["heads"]
     result, counts = {}, {}
     for task, texts in benign_foreign(folder, half).items():
+        if task not in tasks:
+            continue
         entries = raw(scorer, guard, encoder, texts)
         head = heads[task]
         want = {r: (np.log(p / (1 - p)) - head["calibration"]["b"]) / head["calibration"]["a"] for r, p in ((0.01, head["thresholds"]["fpr_0.01"]), (0.05, head["thresholds"]["fpr_0.05"]))}
@@ -598,7 +600,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--models", required=True, type=pathlib.Path)
-    p.add_argument("--refit", action="store_true", help="keep the weights, fit the domains anew")
+    p.add_argument("--refit", nargs="?", const=",".join(TASKS), metavar="TASK,…", help="keep the weights, fit the domains anew: of all tasks, or of those named")
     p.add_argument("--measure", action="store_true", help="only print what the model in MODELS finds")
     p.add_argument("--kept", type=pathlib.Path, help="folder in which what the encoder said is kept for the next run")
     a = p.parse_args()
@@ -609,8 +611,12 @@ def main():
         return measure(guard, encoder, a.data, LanguageScorer.load(a.models / "languages"))
     made = [] if a.refit else examples(a.data)
     scorer = LanguageScorer.load(a.models / "languages") if a.refit else train(encoder, lexicon, made)
-    scorer.domains, counts = fit_domains(scorer, guard, encoder, a.data, 0)
-    trained = json.loads((a.models / "languages" / "manifest.json").read_text())["trained_on"] if a.refit else len(made)
+    domains, counts = fit_domains(scorer, guard, encoder, a.data, 0, a.refit.split(",") if a.refit else TASKS)
+    trained = len(made)
+    if a.refit:  # what is not fitted anew stays as it was
+        manifest = json.loads((a.models / "languages" / "manifest.json").read_text())
+        domains, counts, trained = manifest["domains"] | domains, manifest["benign_rows"] | counts, manifest["trained_on"]
+    scorer.domains = domains
     save(scorer, a.models / "languages", encoder, names, {"trained_on": trained, "benign_rows": counts})
     print(json.dumps(scorer.domains, indent=1), counts)
 
