@@ -1,6 +1,6 @@
 # `make` lists what there is. All of it works from the repository's root.
 .DEFAULT_GOAL := help
-.PHONY: help build run test bench bench-proxy bench-learned bench-auth bench-retrieval bench-growth leaks obfuscation lint soak fuzz clean setup setup-openvino eval train
+.PHONY: help build run test bench profile bench-proxy bench-learned bench-auth bench-retrieval bench-growth leaks obfuscation lint soak fuzz clean setup setup-openvino eval train
 
 FUZZ_SECONDS ?= 60
 
@@ -22,6 +22,10 @@ bench-proxy: ## compare with nginx and with no proxy at all, on this machine
 	@scripts/setup.sh base bench
 	@scripts/build.sh
 	@python3 Benchmarks/bench.py
+
+profile: ## count anew what code a request runs: the build lays it out by that (Benchmarks/gateway.profdata)
+	@scripts/setup.sh base bench
+	@scripts/profile.sh
 
 bench-learned: ## what detectors cost, beside other pattern scanners, and the guarded gateway by length and callers
 	@scripts/setup.sh base bench tests openvino

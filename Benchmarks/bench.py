@@ -28,6 +28,7 @@ BUILD = HERE / ".build"
 TICK = os.sysconf("SC_CLK_TCK")
 PROXY_CORE, LOAD_CORE = 0, 1
 PRIORITY = []  # with --realtime: what puts the servers above the load, which may spin
+PACED_INTERVAL = 200  # milliseconds between the events of streams that are opened one by one
 API = "/openai/deployments/{}/chat/completions?api-version=2024-10-21"
 WORDS = "the harbour office opens at eight and ships over forty metres need a pilot before they leave the north quay".split()
 
@@ -197,13 +198,14 @@ def nginx(name, directory, core, servers):
 class Peer:
     """One way to the upstream."""
 
-    def __init__(self, name, port, target, process=None, key="none", stream=None):
+    def __init__(self, name, port, target, process=None, key="none", stream=None, paced=None):
+        """`stream` and `paced` are where streams come from: with the usual pace, and with the slower one of streams opened one by one."""
         self.name, self.port, self.target, self.process, self.key = name, port, target, process, key
-        self.stream = stream or (port, target)
+        self.stream, self.paced = stream or (port, target), paced or (port, target)
 
 
 class Sallyport(Peer):
-    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options, learned=False):
+    def __init__(self, name, directory, upstream, stream_upstream, policy, durability, options, learned=False, paced_upstream=None):
         home = directory / name.replace(" ", "-").replace(",", "")
         (home / "policies").mkdir(parents=True)
         (home / "policies/Off.json").write_text(json.dumps(OFF))
@@ -214,11 +216,12 @@ class Sallyport(Peer):
             "data": {"directory": str(home / "var")},
             "upstreams": {
                 name: {"kind": "azure-openai", "endpoint": f"http://127.0.0.1:{port}", "apiKey": "upstream-secret", "pool": {"maximumConnections": 4096}}
-                for name, port in (("fixed", upstream), ("streaming", stream_upstream))
+                for name, port in (("fixed", upstream), ("streaming", stream_upstream), ("paced", paced_upstream or stream_upstream))
             },
             "deployments": {
                 "gpt-4o": {"upstream": "fixed", "model": "gpt-4o", "policy": policy},
                 "stream": {"upstream": "streaming", "model": "gpt-4o", "policy": policy},
+                "paced": {"upstream": "paced", "model": "gpt-4o", "policy": policy},
             },
             "policies": {"directory": str(home / "policies")},
             "audit": {"durability": durability},
@@ -236,7 +239,7 @@ class Sallyport(Peer):
         process = Process([options.binary, "serve", "--config", home / "config.yaml"], PROXY_CORE, home / "log")
         wait_http(f"http://127.0.0.1:{port}/readyz", process)
         self.blocklist(port, key)
-        super().__init__(name, port, API.format("gpt-4o"), process, key, stream=(port, API.format("stream")))
+        super().__init__(name, port, API.format("gpt-4o"), process, key, stream=(port, API.format("stream")), paced=(port, API.format("paced")))
 
     @staticmethod
     def blocklist(port, key):
@@ -291,17 +294,19 @@ def wrk(peer, connections, seconds, body, script="post.lua"):
     return result
 
 
-def streams(peer, count, options, directory):
+def streams(peer, count, directory, ramp=1000, skipped=0, paced=False):
+    """Opens streams over `ramp` milliseconds; times are those of the streams after the first `skipped`."""
     body = chat("Tell me about the harbour.", stream=True)
-    port, target = peer.stream
+    port, target = peer.paced if paced else peer.stream
     request = directory / "stream-request"
     request.write_bytes(
         f"POST {target} HTTP/1.1\r\nhost: bench\r\napi-key: {peer.key}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
     )
     before = peer.process.cpu() if peer.process else 0
     done = subprocess.run(
-        ["taskset", "-c", str(LOAD_CORE), BUILD / "sse_load", str(port), str(count), "1000", str(60_000), request], capture_output=True, text=True
-    )
+        ["taskset", "-c", str(LOAD_CORE), BUILD / "sse_load", str(port), str(count), str(ramp), str(ramp + 60_000), request, str(skipped)],
+        capture_output=True, text=True,
+    )  # fmt: skip
     if not done.stdout.startswith("{"):
         sys.exit(f"sse_load failed against {peer.name}: {done.stdout}{done.stderr}")
     result = json.loads(done.stdout)
@@ -391,7 +396,7 @@ def large_requests(peers, options, directory, report):
 
 def streaming(peers, options, directory, report):
     for count in options.streams:
-        results = rounds(peers, options, lambda peer: streams(peer, count, options, directory))
+        results = rounds(peers, options, lambda peer: streams(peer, count, directory))
         direct = {k: median(results["direct"], k) for k in ("first_p50", "text_p50", "end_p50")}
         rows = []
         for peer in peers:
@@ -403,12 +408,40 @@ def streaming(peers, options, directory, report):
                 f"{peer.process.memory():.0f}" if peer.process else "-",
             ])  # fmt: skip
         table(
-            f"{count} concurrent streams, {options.events} events each, 50 ms apart",
+            f"{count} streams opened within a second, {options.events} events each, 50 ms apart",
             ["peer", "finished", "chunks/s", "CPU us/chunk", "first byte p50 ms", "added", "p99", "added to first text", "added to end", "RSS MB"], rows,
         )  # fmt: skip
         report[f"streams/{count}"] = {
             n: {k: median(r, k) for k in ("rate", "cpu", "first_p50", "first_p99", "text_p50", "end_p50", "finished")} for n, r in results.items()
         }
+
+
+def paced_streams(peers, options, directory, report):
+    """What one more stream waits for its first byte while many are open: opened at a steady pace, as many more when the first begin to end."""
+    count, pace = options.open, options.pace
+    total, ramp = 2 * count, 2 * count * 1000 // pace
+    results = rounds(peers, options, lambda peer: streams(peer, total, directory, ramp, skipped=count, paced=True))
+    direct = {k: median(results["direct"], k) for k in ("first_p50", "first_p99")}
+    rows = []
+    for peer in peers:
+        r = results[peer.name]
+        rows.append([
+            peer.name, f"{min(x['finished'] for x in r)}/{total}", f"{median(r, 'open'):,.0f}", f"{median(r, 'rate'):,.0f}",
+            f"{median(r, 'cpu'):.1f}" if peer.process else "-", f"{median(r, 'first_p50'):.2f}", f"{median(r, 'first_p50') - direct['first_p50']:+.2f}",
+            f"{median(r, 'first_p99'):.2f}", f"{median(r, 'first_p99') - direct['first_p99']:+.2f}", f"{peer.process.memory():.0f}" if peer.process else "-",
+        ])  # fmt: skip
+    table(
+        f"{pace} streams opened a second, {paced_events(options)} events each, {PACED_INTERVAL} ms apart: those opened while {count} others run",
+        ["peer", "finished", "open", "chunks/s", "CPU us/chunk", "first byte p50 ms", "added", "p99", "added to p99", "RSS MB"], rows,
+    )  # fmt: skip
+    report[f"paced/{count}"] = {
+        n: {k: median(r, k) for k in ("rate", "cpu", "first_p50", "first_p99", "open", "finished")} for n, r in results.items()
+    }
+
+
+def paced_events(options):
+    """So many that a stream ends when as many as wanted are open."""
+    return options.open * 1000 // options.pace // PACED_INTERVAL
 
 
 def ratios(report, names):
@@ -434,7 +467,9 @@ def main():
     parser.add_argument("--connections", type=lambda s: [int(x) for x in s.split(",")], default=[1, 16, 64, 256])
     parser.add_argument("--streams", type=lambda s: [int(x) for x in s.split(",")], default=[100, 1000])
     parser.add_argument("--events", type=int, default=60)
-    parser.add_argument("--only", choices=["small", "large", "streams"], action="append", help="parts to run; all by default")
+    parser.add_argument("--open", type=int, default=1000, help="streams that are open while others are opened one by one")
+    parser.add_argument("--pace", type=int, default=100, help="of these, opened a second")
+    parser.add_argument("--only", choices=["small", "large", "streams", "paced"], action="append", help="parts to run; all by default")
     parser.add_argument("--without-sallyport", action="store_true", help="only the peers: to try the tools")
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument(
@@ -456,38 +491,44 @@ def main():
     options.directory, options.sync_times = directory, []
     report, processes = {}, []
     try:
-        upstream, stream_upstream, proxy, stream_proxy = (free_port() for _ in range(4))
+        upstream, stream_upstream, paced_upstream, proxy, stream_proxy, paced_proxy = (free_port() for _ in range(6))
         processes.append(nginx("upstream", directory, LOAD_CORE, f"""
             server {{ listen 127.0.0.1:{upstream} backlog=4096; default_type application/json;
                       add_header apim-request-id 0b1c2d3e-0000-4000-8000-000000000001; add_header x-ms-region "North Central US";
                       location / {{ return 200 '{ANSWER}'; }} }}"""))  # fmt: skip
         sse = Process([BUILD / "sse_upstream", stream_upstream, options.events, 50], LOAD_CORE, directory / "sse.log")
         processes.append(sse)
+        paced = Process([BUILD / "sse_upstream", paced_upstream, paced_events(options), PACED_INTERVAL], LOAD_CORE, directory / "paced.log")
+        processes.append(paced)
         pass_on = "proxy_pass http://{}; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_buffering off; proxy_read_timeout 60s;"
         front = nginx("proxy", directory, PROXY_CORE, f"""
             upstream fixed {{ server 127.0.0.1:{upstream}; keepalive 512; keepalive_requests 100000000; }}
             upstream streaming {{ server 127.0.0.1:{stream_upstream}; keepalive 512; }}
+            upstream paced {{ server 127.0.0.1:{paced_upstream}; keepalive 512; }}
             server {{ listen 127.0.0.1:{proxy} backlog=4096; location / {{ {pass_on.format('fixed').replace('proxy_buffering off;', '')} }} }}
-            server {{ listen 127.0.0.1:{stream_proxy} backlog=4096; location / {{ {pass_on.format('streaming')} }} }}""")  # fmt: skip
+            server {{ listen 127.0.0.1:{stream_proxy} backlog=4096; location / {{ {pass_on.format('streaming')} }} }}
+            server {{ listen 127.0.0.1:{paced_proxy} backlog=4096; location / {{ {pass_on.format('paced')} }} }}""")  # fmt: skip
         processes.append(front)
         wait_http(f"http://127.0.0.1:{upstream}/", processes[0])
         wait_http(f"http://127.0.0.1:{proxy}/", front)
         target = API.format("gpt-4o")
         peers = [
-            Peer("direct", upstream, target, stream=(stream_upstream, target)),
-            Peer("nginx", proxy, target, front, stream=(stream_proxy, target)),
+            Peer("direct", upstream, target, stream=(stream_upstream, target), paced=(paced_upstream, target)),
+            Peer("nginx", proxy, target, front, stream=(stream_proxy, target), paced=(paced_proxy, target)),
         ]
         names = []
         if not options.without_sallyport:
             for guards, name in (("Off", "plain"), ("Guarded", "guarded")):
                 for durability in ("strict", "relaxed"):
-                    peer = Sallyport(f"Sallyport {name}, {durability}", directory, upstream, stream_upstream, guards, durability, options)
+                    peer = Sallyport(
+                        f"Sallyport {name}, {durability}", directory, upstream, stream_upstream, guards, durability, options, paced_upstream=paced_upstream
+                    )
                     processes.append(peer.process)
                     peers.append(peer)
                     names.append(peer.name)
         print(f"fdatasync of 4 KB in the data directory: median {fdatasync_time(directory):.3f} ms before the runs")
         print(f"proxy on core {PROXY_CORE}, upstream and load on core {LOAD_CORE}; {options.rounds} rounds of {options.seconds} s, medians")
-        parts = options.only or ["small", "large", "streams"]
+        parts = options.only or ["small", "large", "streams", "paced"]
         if "small" in parts:
             small_requests(peers, options, directory, report)
         if "large" in parts:
@@ -495,6 +536,8 @@ def main():
         if "streams" in parts:
             # Durability does not matter to a stream's chunks: one of each is enough.
             streaming([p for p in peers if "relaxed" not in p.name], options, directory, report)
+        if "paced" in parts:
+            paced_streams([p for p in peers if "relaxed" not in p.name], options, directory, report)
         report["fdatasync_ms"] = statistics.median(options.sync_times)
         ratios(report, names)
         (BUILD / "report.json").write_text(json.dumps(report, indent=1))

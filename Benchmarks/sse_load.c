@@ -1,6 +1,7 @@
 // Opens STREAMS connections, spread over RAMP milliseconds, sends the bytes of REQUEST on each, and reads the stream of events that comes.
 // Prints one line of JSON: how many finished, events per second, times to the first body byte, to the first text and to the end.
-// Usage: sse_load PORT STREAMS RAMP_MS LIMIT_MS REQUEST
+// With SKIPPED, times are those of the streams after the first so many, and it prints how many were open when these were opened.
+// Usage: sse_load PORT STREAMS RAMP_MS LIMIT_MS REQUEST [SKIPPED]
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +24,7 @@ struct finder {
 };
 
 struct stream {
-    int fd, connected, done;
+    int fd, connected, done, among;
     int64_t sent, first, text, end;
     struct finder event, word, last;
 };
@@ -57,12 +58,12 @@ static double percentile(int64_t *values, int count, int percent) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) {
-        fprintf(stderr, "usage: sse_load PORT STREAMS RAMP_MS LIMIT_MS REQUEST\n");
+    if (argc != 6 && argc != 7) {
+        fprintf(stderr, "usage: sse_load PORT STREAMS RAMP_MS LIMIT_MS REQUEST [SKIPPED]\n");
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
-    int streams = atoi(argv[2]), opened = 0, open_now = 0, failed = 0;
+    int streams = atoi(argv[2]), opened = 0, open_now = 0, failed = 0, skipped = argc == 7 ? atoi(argv[6]) : 0;
     int64_t ramp = atoll(argv[3]) * 1000, limit = atoll(argv[4]) * 1000;
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
@@ -86,7 +87,7 @@ int main(int argc, char **argv) {
     while (now_us() - start < limit && (opened < streams || open_now)) {
         while (opened < streams && now_us() - start >= ramp * opened / streams) {
             struct stream *s = &all[opened++];
-            *s = (struct stream){ .event = { "data: ", 0, 0 }, .word = { "\"content\":\" ", 0, 0 }, .last = { "data: [DONE]", 0, 0 } };
+            *s = (struct stream){ .among = open_now, .event = { "data: ", 0, 0 }, .word = { "\"content\":\" ", 0, 0 }, .last = { "data: [DONE]", 0, 0 } };
             s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
             if (s->fd < 0 || (connect(s->fd, (struct sockaddr *)&address, sizeof address) && errno != EINPROGRESS)) {
                 failed++;
@@ -131,18 +132,24 @@ int main(int argc, char **argv) {
         }
     }
     double wall = (double)(now_us() - start) / 1e6;
-    int finished = 0, first_count = 0, text_count = 0;
-    long events = 0;
+    int finished = 0, first_count = 0, text_count = 0, end_count = 0;
+    long events = 0, among = 0;
     for (int i = 0; i < opened; i++) {
         struct stream *s = &all[i];
         events += s->event.found;
+        if (i < skipped) {
+            finished += s->end != 0;
+            continue;
+        }
+        among += s->among;
         if (s->first) firsts[first_count++] = s->first - s->sent;
         if (s->text) texts[text_count++] = s->text - s->sent;
-        if (s->end) ends[finished++] = s->end - s->sent;
+        if (s->end) finished++, ends[end_count++] = s->end - s->sent;
     }
     printf("{\"streams\":%d,\"finished\":%d,\"failed\":%d,\"events\":%ld,\"seconds\":%.3f,\"first_p50\":%.3f,\"first_p99\":%.3f,"
-           "\"text_p50\":%.3f,\"text_p99\":%.3f,\"end_p50\":%.3f,\"end_p99\":%.3f}\n",
+           "\"text_p50\":%.3f,\"text_p99\":%.3f,\"end_p50\":%.3f,\"end_p99\":%.3f,\"open\":%.1f}\n",
            streams, finished, failed, events, wall, percentile(firsts, first_count, 50), percentile(firsts, first_count, 99),
-           percentile(texts, text_count, 50), percentile(texts, text_count, 99), percentile(ends, finished, 50), percentile(ends, finished, 99));
+           percentile(texts, text_count, 50), percentile(texts, text_count, 99), percentile(ends, end_count, 50), percentile(ends, end_count, 99),
+           opened > skipped ? (double)among / (opened - skipped) : 0);
     return finished == streams ? 0 : 1;
 }

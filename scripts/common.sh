@@ -17,6 +17,9 @@ retry() {
     return 1
 }
 
+# The folder of the Swift toolchain's programs.
+toolchain() { (cd "$(swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')/../../bin" && pwd); }
+
 # step NAME COMMAND...: runs it and says how long it took; the times are listed by `times_of_steps`.
 STEP_TIMES=()
 step() {

@@ -79,6 +79,41 @@ def window_penalty(scorer, texts, columns, rng):
     return found
 
 
+# Words that stand alone in every exchange: values of the API and of tools' arguments.
+LONE_WORDS = """auto none required disabled enabled default mp3 wav json text low medium high Paris Berlin London Warsaw celsius fahrenheit whisper assistant user city string object
+number integer boolean array yes no ok en de fr en-US true false null get_weather search_documents Ann Piotr Bob Alice Friday Monday 1 42 2026-11-30 EUR USD a b x id name title url alloy
+verbose_json transcription b64_json 1024x1024 vivid natural hd standard concise detailed in_progress completed queued failed""".split()
+# For prompts by hand: of 389 dev prompts of fewer than eight words it lets 0.9 % of the harmless ones be blocked instead of 1.9 % and finds 35 % of 65 attacks instead of 37 %; "stop",
+# "show me" and "fix this code" pass.
+SHORT_PROMPTS = 1.5
+LOW_OF_WORDS, MEDIUM_OF_WORDS = 0.15, 0.0025  # shares of single harmless words that may be put at low and at medium
+
+
+def short_penalty(scorer, texts, heads, rng):
+    """Per harm the penalties of its three columns for texts of few words, from single words of benign texts: the smallest for "at least low" (2 at the most) with which at most
+    LOW_OF_WORDS of them reach low, then the smallest for the higher steps with which at most MEDIUM_OF_WORDS reach medium."""
+    found = set(LONE_WORDS)
+    while len(found) < 900:
+        pieces = rng.choice(texts).split()
+        if pieces:
+            found.add(pieces[rng.randrange(len(pieces))])
+    found = sorted(found)
+    best, count = scorer.texts(found)
+    words = scorer.words(found)
+
+    def sums(harm, low, high):
+        head = heads[harm]
+        steps = zip(head["columns"], head["calibration"], head["window_penalty"], (low, high, high))
+        return np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w, words, s), k) for c, k, w, s in steps]), 0).sum(0)
+
+    for harm in HARMS:
+        low = next((k for k in np.arange(0, 2.01, 0.2) if (sums(harm, k, 0) >= 0.5).mean() <= LOW_OF_WORDS), 2.0)
+        high = next((k for k in np.arange(0, 4.01, 0.2) if (sums(harm, low, k) >= 1.5).mean() <= MEDIUM_OF_WORDS), 4.0)
+        before, after = sums(harm, 0, 0), sums(harm, low, high)
+        print(f"{harm}: of {len(found)} single harmless words low {(before >= 0.5).mean():.3f} -> {(after >= 0.5).mean():.3f}, medium {(before >= 1.5).mean():.3f} -> {(after >= 1.5).mean():.3f}")
+        heads[harm]["short_penalty"] = [round(float(k), 2) for k in (low, high, high)]
+
+
 def fit_lexical(claims, rows, labels):
     """Weights of the lexical features beside the encoder's logit: logistic regression on each row's highest claim, every source and both classes weighing the same, no weight below zero.
 
@@ -214,7 +249,7 @@ def main():
     own = corrected(best[:, COLUMN["prompt_attack"]], count, penalty["prompt_attack"])
     calibration = platt(own, labels)
     thresholds, used = rates("prompt_attack", is_prompt, calibration)
-    heads["prompt_attack"] = {"column": "prompt_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["prompt_attack"], "benign_rows": used}
+    heads["prompt_attack"] = {"column": "prompt_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["prompt_attack"], "short_penalty": SHORT_PROMPTS, "benign_rows": used}
     for kind in SUBKINDS:
         own_rows = [i for i, r in enumerate(rows) if "subtypes" in r or r["label"] == 0]
         own_labels = np.array([int(kind.removeprefix("attack_") in rows[i].get("subtypes", [])) for i in own_rows])
@@ -258,6 +293,7 @@ def main():
             "columns": [f"{harm}_{s}" for s in SEVERITIES], "kind": "ordinal", "calibration": fits, "thresholds": {"default": 0.5, **own_thresholds}, "threshold_column": f"{harm}_2",
             "window_penalty": [penalty[f"{harm}_{s}"] for s in SEVERITIES], "benign_rows": used, "harmless_rows": len(harmless), "level_rates": {str(k): v for k, v in LEVEL_RATES.items()},
         }
+    short_penalty(scorer, [r["text"] for r in data.read_rows(a.data, "benign", "dev")], heads, random.Random(4))
     if a.branch:
         heads = {name: heads.get(name, head) for name, head in kept_heads.items()}
     else:

@@ -105,7 +105,8 @@ class Evaluation:
     def texts(self, name, texts):
         head = self.heads[name]
         best, count = self.scorer.texts(texts)
-        return probability(corrected(best[:, COLUMN[head["column"]]], count, head["window_penalty"]), head["calibration"])
+        words, short = self.scorer.words(texts), head.get("short_penalty", 0.0)
+        return probability(corrected(best[:, COLUMN[head["column"]]], count, head["window_penalty"], words, short), head["calibration"])
 
     def binary(self, name, rows, benign, cohorts, by):
         """The tables of a yes/no head: rates by cohort, then by source; the baseline beside them at the same rate on the same benign rows."""
@@ -238,10 +239,13 @@ class Evaluation:
     def stages(self, texts):
         """For each harm the calibrated P(>= 2), P(>= 4), P(>= 6) of the texts [3,N], none above the one before."""
         best, count = self.scorer.texts(texts)
+        words = self.scorer.words(texts)
         found = {}
         for harm in HARMS:
             head = self.heads[harm]
-            found[harm] = np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w), k) for c, k, w in zip(head["columns"], head["calibration"], head["window_penalty"])]), 0)
+            short = head.get("short_penalty", [0.0] * len(head["columns"]))
+            steps = zip(head["columns"], head["calibration"], head["window_penalty"], short)
+            found[harm] = np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w, words, s), k) for c, k, w, s in steps]), 0)
         return found
 
     def harms(self):

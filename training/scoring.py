@@ -13,9 +13,10 @@ import lexical
 import store
 import tokens
 from columns import BIO, COLUMN, HARMS, PAIR_TEXT, SEQUENCE_COLUMNS, SEVERITIES, STRIDE, WINDOW
-from reading import padded_length, windows
+from reading import SPECIAL, padded_length, windows
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "case_ids")
+SHORT_WORDS = 8  # texts of fewer words say little, and a model that learned from sentences says much about them
 CORRECTED_WINDOWS = 64  # the correction for many windows stops growing here: one sentence in a very long text must still be found
 
 
@@ -117,6 +118,10 @@ class Scorer:
             own[start:end][nearer] = t[1:-1][nearer]
         return best, count, joined, encoded
 
+    def words(self, texts):
+        """How many words each text has, punctuation not counted."""
+        return np.array([len({w for w, c in zip(e.words, e.case) if c != SPECIAL}) for e in self.encoder.encode_all(list(texts))])
+
     def pairs(self, pairs):
         """Raw logits [N,S] of (text, second text), one window."""
         rows = []
@@ -182,8 +187,12 @@ def decode_names(encoded, logits, text):
     return [tuple(f) for f in found]
 
 
-def corrected(logit, count, penalty):
-    return logit - penalty * np.log(np.minimum(np.maximum(count, 1), CORRECTED_WINDOWS))
+def corrected(logit, count, penalty, words=None, short=0.0):
+    """`words`: how many words each text has, where texts of fewer than SHORT_WORDS lose `short` for each factor e that they have fewer."""
+    lost = penalty * np.log(np.minimum(np.maximum(count, 1), CORRECTED_WINDOWS))
+    if words is not None and short:
+        lost = lost + short * np.log(SHORT_WORDS / np.clip(words, 1, SHORT_WORDS))
+    return logit - lost
 
 
 def probability(logit, calibration):

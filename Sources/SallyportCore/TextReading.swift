@@ -39,11 +39,14 @@ package struct TextReading: Sendable {
         /// One score for each of ``EncoderDescription/sequenceColumns``.
         package let scores: [Float]
         package let tokens: Tokens?
+        /// How many words stand in it, punctuation not counted; ``Int/max`` where nobody counted.
+        package let words: Int
 
-        package init(range: Range<Int>, scores: [Float], tokens: Tokens? = nil) {
+        package init(range: Range<Int>, scores: [Float], tokens: Tokens? = nil, words: Int = .max) {
             self.range = range
             self.scores = scores
             self.tokens = tokens
+            self.words = words
         }
     }
     /// Ascending, overlapping; without those that the cheap model cleared.
@@ -114,19 +117,24 @@ package struct EncoderDescription: Sendable {
         package let thresholds: [(rate: Double, probability: Double)]
         /// For each column, what a text's score loses for each factor e of its windows (up to 64): the best of many windows is higher by chance.
         package let windowPenalties: [Double]
+        /// For each column, what the score of a text of fewer than ``shortWords`` words loses for each factor e that it has fewer: a word or two
+        /// say little, and models that learned from sentences say much about them.
+        package let shortPenalties: [Double]
+        package static let shortWords = 8
 
         /// What a claim's words add to the encoder's score; nil: nothing.
         package var lexical: LexicalEvidence?
 
         package init(
             kind: Kind, columns: [Int], calibrations: [Calibration], thresholds: [(rate: Double, probability: Double)],
-            windowPenalties: [Double] = []
+            windowPenalties: [Double] = [], shortPenalties: [Double] = []
         ) {
             self.kind = kind
             self.columns = columns
             self.calibrations = calibrations
             self.thresholds = thresholds
             self.windowPenalties = windowPenalties
+            self.shortPenalties = shortPenalties
         }
     }
     package let name: String

@@ -42,11 +42,13 @@ struct ModelManifest: Decodable {
         let calibration: OneOrMany<Calibration>?
         let thresholds: [String: Double]?
         let windowPenalty: OneOrMany<Double>?
+        let shortPenalty: OneOrMany<Double>?
         let lexical: Lexical?
 
         enum CodingKeys: String, CodingKey {
             case kind, column, columns, calibration, thresholds, lexical
             case windowPenalty = "window_penalty"
+            case shortPenalty = "short_penalty"
         }
     }
 
@@ -180,9 +182,15 @@ struct ModelManifest: Decodable {
         guard let calibrations = head.calibration.map({ $0.values(for: columns.count) }) ?? [] else {
             throw Mistake(reason: "has another number of calibrations than of columns")
         }
-        guard let penalties = head.windowPenalty.map({ $0.values(for: columns.count) }) ?? [], penalties.allSatisfy({ $0 >= 0 }) else {
-            throw Mistake(reason: "window_penalty is negative or has another length than columns")
+        func penalties(_ stated: OneOrMany<Double>?, _ name: String) throws(Mistake) -> [Double] {
+            guard let stated else { return [] }
+            guard let values = stated.values(for: columns.count), values.allSatisfy({ $0 >= 0 }) else {
+                throw Mistake(reason: "\(name) is negative or has another length than columns")
+            }
+            return values
         }
+        let windowPenalties = try penalties(head.windowPenalty, "window_penalty")
+        let shortPenalties = try penalties(head.shortPenalty, "short_penalty")
         guard kind == .bio || !calibrations.isEmpty else { throw Mistake(reason: "has no calibration") }
         var thresholds: [(rate: Double, probability: Double)] = []
         // "default" is for heads that no false-positive rate decides; it is the caller's to choose there.
@@ -196,7 +204,7 @@ struct ModelManifest: Decodable {
         var described = EncoderDescription.Head(
             kind: kind, columns: columns,
             calibrations: kind == .bio ? [] : calibrations.map { .init(slope: $0.a, intercept: $0.b) }, thresholds: thresholds,
-            windowPenalties: penalties)
+            windowPenalties: windowPenalties, shortPenalties: shortPenalties)
         described.lexical = head.lexical?.evidence
         return described
     }

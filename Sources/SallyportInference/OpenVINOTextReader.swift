@@ -163,9 +163,22 @@ private struct Plan: Sendable {
             if let adjustment = adjustments[index] { LanguageScorer.apply(adjustment, to: &scores, columns: columns) }
             let range = row.second.map { Self.bytes(of: $0, in: text.pair ?? []) } ?? Self.bytes(of: row.first, in: text.tokens)
             let tokens = result.tokenScores.map { TextReading.Tokens(ranges: text.tokens[row.first].map(\.range), scores: $0) }
-            windows[row.text].append(TextReading.Window(range: range, scores: scores, tokens: tokens))
+            windows[row.text].append(
+                TextReading.Window(range: range, scores: scores, tokens: tokens, words: Self.words(in: text.tokens[row.first])))
         }
         return zip(windows, cleared).map { TextReading(windows: $0, cleared: $1) }
+    }
+
+    /// Words that are not punctuation alone; counted only as far as anybody asks.
+    private static func words(in tokens: some Sequence<Token>) -> Int {
+        var count = 0
+        var last = -1
+        for token in tokens where token.word != last {
+            last = token.word
+            if token.caseClass != .special { count += 1 }
+            if count == EncoderDescription.Head.shortWords { return .max }
+        }
+        return count
     }
 
     private static func bytes(of range: Range<Int>, in tokens: [Token]) -> Range<Int> {

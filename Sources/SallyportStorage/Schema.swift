@@ -7,7 +7,7 @@ enum Schema {
 
     static let migrations: [Migration] = [
         first, access, categories, documents, governance, privacy, provisioning, labels, accounts, conditional, pseudonyms,
-        storedExchanges, provenance,
+        storedExchanges, provenance, backgroundResponses,
     ]
 
     private static let first = Migration(

@@ -132,6 +132,6 @@ struct SubjectTable: Sendable {
         "conditional_policy": "rules; who is named in them is there by an administrator's act", "conditional_policy_number": "no person",
         "sign_in_failure": "names of accounts, fingerprints and networks, forgotten within a day",
         "conversation_label": "fingerprints of conversations",
-        "grdb_migrations": "no person",
+        "background_response": "ids of responses, whose owners stand in the ledger of ownership", "grdb_migrations": "no person",
     ]
 }

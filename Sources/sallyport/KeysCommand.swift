@@ -60,6 +60,7 @@ struct KeysCommand: AsyncParsableCommand {
                 operations: operations.map { Set(KeyOptions.list($0)) }, labels: labels.map { Set(KeyOptions.list($0)) },
                 addresses: addresses.map(KeyOptions.list), isHoney: honey,
                 expiresAt: try expires.map { try KeyOptions.moment($0, now: now) })
+            try warnOfUnknownNames()
             let issued = try store.act("keys.create", target: name, result: { $0.record.id.rawValue }) {
                 try KeyOperations(store: $0).create(settings, at: now)
             }
@@ -67,6 +68,25 @@ struct KeysCommand: AsyncParsableCommand {
                 try json
                     ? KeyOptions.json(issued.record, secret: issued.key.reveal())
                     : KeyOptions.text(issued.record, secret: issued.key.reveal()))
+        }
+
+        /// A key may be made before what it names is configured; a typing error must not be found by the first request.
+        private func warnOfUnknownNames() throws {
+            guard let config = store.config else { return }
+            let plan = try LoadedConfiguration.required(config).plan
+            let known = Set(plan.deployments.map(\.id.rawValue))
+            for name in KeyOptions.list(deployments ?? "") where !known.contains(name) {
+                warn("\(config) has no deployment '\(name)'", known: known)
+            }
+            guard let policies else { return }
+            let database = try store.directory() + "/sallyport.sqlite"
+            let there = Set(try PolicyLibrary.names(directory: plan.policiesDirectory, database: database).map(\.rawValue))
+            for name in KeyOptions.list(policies) where !there.contains(name) { warn("there is no policy '\(name)'", known: there) }
+        }
+
+        private func warn(_ message: String, known: Set<String>) {
+            let list = known.isEmpty ? "" : "; there are \(known.sorted().joined(separator: ", "))"
+            FileHandle.standardError.write(Data("warning: \(message)\(list)\n".utf8))
         }
     }
 
@@ -139,7 +159,10 @@ enum KeyOptions {
 
     static func moment(_ text: String, now: Int64) throws -> Int64 {
         if let moment = Moments.moment(text) { return moment }
-        return now + (try span(text))
+        guard let span = Moments.span(text) else {
+            throw ValidationError("'\(text)' is neither a time span such as 30d, 12h or 15m nor an ISO 8601 date such as 2030-01-31.")
+        }
+        return now + span
     }
 
     static func date(_ seconds: Int64) -> String { Moments.date(seconds) }
@@ -165,6 +188,7 @@ enum KeyOptions {
         parts.append(key.deployments.map { $0.map(\.rawValue).sorted().joined(separator: ",") } ?? "all deployments")
         if let expiry = key.expiresAt { parts.append("expires \(date(expiry))") }
         if key.isHoney { parts.append("honey") }
+        if !key.grantedPolicies.isEmpty { parts.append("policies \(key.grantedPolicies.map(\.rawValue).sorted().joined(separator: ","))") }
         if let operations = key.operations { parts.append("only \(operations.sorted().joined(separator: ","))") }
         if let labels = key.labels { parts.append("labels \(labels.sorted().joined(separator: ","))") }
         if let addresses = key.addresses { parts.append("from \(addresses.joined(separator: ","))") }

@@ -19,17 +19,24 @@ enum LoadedConfiguration {
         }
     }
 
-    static func bootstrapLogging(_ configuration: ServerConfiguration) {
+    /// - Returns: where the log goes, to be flushed at the end.
+    static func bootstrapLogging(_ configuration: ServerConfiguration) -> LogOutput {
         let level = Logger.Level(rawValue: configuration.logLevel) ?? .notice
-        let isJSON = configuration.logFormat == "json"
-        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, format: isJSON ? .json : .text, level: level) }
+        let format: JSONLogHandler.Format = configuration.logFormat == "json" ? .json : .text
+        let output = JSONLogHandler.output(descriptor: STDERR_FILENO, format: format)
+        LoggingSystem.bootstrap { label in JSONLogHandler(label: label, format: format, level: level, output: output) }
+        return output
     }
 
     static func check(_ file: String) -> (text: String, isGood: Bool) {
         do {
             let configuration = try load(file)
             let plan = configuration.plan
-            let warnings = configuration.warnings.map { "warning: \($0)\n" }.joined()
+            var lines = configuration.warnings
+            if plan.deployments.isEmpty, !plan.upstreams.contains(where: { $0.kind == .azureAI }) {
+                lines.append("there are no deployments: no model can be called")
+            }
+            let warnings = lines.map { "warning: \($0)\n" }.joined()
             return ("\(warnings)\(file): good: \(plan.upstreams.count) upstreams, \(plan.deployments.count) deployments", true)
         } catch { return (explain(error), false) }
     }

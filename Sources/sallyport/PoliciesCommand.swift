@@ -11,6 +11,14 @@ struct PoliciesCommand: AsyncParsableCommand {
         commandName: "policies", abstract: "Guard policies, in Azure's raiPolicies shape.",
         subcommands: [List.self, Show.self, Put.self, Delete.self, Check.self])
 
+    static func missing(_ name: String) -> ValidationError {
+        GuardPolicy.builtIn(learned: true).contains { $0.id.rawValue == name }
+            ? ValidationError(
+                "'\(name)' is built in and has no document; what it does stands in docs/policies.md. A policy of yours adds to it with \"basePolicyName\": \"\(name)\"."
+            )
+            : ValidationError("There is no policy '\(name)' in the database.")
+    }
+
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the policies in the database, with their versions.")
         @OptionGroup var store: StoreOptions
@@ -28,7 +36,7 @@ struct PoliciesCommand: AsyncParsableCommand {
 
         func run() async throws {
             guard let policy = try SQLPolicyStore(store.database()).policies(of: .default).first(where: { $0.name.rawValue == name }) else {
-                throw ValidationError("There is no policy '\(name)' in the database.")
+                throw PoliciesCommand.missing(name)
             }
             print(String(decoding: policy.document, as: UTF8.self))
         }
@@ -65,7 +73,7 @@ struct PoliciesCommand: AsyncParsableCommand {
             let (policies, administration) = try store.policies()
             do { try administration.checkRemoval(name) } catch let fault as Fault { throw ValidationError(fault.message) }
             let existed = try store.recorded("policies.delete", target: name) { try policies.delete(PolicyID(name), of: .default) }
-            guard existed else { throw ValidationError("There is no policy '\(name)' in the database.") }
+            guard existed else { throw PoliciesCommand.missing(name) }
             print("Removed \(name).")
         }
     }
@@ -87,11 +95,16 @@ struct PoliciesCommand: AsyncParsableCommand {
             print("\(findings.name): \(findings.rules) rules, \(findings.blocklists) blocklists.")
             if let lineage = findings.basedOn { print("based on \(lineage)") }
             for note in findings.notes { print("note: \(note)") }
+            if findings.rules == 0, findings.blocklists == 0, findings.basedOn == nil {
+                print("note: it has no rule, filter, blocklist or base: nothing is looked for under it.")
+            }
             if !isPlaced, findings.blocklists > 0 { print("note: with --config, the blocklists are checked too.") }
         }
 
         static func bytes(of file: String) throws -> [UInt8] {
-            guard let bytes = FileManager.default.contents(atPath: file) else { throw ValidationError("\(file) cannot be read.") }
+            guard let bytes = FileManager.default.contents(atPath: file) else {
+                throw ValidationError("\(file): \(UnreadableFile.reason(file)).")
+            }
             return Array(bytes)
         }
 

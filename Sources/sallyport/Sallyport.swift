@@ -1,5 +1,6 @@
 import ArgumentParser
 import CProcess
+import Foundation
 import SallyportServer
 
 @main
@@ -20,6 +21,15 @@ struct Sallyport: AsyncParsableCommand {
     /// On the main thread, before another one has memory of its own: one heap for all. The gateway allows itself one for each event loop.
     @MainActor static func main() async {
         _ = process_limit_arenas(1)
-        await main(nil)
+        do {
+            var command = try await asyncParseAsRoot(nil)
+            do {
+                if var command = command as? any AsyncParsableCommand { try await command.run() } else { try command.run() }
+            } catch let refusal as ValidationError {
+                // The call was understood; how to write it is not the question any more.
+                FileHandle.standardError.write(Data("Error: \(refusal.message)\n".utf8))
+                throw ExitCode.validationFailure
+            }
+        } catch { exit(withError: error) }
     }
 }

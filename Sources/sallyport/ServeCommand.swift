@@ -4,9 +4,9 @@ import Foundation
 import Logging
 import SallyportCore
 import SallyportIdentity
+import SallyportOversight
 import SallyportServer
 import SallyportStorage
-import Synchronization
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -18,13 +18,16 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(help: "Make an API key when there is none yet, and show it once with calls to paste.") var firstRun = false
 
     func run() async throws {
+        // A log or a terminal that is gone must not end the gateway.
+        signal(SIGPIPE, SIG_IGN)
         // Starting takes seconds: what is asked for or changes meanwhile must not be missed.
-        let (events, source) = AsyncStream.makeStream(of: Event.self, bufferingPolicy: .unbounded)
-        let reloads = Self.watch(SIGHUP, .reload, source)
+        let (events, source) = AsyncStream.makeStream(of: Housekeeper.Event.self, bufferingPolicy: .unbounded)
+        let reloads = Self.watch(SIGHUP) { source.yield(.reload) }
         defer { reloads.cancel() }
         let stamp = FileStamp.of(config)
         let loaded = try LoadedConfiguration.required(config)
-        LoadedConfiguration.bootstrapLogging(loaded)
+        let log = LoadedConfiguration.bootstrapLogging(loaded)
+        defer { log.flush(within: Self.lastLines) }
         let logger = Logger(label: "sallyport")
         for warning in loaded.warnings { logger.warning("\(warning)") }
         if firstRun, let source = loaded.plan.identityDirectory {
@@ -32,9 +35,10 @@ struct ServeCommand: AsyncParsableCommand {
         }
         let process: ServerProcess
         do {
-            process = try await ServerProcess.start(loaded.plan, logger: logger)
+            process = try await ServerProcess.start(loaded.plan, logger: logger, log: log)
         } catch {
-            FileHandle.standardError.write(Data("sallyport: cannot start: \(LoadedConfiguration.explain(error))\n".utf8))
+            // Through the log's queue: behind what it says already, and not waited for when nobody reads.
+            log.write(Array("sallyport: cannot start: \(LoadedConfiguration.explain(error))\n".utf8))
             throw ExitCode(1)
         }
         logger.notice(
@@ -46,95 +50,57 @@ struct ServeCommand: AsyncParsableCommand {
         if firstRun, let issued = try await firstKey(in: loaded.dataDirectory, process) {
             FirstRun.greet(key: issued, host: loaded.plan.listen.host, port: process.port, plan: loaded.plan)
         }
-        await live(process, since: stamp, events, source, logger: logger)
+        let housekeeper = Housekeeper(process: process, config: config, logger: logger)
+        let ending = await live(process, housekeeper, since: (stamp, loaded.plan.secretStamps), events, source, logger: logger)
+        guard ending != .clean else { return }
+        logger.warning(ending == .hanging ? "stopped without waiting for what hangs" : "stopped, and the audit log could not be closed")
+        log.flush(within: Self.lastLines)
+        // Whatever hangs would keep an orderly exit from ending.
+        _exit(ending == .hanging ? 0 : 1)
     }
 
-    private static func watch(_ number: Int32, _ event: Event, _ source: AsyncStream<Event>.Continuation) -> any DispatchSourceProtocol {
+    /// How long the end waits for a log that nobody reads.
+    private static let lastLines = Duration.seconds(2)
+
+    private static func watch(_ number: Int32, _ handler: @escaping @Sendable () -> Void) -> any DispatchSourceProtocol {
         signal(number, SIG_IGN)
         let watcher = DispatchSource.makeSignalSource(signal: number, queue: .global())
-        watcher.setEventHandler { source.yield(event) }
+        watcher.setEventHandler(handler: handler)
         watcher.resume()
         return watcher
     }
 
-    /// Waits for signals and for changes of the file, until it is told to end.
-    /// - Parameter stamp: of the file as it was when it was read.
+    /// Looks after the gateway until it is told to end.
+    /// - Parameter stamps: of the configuration and of its secrets, as they were when they were read.
     private func live(
-        _ process: ServerProcess, since stamp: String?, _ events: AsyncStream<Event>, _ source: AsyncStream<Event>.Continuation,
-        logger: Logger
-    ) async {
-        // One at most: ticks that gather while one takes long would push a signal out of any bounded buffer.
-        let waiting = TickGate()
-        var watchers: [any DispatchSourceProtocol] = []
-        for number in [SIGTERM, SIGINT] { watchers.append(Self.watch(number, .stop, source)) }
-        signal(SIGPIPE, SIG_IGN)
+        _ process: ServerProcess, _ housekeeper: Housekeeper, since stamps: (file: String?, secrets: SecretStamps),
+        _ events: AsyncStream<Housekeeper.Event>, _ source: AsyncStream<Housekeeper.Event>.Continuation, logger: Logger
+    ) async -> ServerProcess.Ending {
+        let (stops, stop) = AsyncStream.makeStream(of: Void.self)
+        var watchers = [SIGTERM, SIGINT].map { Self.watch($0) { stop.yield() } }
+        // One at most: ticks that gather while one takes long would only be done in vain.
+        let waiting = Housekeeper.TickGate()
         let timer = DispatchSource.makeTimerSource(queue: .global())
         timer.schedule(deadline: .now() + 0.25, repeating: 0.25)
         timer.setEventHandler { if waiting.set() { source.yield(.tick) } }
         timer.resume()
         watchers.append(timer)
-        // Beside the ticks, which may take long. Ends with the process: nothing is left of it that anybody would have to wait for.
-        let takingBack = Task {
-            while !Task.isCancelled {
-                await process.takeBack()
-                try? await Task.sleep(for: .milliseconds(200))
-            }
+        // On threads of their own, and beside what waits for the signal to end: a chore that hangs delays neither.
+        let keeping = Task(executorPreference: process.housekeeping) {
+            await housekeeper.keepHouse(events, waiting, file: stamps.file, secrets: stamps.secrets)
         }
-        defer { takingBack.cancel() }
-        var stamp = stamp
-        // Secrets that could not be taken up are tried again: the one in use may end.
-        var retry: ContinuousClock.Instant?
-        var secrets = process.secretStamp
-        for await event in events {
-            switch event {
-            case .tick:
-                waiting.clear()
-                await process.tick()
-                let now = FileStamp.of(config)
-                let secretsNow = process.secretStamp
-                if now != stamp || secretsNow != secrets || retry.map({ $0 <= .now }) ?? false {
-                    let isOwed = secretsNow != secrets || retry != nil
-                    stamp = now
-                    // As it was before the reading: what changes meanwhile, or is referred to anew, is read once more.
-                    secrets = secretsNow
-                    let isDone = await reload(process, logger: logger)
-                    retry = isDone || !isOwed ? nil : ContinuousClock.now + .seconds(15)
-                }
-            case .reload:
-                stamp = FileStamp.of(config)
-                if await reload(process, logger: logger) { retry = nil }
-            case .stop:
-                logger.notice("draining")
-                for watcher in watchers { watcher.cancel() }
-                await process.stop()
-                logger.notice("stopped")
-                return
-            }
+        let takingBack = Task(executorPreference: process.housekeeping) { await housekeeper.takeBack() }
+        for await _ in stops { break }
+        logger.notice("draining")
+        for watcher in watchers { watcher.cancel() }
+        keeping.cancel()
+        takingBack.cancel()
+        let ending = await process.stop {
+            await keeping.value
+            await takingBack.value
         }
-    }
-
-    private enum Event: Sendable { case tick, reload, stop }
-
-    private final class TickGate: Sendable {
-        private let isSet = Atomic(false)
-        /// - Returns: whether it was not set before.
-        func set() -> Bool { !isSet.exchange(true, ordering: .relaxed) }
-        func clear() { isSet.store(false, ordering: .relaxed) }
-    }
-
-    /// - Returns: whether the configuration is in use.
-    private func reload(_ process: ServerProcess, logger: Logger) async -> Bool {
-        do {
-            let loaded = try LoadedConfiguration.load(config)
-            for warning in loaded.warnings { logger.warning("\(warning)") }
-            try await process.reload(loaded.plan)
-            return true
-        } catch {
-            for line in LoadedConfiguration.explain(error).split(separator: "\n") {
-                logger.error("configuration refused, the old one stays", metadata: ["config.mistake": "\(line)"])
-            }
-            return false
-        }
+        logger.notice("stopped")
+        return ending
     }
 
     /// The key of the first start: it may call models, nothing else. Made once the gateway stands, or a start that fails would have made

@@ -343,6 +343,19 @@ def test_broken_multipart_is_400(gateway, mock):
     assert mock.requests == []
 
 
+def test_a_form_with_two_boundaries_is_refused(gateway, mock):
+    """Read by the one it is a harmless field, by the other a file."""
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        b'--y\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n--y--\r\n\r\n--x--\r\n'
+    )
+    for kinds in (("x", "y"), ("y", "x"), ("x", "x")):
+        headers = [("content-type", f"multipart/form-data; boundary={kind}") for kind in kinds]
+        answer = gateway.call("POST", f"/openai/files?api-version={API}", body, key=gateway.user, headers=headers)
+        assert answer.status == 400, (kinds, answer.status, answer.body)
+    assert mock.requests == []
+
+
 def test_errors_never_repeat_what_was_sent(gateway):
     secret = "s3cr3t-in-the-prompt"
     for body in (b'{"messages":"' + secret.encode() + b'"}', b'{"' + secret.encode() + b'":', b'{"messages":[{"role":"' + secret.encode()):

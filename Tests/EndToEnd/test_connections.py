@@ -127,3 +127,39 @@ def test_a_large_stream_gives_back_what_it_took(make_gateway, mock):
         answer = gateway.chat("masking", {**BODY, "stream": True}, key=gateway.user, timeout=60)
         assert answer.status == 200 and answer.complete and answer.events()[-1] == "[DONE]", answer.body[-300:]
         assert len(answer.body) > 1_600_000
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket"])
+def test_an_offer_to_speak_another_protocol_costs_no_later_request(gateway, keys, offer):
+    """Clients that speak HTTP/2 (Java's among them) offer it with their first request, and go on in HTTP/1.1 when nobody takes it up."""
+    data = json.dumps(BODY).encode()
+    target = f"/openai/deployments/off/chat/completions?api-version={API}"
+    upgrade = [("api-key", keys.user), ("content-type", "application/json"), ("connection", "Upgrade, HTTP2-Settings"), ("upgrade", offer), ("http2-settings", "AAMAAABkAAQAAP__")]
+    with gateway.wire() as wire:
+        wire.send(request("POST", target, data, upgrade))
+        first = wire.answer()
+        assert first.status == 200 and first.complete
+        if (first.header("connection") or "").lower() != "close":
+            wire.send(request("POST", target, data, upgrade[:2]))
+            assert wire.answer().status == 200
+
+
+@pytest.mark.parametrize("end", ["asked for", "own side closed", "own side closed meanwhile"])
+def test_an_answer_that_is_read_slowly_arrives_whole_though_the_connection_ends_with_it(gateway, keys, mock, end):
+    """More than the kernel keeps for a caller who takes his time."""
+    text = "The harbour office opens at eight. " * 450_000
+    body = {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]}
+    mock.script("chat/completions", {"json": body})
+    with gateway.wire(60) as wire:
+        wire.send(request("POST", f"/openai/deployments/off/chat/completions?api-version={API}", json.dumps(BODY).encode(), [("api-key", keys.user), *([("connection", "close")] if end == "asked for" else [])]))
+        if end == "own side closed":
+            wire.socket.shutdown(socket.SHUT_WR)
+        wire.head()
+        if end == "own side closed meanwhile":
+            wire.socket.shutdown(socket.SHUT_WR)
+        # Longer than the gateway waits for a caller who has had his answer and does not go.
+        time.sleep(8)
+        received = 0
+        while data := wire.socket.recv(1 << 20):
+            received += len(data)
+    assert received >= len(text) - (1 << 20)

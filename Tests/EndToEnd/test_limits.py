@@ -156,6 +156,21 @@ def test_a_client_that_leaves_pays_for_what_came(gateway, mock, fresh_minute):
     raise AssertionError(f"only {before - after} tokens were counted")
 
 
+def test_a_call_that_the_upstream_worked_on_in_vain_is_paid_for(make_gateway, mock, fresh_minute):
+    def change(tree):
+        tree["upstreams"]["aoai"]["timeouts"] = {"firstByte": "1s", "idle": "1s", "total": "3s"}
+        tree["deployments"]["m"] = {"upstream": "aoai", "model": "gpt-4o", "policy": "Off", "limits": {"tokensPerMinute": 100_000}}
+
+    gateway = make_gateway(change)
+    body = {"messages": [{"role": "user", "content": "x" * 4000}]}
+    mock.script("chat/completions", {"fault": "stall"}, repeat=True)
+    assert gateway.chat("m", body, key=gateway.user).status in (503, 504)
+    record = gateway.wait_for_record(lambda r: r["type"] == "exchange.outcome" and r.get("deployment") == "m")
+    assert record["promptTokens"] >= 1000
+    mock.clear()
+    assert left(gateway.chat("m", {"messages": [{"role": "user", "content": "hi"}]}, key=gateway.user)) <= 99_000
+
+
 def test_analyses_and_list_management_count_too(make_gateway, fresh_minute):
     """Calls that no upstream answers take their share of the same limits."""
 
@@ -214,6 +229,32 @@ def test_a_response_in_the_background_is_counted_once_when_it_is_done(metered, m
     for _ in range(3):
         assert gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user).status == 200
     assert waiting - left(gateway.call("GET", "/openai/v1/responses/resp_bg", key=gateway.user)) == 12_000
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_restart_forgets_no_response_in_the_background(metered, mock, end):
+    gateway = metered
+    begun = {"id": f"resp_{end}", "object": "response", "status": "queued", "output": [], "usage": None}
+    mock.script("/responses$", {"json": begun})
+    assert gateway.call("POST", "/openai/v1/responses", {"model": "m", "input": "hi", "background": True}, key=gateway.user).status == 200
+    if end == "kill":
+        # Usage is written several times a second; what is younger may be lost with the process.
+        time.sleep(1)
+        gateway.kill()
+    else:
+        gateway.stop()
+    gateway.start()
+    usage = {"input_tokens": 500, "output_tokens": 700, "total_tokens": 1200}
+    mock.script(f"/responses/resp_{end}", {"json": {**begun, "status": "completed", "usage": usage}}, repeat=True)
+    for _ in range(3):
+        assert gateway.call("GET", f"/openai/v1/responses/resp_{end}", key=gateway.user).status == 200
+    counted = [r.get("completionTokens") or 0 for r in gateway.records(lambda r: r["type"] == "exchange.outcome" and r.get("operation") == "Responses_Get")]
+    assert counted == [700, 0, 0]
+    # And once more after another restart: it is done.
+    gateway.stop()
+    gateway.start()
+    assert gateway.call("GET", f"/openai/v1/responses/resp_{end}", key=gateway.user).status == 200
+    assert not gateway.records(lambda r: r["type"] == "exchange.outcome" and r.get("operation") == "Responses_Get")[-1].get("completionTokens")
 
 
 def test_answers_without_a_stated_maximum_do_not_overshoot_together(make_gateway, mock, fresh_minute):

@@ -1,6 +1,7 @@
 """Configuration: every mistake named with its line, changes taken without dropping a stream, a bad file refused."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -220,6 +221,92 @@ def test_what_changes_while_the_gateway_starts_is_not_missed(make_gateway):
     gateway.write(gateway.changed(add_deployment))
     gateway.wait_ready()
     wait_until(lambda: status(gateway, "added") == 200, "the change")
+
+
+def test_a_secret_that_changes_while_the_gateway_starts_is_not_missed(make_gateway, mock, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    gateway = make_gateway(lambda tree: tree["upstreams"]["other"].update(apiKey=f"file:{secret}"), start=False)
+    begin(gateway)
+    wait_until((gateway.data / "audit").exists, "the start")
+    secret.write_text("second\n")
+    gateway.wait_ready()
+
+    def sent():
+        assert status(gateway, "compatible") == 200
+        return dict(mock.last().headers)["authorization"]
+
+    wait_until(lambda: sent() == "Bearer second", "the secret")
+
+
+def test_a_chore_that_hangs_does_not_hold_up_the_end(make_gateway):
+    """Opening a pipe that nobody writes to never ends: so does looking for acts to put on record."""
+    gateway = make_gateway(lambda tree: tree["server"].update(drainTimeout="1s"))
+    outbox = gateway.data / "outbox"
+    outbox.mkdir(exist_ok=True)
+    os.mkfifo(outbox / "1-hangs.json")
+    # Several rounds of chores: the first that looks there is the last.
+    time.sleep(1.5)
+    for _ in range(3):
+        assert gateway.chat("off", BODY, key="sp-nobody").status == 401
+    assert status(gateway, "off") == 200
+    assert gateway.stop(30) == 0, gateway.log()[-2000:]
+    assert "housekeeping did not end in time" in gateway.log()
+    assert gateway.records(lambda r: r["type"] == "system.stop")
+    # The first is recorded at once, the others when their count is due, or at the end.
+    assert sum(r["count"] for r in gateway.records(lambda r: r["type"] == "auth.refused")) == 3
+    (outbox / "1-hangs.json").unlink()
+    gateway.start()
+    assert status(gateway, "off") == 200
+
+
+def test_requests_that_outlast_the_drain_leave_their_outcome(make_gateway, mock):
+    gateway = make_gateway(lambda tree: tree["server"].update(drainTimeout="1s"))
+    mock.script("chat/completions", {"fixture": "chat/basic", "wait_ms": 20_000})
+    data = json.dumps(BODY).encode()
+    with gateway.wire() as wire:
+        wire.send(request("POST", f"/openai/deployments/off/chat/completions?api-version={API}", data, [("api-key", gateway.user)]))
+        gateway.wait_for_record(lambda r: r["type"] == "exchange.intent")
+        assert gateway.stop(30) == 0
+    intent = gateway.records(lambda r: r["type"] == "exchange.intent")[-1]
+    outcome = gateway.records(lambda r: r["type"] == "exchange.outcome" and r["id"] == intent["id"])
+    assert outcome and outcome[0]["finish"] == "cancelled" and outcome[0].get("promptTokens"), outcome
+
+
+def test_a_log_that_nobody_reads_holds_nothing_up(make_gateway):
+    """The log is a pipe whose reader does nothing; every request is logged."""
+    gateway = make_gateway(lambda tree: tree.update(log={"level": "trace"}), start=False)
+    reader, writer = os.pipe()
+    gateway.process = subprocess.Popen([str(BINARY), "serve", "--config", str(gateway.config)], stdout=writer, stderr=writer, env=gateway.environment, cwd=gateway.directory)
+    os.close(writer)
+    try:
+        gateway.wait_ready()
+
+        def dropped():
+            return next(int(float(line.split()[1])) for line in gateway.metrics().body.decode().splitlines() if line.startswith("sallyport_log_lines_dropped_total "))
+
+        # Refused configurations are logged with every mistake: more than a pipe and the queue hold.
+        tree = gateway.changed(lambda tree: tree["server"].update({f"unknown{n}" + "x" * 100: 1 for n in range(4000)}))
+        for n in range(60):
+            gateway.config.write_text(yaml.safe_dump({**tree, "n": n}, sort_keys=False))
+            gateway.signal(signal.SIGHUP)
+            assert status(gateway, "off") == 200
+            if dropped():
+                break
+            time.sleep(0.2)
+        assert dropped()
+        assert status(gateway, "off") == 200
+        # Once it flows the log says what is missing, line by line.
+        text = b""
+        while b"log lines were left out" not in text:
+            text += os.read(reader, 1 << 20)
+        for line in text.split(b"\n")[:-1]:
+            json.loads(line)
+        gateway.write(gateway.tree)
+        assert gateway.stop(30) == 0
+    finally:
+        gateway.kill()
+        os.close(reader)
 
 
 def test_a_reload_that_is_asked_for_while_the_gateway_starts_ends_nothing(make_gateway):

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import SallyportCore
 import SallyportGuard
@@ -199,6 +200,64 @@ struct BodyReadingTests {
                     "{\"messages\":[{\"role\":\"user\",\"content\":\"Before \(outer[..<half])\"},{\"role\":\"user\",\"content\":\"\(outer[half...]) after.\"}]}"
             ))
         #expect(inspector.inspect(BodyReading(of: split, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
+    }
+
+    @Test(arguments: [
+        Base64.encode(Array("zyxwombat is the word to find".utf8)).replacingOccurrences(of: "=", with: ""),
+        "call_" + Base64.encode(Array("say zyxwombat".utf8)).replacingOccurrences(of: "=", with: ""),
+        Hex.encode(Array("find the zyxwombat".utf8)),
+    ])
+    func readsAWordInTheClothesOfAnId(_ id: String) throws {
+        #expect(id.utf8.count <= 96)
+        let inspector = BodyInspector(engine: try Fixture.engine(), context: Fixture.context(.block))
+        let document = try JSONDocument(
+            parsing: ByteBuffer(string: "{\"messages\":[{\"role\":\"tool\",\"tool_call_id\":\"\(id)\",\"content\":\"sunny\"}]}"))
+        #expect(inspector.inspect(BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).slots).isBlocked)
+    }
+
+    /// Ids as providers make them stay ids: read as they stand, and numbers in them are nobody's.
+    @Test func takesNoRealIdForAText() throws {
+        var random = SystemRandomNumberGenerator()
+        func word(_ alphabet: String, _ count: Int) -> String {
+            let letters = Array(alphabet)
+            return String((0..<count).map { _ in letters[Int.random(in: 0..<letters.count, using: &random)] })
+        }
+        let (digits, small) = ("0123456789", "abcdefghijklmnopqrstuvwxyz")
+        let all = digits + small + small.uppercased()
+        var texts = 0
+        let rounds = 500
+        for _ in 0..<rounds {
+            let ids = [
+                "chatcmpl-" + word(all, 29), "call_" + word(all, 24), "resp_" + word("0123456789abcdef", 48), "msg_" + word(all, 24),
+                "fp_" + word("0123456789abcdef", 10), "file-" + word(all, 24), "assistant-" + word(all, 22), UUID().uuidString,
+                UUID().uuidString.lowercased().replacingOccurrences(of: "-", with: ""), word("0123456789ABCDEFGHJKMNPQRSTVWXYZ", 26),
+                "ftjob-" + word(all, 24), "gpt-4o-mini-2024-07-18", "ft:gpt-4o-mini-2024-07-18:my-org::" + word(all, 8), word(digits, 20),
+                "toolu_" + word(all, 24),
+            ]
+            for id in ids where EncodedWord.holdsText(ByteBuffer(string: id)) { texts += 1 }
+        }
+        // By chance alone, and then it is only read more closely.
+        #expect(texts <= 15 * rounds / 1000)
+    }
+
+    @Test func findsAnIdHoweverItIsWritten() throws {
+        for spelled in ["vs_foreign", "\\u0076s_foreign", "v\\u0073\\u005fforeign"] {
+            let document = try JSONDocument(
+                parsing: ByteBuffer(string: "{\"messages\":[],\"unknown\":{\"stores\":[\"\(spelled)\"]}}"))
+            let references = BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt).references
+            #expect(references.map(\.id) == ["vs_foreign"], "\(spelled)")
+        }
+    }
+
+    @Test func losesNoIdAmongManyOthers() throws {
+        func reading(_ count: Int) throws -> BodyReading {
+            let ids = (0..<count).map { "\"vs_\($0)\"" }.joined(separator: ",")
+            let document = try JSONDocument(parsing: ByteBuffer(string: "{\"messages\":[],\"unknown\":[\(ids),\"vs_last\",\"vs_last\"]}"))
+            return BodyReading(of: document, as: Shapes.chatRequest, direction: .prompt)
+        }
+        let many = try reading(2048)
+        #expect(many.references.last?.id == "vs_last" && many.references.count == 2049 && !many.mentionsTooMuch)
+        #expect(try reading(5000).mentionsTooMuch)
     }
 
     @Test func saysThatAVerdictIsIncompleteWhenAGuardFails() throws {

@@ -28,6 +28,8 @@ struct StreamGateTests {
             + "\n\n"
     }
     private let done = "data: [DONE]\n\n"
+    /// Of the Responses API.
+    private func event(_ type: String, _ rest: String) -> String { "event: \(type)\ndata: {\"type\":\"\(type)\",\(rest)}\n\n" }
 
     private func text(_ buffers: [ByteBuffer]) -> String { buffers.map { String(buffer: $0) }.joined() }
     private func run(_ gate: inout StreamGate, _ stream: String, pieces: Int = Int.max) throws -> String {
@@ -88,6 +90,36 @@ struct StreamGateTests {
         #expect(out.contains("Now *********"))
         #expect(out.contains(" and more. "))
         #expect(out.hasSuffix(finish() + done))
+    }
+
+    @Test func masksAnIdInEveryEventThatHasIt() throws {
+        var gate = try gate(.mask)
+        let events = delta("One. ") + delta("Two. ") + finish()
+        let stream = events.replacingOccurrences(of: #""id":"c1""#, with: #""id":"zyxwombat-1""#) + done
+        let out = try run(&gate, stream)
+        #expect(!out.contains("zyxwombat"))
+        #expect(out.components(separatedBy: #""id":"*********-1""#).count == 4)
+    }
+
+    @Test func readsWhatStandsBesideDataInSeveralLines() throws {
+        let split = { (beside: String) in
+            "\(beside)\ndata: {\"id\":\"c1\",\ndata: \"choices\":[{\"index\":0,\"delta\":{\"content\":\"All well. \"}}]}\n\n"
+        }
+        var clean = try gate(.block)
+        #expect(try run(&clean, split(": hello") + finish() + done) == split(": hello") + finish() + done)
+        for beside in [": zyxwombat", "event: zyxwombat", "id: zyxwombat", ":\r\n:zyxwombat"] {
+            var gate = try gate(.block)
+            let out = try run(&gate, split(beside) + finish() + done)
+            #expect(gate.wasBlocked, "\(beside)")
+            #expect(!out.contains("zyxwombat"), "\(beside)")
+        }
+    }
+
+    @Test func keepsNoLongComments() throws {
+        var gate = try gate(.block)
+        let long = String(repeating: "x y ", count: 10_000)
+        for number in 0..<20 { _ = try gate.receive(ByteBuffer(string: ": \(number) \(long)\n\n")) }
+        #expect(gate.seenTokens.reduce(0) { $0 + $1.readableBytes } < 10_000)
     }
 
     @Test func findsAnEncodedMarkerSplitOverEvents() throws {
@@ -278,7 +310,6 @@ struct StreamGateTests {
     }
 
     @Test func blocksAResponseStreamWithAnIncompleteEvent() throws {
-        func event(_ type: String, _ rest: String) -> String { "event: \(type)\ndata: {\"type\":\"\(type)\",\(rest)}\n\n" }
         var gate = try gate(.block, dialect: .responses)
         let created = event(
             "response.created", #""sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","output":[]}"#)
@@ -294,6 +325,18 @@ struct StreamGateTests {
         #expect(out.contains(#""incomplete_details":{"reason":"content_filter"}"#))
         #expect(!out.contains("zyxwombat"))
         #expect(gate.createdID == "resp_1")
+    }
+
+    @Test func readsTextAndTranscriptOfOneItemEachByItself() throws {
+        var gate = try gate(.block, dialect: .responses)
+        let out = try run(
+            &gate,
+            event("response.output_text.delta", #""output_index":0,"content_index":0,"delta":"Now zyxw""#)
+                + event("response.audio.transcript.delta", #""output_index":0,"delta":" well, ""#)
+                + event("response.output_text.delta", #""output_index":0,"content_index":0,"delta":"ombat comes. ""#)
+                + event("response.completed", #""response":{"id":"resp_1","status":"completed","output":[]}"#))
+        #expect(gate.wasBlocked)
+        #expect(!out.contains("ombat"))
     }
 
     @Test func countsUsageFromTheLastChunkOrFromTheText() throws {

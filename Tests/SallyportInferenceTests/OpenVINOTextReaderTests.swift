@@ -46,6 +46,9 @@ import Testing
             #expect(next.range.lowerBound < one.range.upperBound)
         }
         #expect(readings[2].windows.map(\.range) == [0..<0])
+        // Words are counted as far as it matters, punctuation is none.
+        #expect(readings[0].windows.map(\.words) == [4] && readings[2].windows.map(\.words) == [0])
+        #expect(readings[1].windows.allSatisfy { $0.words == .max })
         // Of a pair the windows are the second text's, the tokens the first's.
         #expect(readings[3].windows.count > 8)
         #expect(readings[3].windows.allSatisfy { $0.tokens?.ranges == [0..<3, 4..<6, 7..<10] })

@@ -61,6 +61,9 @@ struct BatchRows {
                 throw Fault(
                     .invalidRequest, "Row \(number) of the batch has a key that is written in other letters than the API's.", param: "file")
             }
+            guard !reading.mentionsTooMuch else {
+                throw Fault(.invalidRequest, "Row \(number) of the batch names more resources than can be looked up.", param: "file")
+            }
             references += reading.references
             opaque.formUnion(reading.opaque)
         }

@@ -12,7 +12,11 @@ struct BodyReading {
     /// A key that differs from a known one in case only: some upstreams take it for the known one.
     private(set) var ambiguousKey: String?
 
+    /// It names more resources than are looked up for one request.
+    private(set) var mentionsTooMuch = false
+
     private let document: JSONDocument
+    private var mentioned: Set<String> = []
     private var object = 0
     /// Of the part being walked; growing texts are told apart by them.
     private var index = 0
@@ -21,7 +25,7 @@ struct BodyReading {
     private var role: PassageOrigin = .user
     private var choice: Int? { isInsideElement ? index : nil }
 
-    /// A longer string that is spelled like an identifier is none: it has room for an encoded sentence.
+    /// A longer string that is spelled like an identifier is none, and neither is one that decodes to a text.
     private static let longestToken = 96
     private static let nestedLimits = JSONLimits.standard
 
@@ -277,22 +281,39 @@ struct BodyReading {
 
     private mutating func noteMention(_ node: Int) {
         let (start, end) = (document.nodes[node].start, document.nodes[node].end)
-        guard end - start >= 6, end - start <= 128, unnamed.direction == .prompt, references.count < 1024,
-            let first = document.bytes.getInteger(at: document.bytes.readerIndex + start, as: UInt8.self),
-            BodyReading.firstOfIDs.contains(first)
+        guard end - start >= 6, unnamed.direction == .prompt else { return }
+        let text: ByteBuffer
+        if document.nodes[node].hasEscapes {
+            // Who reads the body further on reads the same id, however it was written.
+            guard end - start <= 6 * BodyReading.longestID else { return }
+            text = document.text(node).bytes
+        } else {
+            guard let first = document.bytes.getInteger(at: document.bytes.readerIndex + start, as: UInt8.self),
+                BodyReading.firstOfIDs.contains(first)
+            else { return }
+            text = document.text(node).bytes
+        }
+        guard text.readableBytes >= 6, text.readableBytes <= BodyReading.longestID,
+            let found = BodyReading.idPrefixes.first(where: { text.hasPrefix($0.0, at: 0) }), BodyReading.isSpelledLikeToken(text)
         else { return }
-        guard let found = BodyReading.idPrefixes.first(where: { document.bytes.hasPrefix($0.0, at: start) }) else { return }
-        let text = document.text(node).bytes
-        guard BodyReading.isSpelledLikeToken(text) else { return }
-        references.append(BodyReference(kind: found.1, node: node, id: String(buffer: text), certainty: .mention))
+        let id = String(buffer: text)
+        guard mentioned.insert(id).inserted else { return }
+        guard mentioned.count <= BodyReading.mostMentions else { return mentionsTooMuch = true }
+        references.append(BodyReference(kind: found.1, node: node, id: id, certainty: .mention))
     }
+
+    private static let longestID = 128
+    /// More than the texts that one request for embeddings may hold.
+    private static let mostMentions = 4096
 
     private mutating func token(_ node: Int) {
         noteMention(node)
         guard keepsTexts else { return }
         let text = document.text(node)
         guard text.bytes.readableBytes > 0, !isKnownWord(node) else { return }
-        let isToken = text.isASCII && text.bytes.readableBytes <= BodyReading.longestToken && BodyReading.isSpelledLikeToken(text.bytes)
+        let isToken =
+            text.isASCII && text.bytes.readableBytes <= BodyReading.longestToken && BodyReading.isSpelledLikeToken(text.bytes)
+            && !EncodedWord.holdsText(text.bytes)
         slots.append(
             TextSlot(
                 kind: isToken ? .token : .prose, passage: Passage(text.bytes, origin: unnamed, isASCII: text.isASCII), text: text,

@@ -266,7 +266,8 @@ enum Shapes {
     private static let incompleteDetails = TextShape.object([("reason", .token)])
     private static let ownResponseMembers: [(StaticString, TextShape)] = [
         ("status", .token), ("output", .array(outputItem)), ("instructions", .text(.completion)), ("previous_response_id", .token),
-        ("tools", .text(.completion)), ("tool_choice", .text(.completion)), ("truncation", .token), ("content_filters", filterResults),
+        ("tools", .text(.completion)),
+        ("tool_choice", .either(string: .token, .text(.completion))), ("truncation", .token), ("content_filters", filterResults),
         ("incomplete_details", incompleteDetails), ("error", upstreamError), ("output_text", .text(.completion)),
     ]
     private static let responseMembers = envelope + ownResponseMembers

@@ -68,18 +68,18 @@ extension Exchange {
             guard body.readableBytes > 0 else { return }
             document = try parse(body)
         case .json, .any:
-            let types = head.headers["content-type"]
-            guard types.isEmpty || types.count == 1 && !types[0].utf8.contains(UInt8(ascii: ",")) else {
+            let spelled = try contentType()
+            guard !(spelled?.utf8.contains(UInt8(ascii: ",")) ?? false) else {
                 throw Fault(.invalidRequest, "The request has more than one Content-Type.")
             }
-            if let type = types.first.flatMap({ HeaderParameters(parsing: $0) }),
+            if let type = spelled.flatMap({ HeaderParameters(parsing: $0) }),
                 !type.value.mentions("json") || !(["utf-8", "utf8", nil] as [String?]).contains(type["charset"]?.lowercased())
             {
                 throw Fault(.invalidRequest, "This operation takes application/json in UTF-8.")
             }
             document = try parse(body)
         case .multipart:
-            guard let type = head.headers.first(name: "content-type"), let boundary = MultipartBody.boundary(fromContentType: type) else {
+            guard let type = try contentType(), let boundary = MultipartBody.boundary(fromContentType: type) else {
                 throw Fault(.invalidRequest, "This operation takes multipart/form-data with a boundary.")
             }
             do { multipart = try MultipartBody(parsing: body, boundary: boundary) } catch {
@@ -91,6 +91,13 @@ extension Exchange {
                 throw Fault(.invalidRequest, "The form has two fields of the same name.", param: "\(part.name.prefix(64))")
             }
         }
+    }
+
+    /// Of two nobody knows which one an upstream reads the body by.
+    private func contentType() throws -> String? {
+        let types = head.headers["content-type"]
+        guard types.count <= 1 else { throw Fault(.invalidRequest, "The request has more than one Content-Type.") }
+        return types.first
     }
 
     func parse(_ body: ByteBuffer) throws -> JSONDocument {
@@ -167,6 +174,9 @@ extension Exchange {
                 throw Fault(
                     .invalidRequest, "'\(key)' is written in other letters than the API's: upstreams read such keys differently.",
                     param: key)
+            }
+            if reading.mentionsTooMuch {
+                throw Fault(.invalidRequest, "The request names more files, responses and other resources than can be looked up.")
             }
             slots = reading.slots
             references = reading.references

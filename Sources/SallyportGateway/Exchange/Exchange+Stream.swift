@@ -222,8 +222,9 @@ extension Exchange {
                 upstream: summary.upstream ?? "", deployment: deployment?.id, createdAt: runtime.parts.clock().seconds), on: eventLoop)
     }
 
-    /// A response in the background goes on without its caller: what it uses from here on is counted when it is asked for.
-    func noteLeftInBackground(_ gate: StreamGate) {
+    /// A response in the background goes on when its stream breaks or its caller leaves: what it uses from here on is counted when it is
+    /// asked for.
+    private func noteLeftInBackground(_ gate: StreamGate) {
         guard gate.usage == nil, current?.operation.creates == .response, let id = gate.createdID, let principal,
             document?.member("background", of: 0).flatMap({ document?.bool($0) }) == true
         else { return }
@@ -244,6 +245,7 @@ extension Exchange {
             summary.promptTokens = TokenEstimate.tokens(bytes: summary.requestBytes)
             summary.completionTokens = TokenEstimate.tokens(bytes: gate.completionBytes)
         }
+        noteLeftInBackground(gate)
     }
 
     /// After the head has gone an error can only be an event; no further text follows it.

@@ -228,6 +228,10 @@ extension Exchange: UpstreamResponseDelegate {
         summary.upstreamEndedAt = Exchange.nanoseconds()
         if gate != nil || isHeadWritten { return failStream(failure) }
         if tryAgain(after: failure) { return }
+        if current?.operation.makesTokens ?? false, failure.bytesSent && failure.kind.isTimeout || failure.headReceived {
+            // The upstream was at work on it: what went there is paid for, answered or not.
+            summary.promptTokens = max(summary.promptTokens, estimatedPromptTokens)
+        }
         refuse(failure)
     }
 

@@ -299,10 +299,7 @@ final class Exchange {
         call?.cancel()
         // What went upstream is paid for, answered or not.
         if summary.upstreamStartedAt > 0 { summary.promptTokens = max(summary.promptTokens, estimatedPromptTokens) }
-        if let gate {
-            note(gate)
-            noteLeftInBackground(gate)
-        }
+        if let gate { note(gate) }
         summary.finishReason = "cancelled"
         summary.status = summary.status == 0 ? 499 : summary.status
         if intentIsBegun && !outcomeIsBegun { recordOutcome(verdict: .error) { _ in } }

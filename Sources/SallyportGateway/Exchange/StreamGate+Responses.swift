@@ -55,12 +55,13 @@ extension StreamGate {
         return calls.filter { !judgedCalls.contains(JudgedCall(name: $0.name, arguments: $0.arguments.text)) }
     }
 
-    func responsesChannel(_ channel: ChannelKey, _ document: JSONDocument) -> ChannelKey {
+    /// - Parameter type: of the event: a text, a refusal and a transcript of one item are texts of their own, though each comes as `delta`.
+    func responsesChannel(_ channel: ChannelKey, _ document: JSONDocument, _ type: String) -> ChannelKey {
         let item = document.member("output_index", of: 0).flatMap(document.integer) ?? 0
         let part =
             document.member("content_index", of: 0).flatMap(document.integer) ?? document.member("summary_index", of: 0).flatMap(
                 document.integer) ?? 0
-        return ChannelKey(index: item, part: part, field: channel.field, origin: channel.origin)
+        return ChannelKey(index: item, part: part, field: channel.isWhole ? channel.field : type, origin: channel.origin)
     }
 
     mutating func noteUsage(_ document: JSONDocument) {

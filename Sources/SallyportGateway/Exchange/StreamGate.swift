@@ -185,7 +185,8 @@ struct StreamGate {
                 words.writeImmutableBuffer(after)
             }
         } else if event.data != nil {
-            return
+            words = StreamGate.linesBesideData(event.raw)
+            if words.readableBytes == 0 { return }
         }
         guard !seenTokens.contains(words) else { return }
         guard words.withUnsafeReadableBytes({ UTF8Text.isValid($0) }) else {
@@ -202,9 +203,20 @@ struct StreamGate {
         for (choice, found) in outcome.findings { findings[choice, default: []] += found }
         if outcome.isBlocked {
             for choice in 0..<max(1, configuration.choices) where !isTerminated { try block(choice) }
-        } else if seenTokens.count < 1024 {
+        } else if seenTokens.count < 1024, words.readableBytes <= 256 {
+            // Not what is long: it does not come twice, and would be kept to the stream's end.
             seenTokens.insert(ByteBuffer(buffer: words))
         }
+    }
+
+    /// Of an event whose data stands in several lines: the other ones.
+    private static func linesBesideData(_ raw: ByteBuffer) -> ByteBuffer {
+        var words = ByteBuffer()
+        for line in raw.readableBytesView.split(whereSeparator: { $0 == 0x0A || $0 == 0x0D }) where !line.starts(with: "data:".utf8) {
+            words.writeBytes(line)
+            words.writeInteger(0x0A as UInt8)
+        }
+        return words
     }
 
     mutating func read(_ document: JSONDocument, _ type: String, _ held: inout HeldEvent) throws {
@@ -222,13 +234,12 @@ struct StreamGate {
         var standing: [TextSlot] = []
         for slot in reading.slots {
             if var channel = slot.channel {
-                if configuration.dialect == .responses { channel = responsesChannel(channel, document) }
+                if configuration.dialect == .responses { channel = responsesChannel(channel, document, type) }
                 try grow(channel, slot, &held)
                 if isTerminated { return }
             } else if slot.kind == .token {
                 // The same ids and enum values stand in every event: once is enough.
                 guard !seenTokens.contains(slot.passage.text) else { continue }
-                if seenTokens.count < 1024 { seenTokens.insert(ByteBuffer(buffer: slot.passage.text)) }
                 standing.append(slot)
             } else {
                 standing.append(slot)
@@ -241,6 +252,12 @@ struct StreamGate {
         verdict.merge(outcome.verdict)
         guard outcome.verdict.isComplete else { throw Fault.incompleteVerdict }
         for (choice, found) in outcome.findings { findings[choice, default: []] += found }
+        if outcome.edits.isEmpty, !outcome.isBlocked {
+            // What had to be changed must be changed in the next event, too.
+            for slot in standing where slot.kind == .token && seenTokens.count < 1024 {
+                seenTokens.insert(ByteBuffer(buffer: slot.passage.text))
+            }
+        }
         if outcome.isBlocked {
             if isAsynchronous { outcome.blocked = Set(outcome.blocked.map { max(0, $0) }) }
             if configuration.dialect == .responses || outcome.blocked.contains(-1) {

@@ -47,7 +47,10 @@ extension StreamGate {
                     if let function { pieces.append((index, part, call, function)) }
                 }
             }
-            for piece in pieces {
+            for var piece in pieces {
+                if piece.part >= 0 {
+                    piece.part = place(of: piece.node, function: piece.function, stated: piece.part, choice: piece.choice, document)
+                }
                 var call = calls[piece.choice, default: [:]][piece.part] ?? GrowingCall()
                 if piece.part >= 0, let id = document.member("id", of: piece.node).flatMap(document.string), !id.isEmpty { call.id = id }
                 if let name = document.member("name", of: piece.function) { call.name.writeImmutableBuffer(document.text(name).bytes) }
@@ -63,6 +66,18 @@ extension StreamGate {
             }
         case .responses: try noteResponseCalls(document, type)
         }
+    }
+
+    /// Some upstreams number every call 0, or none at all: one with a name and an id of its own is another call.
+    private func place(of call: Int, function: Int, stated: Int, choice: Int, _ document: JSONDocument) -> Int {
+        let known = calls[choice, default: [:]]
+        guard let id = document.member("id", of: call).flatMap(document.string), !id.isEmpty else {
+            // What goes on without a number goes on with the latest.
+            return document.member("index", of: call) == nil ? known.keys.max() ?? stated : stated
+        }
+        if let same = known.first(where: { $0.value.id == id }) { return same.key }
+        let isNamed = document.member("name", of: function).map { document.text($0).bytes.readableBytes > 0 } ?? false
+        return isNamed && !(known[stated]?.id.isEmpty ?? true) ? (known.keys.max() ?? stated) + 1 : stated
     }
 
     private mutating func noteResponseCalls(_ document: JSONDocument, _ type: String) throws {

@@ -1,34 +1,103 @@
 import NIOConcurrencyHelpers
 import SallyportCore
 
-/// Responses whose tokens nobody has counted in full, because they go on after their caller's request has ended. In memory: what a restart forgets is
-/// not counted.
-final class BackgroundResponses: Sendable {
-    private struct Key: Hashable {
-        let tenant: TenantID
-        let id: String
+/// Responses whose tokens nobody has counted in full, because they go on after their caller's request has ended. In memory, and written
+/// behind: a restart takes up what was written.
+package final class BackgroundResponses: Sendable {
+    package struct Key: Sendable, Hashable {
+        package let tenant: TenantID
+        package let id: String
+        package init(tenant: TenantID, id: String) {
+            self.tenant = tenant
+            self.id = id
+        }
     }
+
+    /// One that waits, and what its caller has paid already.
+    package struct Entry: Sendable, Hashable {
+        package let key: Key
+        package let prompt: Int
+        package let completion: Int
+        package init(key: Key, prompt: Int, completion: Int) {
+            self.key = key
+            self.prompt = prompt
+            self.completion = completion
+        }
+    }
+
+    /// What is to be written.
+    package struct Changes: Sendable {
+        package let noted: [Entry]
+        package let taken: [Key]
+        package var isEmpty: Bool { noted.isEmpty && taken.isEmpty }
+    }
+
     private struct State {
         var counted: [Key: StreamGate.Usage] = [:]
         /// Oldest first; those that were taken too.
         var order: [Key] = []
+        /// What is not written as it is here.
+        var changed: Set<Key> = []
     }
     private let state = NIOLockedValueBox(State())
     private static let most = 10_000
 
+    package init() {}
+
     /// - Parameter counted: what the caller has paid already.
     func note(_ id: String, of tenant: TenantID, counted: StreamGate.Usage) {
-        let key = Key(tenant: tenant, id: id)
         state.withLockedValue { state in
-            if state.counted.updateValue(counted, forKey: key) == nil { state.order.append(key) }
-            guard state.order.count > Self.most else { return }
-            for old in state.order.prefix(Self.most / 8) { state.counted[old] = nil }
-            state.order.removeFirst(Self.most / 8)
+            let key = Key(tenant: tenant, id: id)
+            Self.note(key, counted, &state)
+            state.changed.insert(key)
         }
+    }
+
+    private static func note(_ key: Key, _ counted: StreamGate.Usage, _ state: inout State) {
+        if state.counted.updateValue(counted, forKey: key) == nil { state.order.append(key) }
+        guard state.order.count > most else { return }
+        for old in state.order.prefix(most / 8) where state.counted.removeValue(forKey: old) != nil { state.changed.insert(old) }
+        state.order.removeFirst(most / 8)
     }
 
     /// - Returns: nil when there is nothing (more) to count.
     func take(_ id: String, of tenant: TenantID) -> StreamGate.Usage? {
-        state.withLockedValue { $0.counted.removeValue(forKey: Key(tenant: tenant, id: id)) }
+        state.withLockedValue { state in
+            let key = Key(tenant: tenant, id: id)
+            guard let counted = state.counted.removeValue(forKey: key) else { return nil }
+            state.changed.insert(key)
+            return counted
+        }
+    }
+
+    // MARK: Keeping
+
+    /// What was written before a restart, oldest first.
+    package func restore(_ entries: [Entry]) {
+        state.withLockedValue { state in
+            for entry in entries { Self.note(entry.key, .init(prompt: entry.prompt, completion: entry.completion), &state) }
+        }
+    }
+
+    /// What has changed since the last call.
+    package func takeChanges() -> Changes {
+        state.withLockedValue { state in
+            defer { state.changed = [] }
+            var noted: [Entry] = []
+            var taken: [Key] = []
+            for key in state.changed {
+                if let counted = state.counted[key] {
+                    noted.append(Entry(key: key, prompt: counted.prompt, completion: counted.completion))
+                } else {
+                    taken.append(key)
+                }
+            }
+            return Changes(noted: noted, taken: taken)
+        }
+    }
+
+    /// They could not be written: they are given out again the next time, as things are then.
+    package func giveBack(_ changes: Changes) {
+        state.withLockedValue { $0.changed.formUnion(changes.noted.map(\.key) + changes.taken) }
     }
 }

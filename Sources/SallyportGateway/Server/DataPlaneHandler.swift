@@ -15,6 +15,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private var isReading = false
     private var keepsAlive = true
     private var isClosing = false
+    /// Everything was sent, and nothing more will be.
+    private var isOutputGone = false
     /// Requests that came before the answer to the one before them went (pipelining).
     private var queue: [HTTPServerRequestPart] = []
     private var queuedBytes = 0
@@ -26,6 +28,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
     /// The caller waits to be told to send the body, and the head waits to be accepted.
     private var continuesLater = false
     private var waitingSince = NIODeadline.now()
+    /// Bytes of answers that had not gone when that was last looked at.
+    private var unsent = 0
     private var ticker: Scheduled<Void>?
     private var source: Source?
     private var random = RandomWords()
@@ -101,9 +105,13 @@ final class DataPlaneHandler: ChannelInboundHandler {
     private func tick() {
         guard let context else { return }
         let limits = runtime.snapshot.configuration
+        if isClosing || exchange == nil { noteProgress(context) }
         let waited = Duration.nanoseconds((NIODeadline.now() - waitingSince).nanoseconds)
-        if isClosing {
-            if waited > .nanoseconds(DataPlaneHandler.maximumLinger.nanoseconds) { context.close(promise: nil) }
+        if runtime.isCuttingOff {
+            context.close(promise: nil)
+        } else if isClosing {
+            let limit = !isOutputGone ? limits.idleTimeout : .nanoseconds(DataPlaneHandler.maximumLinger.nanoseconds)
+            if waited > limit { context.close(promise: nil) }
         } else if isReading {
             if waited > limits.bodyTimeout { exchange?.bodyTimedOut() }
         } else if exchange == nil {
@@ -111,6 +119,13 @@ final class DataPlaneHandler: ChannelInboundHandler {
         } else {
             exchange?.confirmCaller()
         }
+    }
+
+    /// A caller who reads his answer slowly does not idle.
+    private func noteProgress(_ context: ChannelHandlerContext) {
+        let left = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        if left != unsent { waitingSince = .now() }
+        unsent = left
     }
 
     // MARK: Requests
@@ -168,6 +183,8 @@ final class DataPlaneHandler: ChannelInboundHandler {
             size += name.utf8.count + value.utf8.count + 4
             switch name.utf8.count {
             case 4 where HeaderFields.sameName(name, "host"): hosts += value.utf8.contains(UInt8(ascii: ",")) ? 2 : 1
+            // Nobody takes the offer up, but the decoder stops reading behind this request: the next one needs another connection.
+            case 7 where HeaderFields.sameName(name, "upgrade"): keepsAlive = false
             case 6 where HeaderFields.sameName(name, "expect"): expects = expects || HeaderFields.sameName(value, "100-continue")
             default: break
             }
@@ -261,7 +278,11 @@ final class DataPlaneHandler: ChannelInboundHandler {
     /// who still reads passes over an interim answer (RFC 9110, section 15.2) or a comment between events.
     private func inputDidClose(_ context: ChannelHandlerContext) {
         isInputClosed = true
-        guard let exchange, !isClosing else { return context.close(promise: nil) }
+        guard !isClosing else {
+            if isOutputGone { context.close(promise: nil) }
+            return
+        }
+        guard let exchange else { return endConnection() }
         guard exchange.head.version.minor >= 1 else { return }
         if exchange.phase == .deciding && !exchange.isHeadWritten || exchange.phase == .upstream {
             context.writeAndFlush(wrapOutboundOut(DataPlaneHandler.interim), promise: nil)
@@ -315,12 +336,23 @@ extension DataPlaneHandler: ExchangeResponder {
         if isInputClosed && queue.isEmpty { keepsAlive = false }
         framing.end()
         if let flushed { whenFlushed(flushed) }
+        guard keepsAlive && !isReading else { return endConnection() }
         flush()
-        if keepsAlive && !isReading { return takeQueue(context) }
-        // The rest of the request is read and thrown away for a while, since a reset would take the answer with it.
+        takeQueue(context)
+    }
+
+    /// When the last byte has gone. Before, it would take what waits to be sent with it where the caller's side is closed already; and the
+    /// rest of the request is read and thrown away for a while, since a reset would take the answer with it.
+    private func endConnection() {
         isClosing = true
         isReading = false
-        context.close(mode: .output, promise: nil)
+        whenFlushed { [weak self] in
+            guard let self, let context = self.context else { return }
+            isOutputGone = true
+            waitingSince = .now()
+            if isInputClosed { context.close(promise: nil) } else { context.close(mode: .output, promise: nil) }
+        }
+        flush()
     }
 
     private func pause(_ pauses: Bool, _ context: ChannelHandlerContext) {

@@ -48,15 +48,28 @@ package final class DataPlaneServer: Sendable {
 
     package var port: Int { channel.localAddress?.port ?? 0 }
 
-    /// Stops accepting, lets what is under way end within the time given, then returns how many requests were left.
+    /// Connections look twice a second whether they should end.
+    private static let cuttingOff = Duration.seconds(2)
+
+    /// Stops accepting, lets what is under way end within the time given, then ends it.
+    /// - Returns: how many requests were cut off.
     package func drain(within limit: Duration) async -> Int {
         runtime.beginDraining()
         try? await channel.close().get()
+        await waitForRequests(limit)
+        let left = runtime.requestsUnderWay
+        if left > 0 {
+            runtime.cutOff()
+            await waitForRequests(Self.cuttingOff)
+        }
+        return left
+    }
+
+    private func waitForRequests(_ limit: Duration) async {
         let deadline = ContinuousClock.now + limit
         while runtime.requestsUnderWay > 0 && ContinuousClock.now < deadline {
             try? await Task.sleep(for: .milliseconds(20))
         }
-        return runtime.requestsUnderWay
     }
 }
 

@@ -91,11 +91,13 @@ package final class GatewayRuntime: Sendable {
     }
 
     package let parts: Parts
-    let background = BackgroundResponses()
+    package let background = BackgroundResponses()
     private let current: NIOLockedValueBox<GatewaySnapshot>
     private let load = NIOLockedValueBox(Load())
     private let retries = NIOLockedValueBox(RetryBudget(now: .now()))
-    private let draining = NIOLockedValueBox(false)
+    private let closing = NIOLockedValueBox(Closing.none)
+
+    private enum Closing { case none, draining, cuttingOff }
 
     private struct Load {
         var connections = 0
@@ -114,8 +116,11 @@ package final class GatewayRuntime: Sendable {
     package func replace(_ snapshot: GatewaySnapshot) { current.withLockedValue { $0 = snapshot } }
 
     /// From now on `/readyz` says 503 and connections close after their answer.
-    package func beginDraining() { draining.withLockedValue { $0 = true } }
-    package var isDraining: Bool { draining.withLockedValue { $0 } }
+    package func beginDraining() { closing.withLockedValue { if $0 == .none { $0 = .draining } } }
+    package var isDraining: Bool { closing.withLockedValue { $0 != .none } }
+    /// Requests under way end now, as if their callers had left: their outcomes are recorded and their use is counted.
+    package func cutOff() { closing.withLockedValue { $0 = .cuttingOff } }
+    var isCuttingOff: Bool { closing.withLockedValue { $0 == .cuttingOff } }
     package var requestsUnderWay: Int { load.withLockedValue { $0.requests } }
 
     // MARK: Admission

@@ -27,7 +27,7 @@ struct DocumentAttackDetector: LearnedDetector {
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
         lazy var cues = ToolDescriptionCues.count(in: passage)
         return reading.windows.compactMap { window in
-            let probability = head.probability(in: window.scores, windows: reading.windowCount)
+            let probability = head.probability(in: window.scores, windows: reading.windowCount, words: window.words)
             guard var rate = head.rate(of: probability) else { return nil }
             if passage.origin == .toolDefinition, rate > 0.001 {
                 // A tool's description instructs by its nature: only what is certain is told, and what its words speak for too.

@@ -49,7 +49,7 @@ package struct HarmDetector: LearnedDetector {
         var sum = 0.0
         var bound = 1.0
         for step in head.columns.indices {
-            bound = min(bound, head.probability(in: window.scores, of: step, windows: reading.windowCount))
+            bound = min(bound, head.probability(in: window.scores, of: step, windows: reading.windowCount, words: window.words))
             sum += bound
         }
         return sum

@@ -24,17 +24,22 @@ extension EncoderDescription.Calibration {
 
 extension EncoderDescription.Head {
     /// The probability of one of the head's columns.
-    /// - Parameter windows: how many windows the text has; 1 for a pair.
-    func probability(in scores: [Float], of position: Int = 0, windows: Int = 1) -> Double {
+    /// - Parameters:
+    ///   - windows: how many windows the text has; 1 for a pair.
+    ///   - words: how many words stand in this one.
+    func probability(in scores: [Float], of position: Int = 0, windows: Int = 1, words: Int = .max) -> Double {
         guard position < columns.count, columns[position] < scores.count else { return 0 }
         let penalty = position < windowPenalties.count ? windowPenalties[position] : 0
-        let score = Double(scores[columns[position]]) - penalty * Logarithm.of(Double(min(max(windows, 1), 64)))
+        var score = Double(scores[columns[position]]) - penalty * Logarithm.of(Double(min(max(windows, 1), 64)))
+        if words < Self.shortWords, position < shortPenalties.count {
+            score -= shortPenalties[position] * Logarithm.of(Double(Self.shortWords) / Double(max(words, 1)))
+        }
         return (position < calibrations.count ? calibrations[position] : .init()).probability(of: Float(score))
     }
 
     /// The probability of a whole text: that of its worst window, its number of windows taken into account.
     package func probability(in reading: TextReading) -> Double {
-        reading.windows.map { probability(in: $0.scores, windows: reading.windowCount) }.max() ?? 0
+        reading.windows.map { probability(in: $0.scores, windows: reading.windowCount, words: $0.words) }.max() ?? 0
     }
 
     /// The lowest stated rate at which this probability is still reported; nil when it is below all thresholds.

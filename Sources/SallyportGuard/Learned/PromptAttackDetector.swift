@@ -31,7 +31,7 @@ struct PromptAttackDetector: LearnedDetector {
 
     func findings(in reading: TextReading, of passage: Passage) -> [Finding] {
         reading.windows.compactMap { window in
-            let probability = head.probability(in: window.scores, windows: reading.windowCount)
+            let probability = head.probability(in: window.scores, windows: reading.windowCount, words: window.words)
             guard let rate = head.rate(of: probability) else { return nil }
             let subtype = subtypes.map { ($0.name, $0.head.probability(in: window.scores)) }.filter { $0.1 >= 0.5 }
                 .max { $0.1 < $1.1 }

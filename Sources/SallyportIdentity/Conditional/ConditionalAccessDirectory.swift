@@ -83,8 +83,8 @@ package final class ConditionalAccessDirectory: Sendable {
             // What cannot be read may have been meant to block.
             if let mistake = mistakes.first { outcome.findings.append(.init(policy: mistake.name, demand: .block)) }
             guard !policies.isEmpty else { return outcome }
-            let posture = Posture(principal.device.flatMap { devices[$0] }, principal.id, at: context.access.now)
-            for policy in speaking(of: principal, roles: roles, in: context) {
+            let posture = posture(of: principal, at: context.access.now)
+            for policy in speaking(of: principal, with: posture, roles: roles, in: context) {
                 let demands = policy.demands(of: principal, device: posture, at: context.access.now)
                 let findings = demands.map { ConditionalOutcome.Finding(policy: policy.name, demand: $0) }
                 if policy.state == .reportOnly { outcome.reported += findings } else { outcome.findings += findings }
@@ -96,7 +96,8 @@ package final class ConditionalAccessDirectory: Sendable {
         package func endings(
             ofSession age: Int64, of principal: Principal, roles: Set<Role>, in context: ConditionalContext
         ) -> [ConditionalOutcome.Finding] {
-            speaking(of: principal, roles: roles, in: context).compactMap { policy in
+            let posture = posture(of: principal, at: context.access.now)
+            return speaking(of: principal, with: posture, roles: roles, in: context).compactMap { policy in
                 guard policy.state == .enabled, let longest = policy.maximumSessionAge, age >= longest else { return nil }
                 return .init(policy: policy.name, demand: .recentSignIn)
             }
@@ -105,9 +106,14 @@ package final class ConditionalAccessDirectory: Sendable {
         /// Whether any policy limits sessions.
         package var limitsSessions: Bool { policies.contains { $0.maximumSessionAge != nil } }
 
-        private func speaking(of principal: Principal, roles: Set<Role>, in context: ConditionalContext) -> [ConditionalPolicy] {
+        private func posture(of principal: Principal, at now: Int64) -> Posture {
+            Posture(principal.device.flatMap { devices[$0] }, principal.id, at: now)
+        }
+
+        private func speaking(
+            of principal: Principal, with posture: Posture, roles: Set<Role>, in context: ConditionalContext
+        ) -> [ConditionalPolicy] {
             let references = Set(principal.references)
-            let posture = Posture(principal.device.flatMap { devices[$0] }, principal.id, at: context.access.now)
             let risk = risk(of: principal.id, at: context.access.now)
             return policies.filter { $0.speaks(of: principal, references, roles, catalog, in: context, device: posture, risk: risk) }
         }

@@ -11,7 +11,7 @@ package struct JSONLogHandler: LogHandler {
     package var metadataProvider: Logger.MetadataProvider?
     private let label: String
     private let format: Format
-    private let output: LogOutput
+    private let sink: @Sendable ([UInt8]) -> Void
     private let clock: @Sendable () -> AuditTime
 
     // What one entry may hold; the rest is cut off and marked with `…`.
@@ -23,15 +23,37 @@ package struct JSONLogHandler: LogHandler {
     private static let reserved: Set<String> = ["time", "level", "logger", "source", "message", "error.type"]
 
     package init(
-        label: String, format: Format = .json, level: Logger.Level = .info, output: LogOutput = .standardError,
+        label: String, format: Format = .json, level: Logger.Level = .info, output: LogOutput,
         metadataProvider: Logger.MetadataProvider? = nil, clock: @escaping @Sendable () -> AuditTime = { AuditTime.now() }
+    ) {
+        self.init(label, format, level, metadataProvider, clock) { output.write($0) }
+    }
+
+    private init(
+        _ label: String, _ format: Format, _ level: Logger.Level, _ provider: Logger.MetadataProvider?,
+        _ clock: @escaping @Sendable () -> AuditTime, sink: @escaping @Sendable ([UInt8]) -> Void
     ) {
         self.label = label
         self.format = format
         logLevel = level
-        self.output = output
-        self.metadataProvider = metadataProvider
+        metadataProvider = provider
         self.clock = clock
+        self.sink = sink
+    }
+
+    /// An output that tells in the same format how many lines are missing from it.
+    package static func output(
+        descriptor: Int32, format: Format = .json, maximumBytes: Int = LogOutput.defaultMaximumBytes,
+        clock: @escaping @Sendable () -> AuditTime = { AuditTime.now() }
+    ) -> LogOutput {
+        let handler = JSONLogHandler("sallyport.log", format, .warning, nil, clock) { _ in }
+        return LogOutput(descriptor: descriptor, maximumBytes: maximumBytes) { missing in
+            handler.line(
+                of: LogEvent(
+                    level: .warning, message: "log lines were left out: nobody took them",
+                    metadata: ["log.lines": .stringConvertible(missing)],
+                    source: "SallyportOversight", file: #fileID, function: #function, line: #line))
+        }
     }
 
     package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -39,7 +61,9 @@ package struct JSONLogHandler: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    package func log(event: LogEvent) {
+    package func log(event: LogEvent) { sink(line(of: event)) }
+
+    private func line(of event: LogEvent) -> [UInt8] {
         var fields: [String: Value] = [:]
         for part in [metadata, metadataProvider?.get() ?? [:], event.metadata ?? [:]] {
             for (key, value) in part { JSONLogHandler.flatten(value, under: key, depth: 0, into: &fields) }
@@ -53,7 +77,7 @@ package struct JSONLogHandler: LogHandler {
         case .text: writeText(event, fields, error, to: &line)
         }
         line.append(UInt8(ascii: "\n"))
-        output.write(line)
+        return line
     }
 
     // MARK: Metadata

@@ -297,6 +297,10 @@ package enum Backup {
         } catch {
             // Half a restore is none.
             try? FileManager.default.removeItem(atPath: directory)
+            if error is Fault, keyFiles.isEmpty, settings.provider == .file, settings.keyDirectory == nil {
+                throw Mistake(
+                    description: "the key files are not part of a backup: give the folder that they are kept in (keys/*.key) with --keys")
+            }
             throw error
         }
     }

@@ -53,6 +53,11 @@ enum Observability {
         exposition.gauge("sallyport_audit_healthy", help: "1 while records are accepted.", log.isHealthy ? 1 : 0)
     }
 
+    static func log(_ log: LogOutput, into exposition: inout Exposition) {
+        exposition.counter(
+            "sallyport_log_lines_dropped_total", help: "Log lines that were left out because nobody took them.", Double(log.dropped))
+    }
+
     static func identity(_ figures: IdentityCounters.Figures, into exposition: inout Exposition) {
         exposition.counter("sallyport_honey_key_uses_total", help: "Uses of honey keys: each is an alarm.", Double(figures.honeyKeyUses))
         exposition.counter(

@@ -13,7 +13,7 @@ package enum PolicyLibrary {
     }
 
     /// The names of all policies that there are: for checks before anything is started.
-    static func names(directory: String?, database: String) throws -> Set<PolicyID> {
+    package static func names(directory: String?, database: String) throws -> Set<PolicyID> {
         let store =
             FileManager.default.fileExists(atPath: database)
             ? SQLPolicyStore(try SQLiteDatabase(.file(database), configuration: .init(isReadOnly: true))) : nil

@@ -54,6 +54,8 @@ package struct ServerPlan: Sendable {
     package var vault = VaultSettings()
     /// Secrets that come from files or the vault, by their key.
     package var secrets: [String: SecretReference] = [:]
+    /// How those were when they were read.
+    package var secretStamps = SecretStamps()
     /// Keys of secrets that stand in the configuration file itself.
     package var literalSecrets: [String] = []
     package var keyRotations: [KeyRotationPlan] = []

@@ -108,17 +108,9 @@ final class SecretKeeper: Sendable {
         self.logger = logger
     }
 
-    /// Changes when a file or a secret that the configuration refers to does.
-    func stamp(of plan: ServerPlan) -> String {
-        var parts: [String] = []
-        for reference in Set(plan.secrets.values) {
-            guard case .file(let name) = reference else { continue }
-            parts.append("\(name):\(FileStamp.of(name) ?? "missing")")
-        }
-        let usesVault = plan.secrets.values.contains { if case .vault = $0 { true } else { false } }
-        // A revision that cannot be read is no change.
-        if usesVault, let revision = try? secrets.revision() { parts.append("vault:\(revision)") }
-        return parts.sorted().joined(separator: "|")
+    /// Another one than before when a file or a secret that the configuration refers to has changed.
+    func stamps(of plan: ServerPlan, since before: SecretStamps) -> SecretStamps {
+        before.now(plan.secrets.values) { try? secrets.revision() }
     }
 
     /// Blocks for a call or two when something is due. One at a time.

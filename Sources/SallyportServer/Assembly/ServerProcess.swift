@@ -23,6 +23,8 @@ package final class ServerProcess: Sendable {
     let logger: Logger
     let group: MultiThreadedEventLoopGroup
     let pool: NIOThreadPool
+    /// For what looks after things while the gateway runs: chores that hang take no thread from requests, nor from the end.
+    package let housekeeping = BlockingExecutor(threads: 8)
     let audit: AuditLog
     let outbox: AdministrationOutbox
     private let runtime: GatewayRuntime
@@ -59,6 +61,7 @@ package final class ServerProcess: Sendable {
         /// Documents that were found not to be as they were taken in, and were told of.
         var doubtful: Set<String> = []
         var isSettled = false
+        var isDrainingOutbox = false
         /// When a chore that fails was last told of.
         var warnedAt: [String: Int64] = [:]
         /// Why the identities of another gateway cannot be read; told of once.
@@ -78,12 +81,14 @@ package final class ServerProcess: Sendable {
         let access: SQLAccessStore
         let categories: SQLCategoryStore
         let incidents: SQLIncidentStore
+        let responses: SQLBackgroundResponseStore
     }
 
     // MARK: Start
 
     /// Opens everything, in the order in which a failure harms least, and begins to serve.
-    package static func start(_ plan: ServerPlan, logger: Logger) async throws -> ServerProcess {
+    /// - Parameter log: where the logger's entries go, for the metrics.
+    package static func start(_ plan: ServerPlan, logger: Logger, log: LogOutput) async throws -> ServerProcess {
         // One heap for each event loop: with one for every thread, as is usual, memory that one freed is of no use to the others.
         _ = process_limit_arenas(Int32(clamping: max(1, plan.threads)))
         let database = try SQLiteDatabase(.file(plan.dataDirectory + "/sallyport.sqlite"))
@@ -95,7 +100,7 @@ package final class ServerProcess: Sendable {
             policies: SQLPolicyStore(database),
             ownership: SQLOwnershipStore(database), usage: SQLUsageStore(database), subjects: opened.vault, vault: opened,
             database: database, access: SQLAccessStore(identity.database), categories: SQLCategoryStore(database),
-            incidents: SQLIncidentStore(database))
+            incidents: SQLIncidentStore(database), responses: SQLBackgroundResponseStore(database))
         try AuditSettingsGuard(database, sealer: opened.vault).check(plan, at: wallTime().seconds)
         try FourEyesMarker.set(Set(plan.access.fourEyes.map(\.rawValue)), in: plan.dataDirectory)
         var auditConfiguration = plan.audit
@@ -103,14 +108,16 @@ package final class ServerProcess: Sendable {
         auditConfiguration.sealer = opened.vault
         let audit = try AuditLog(auditConfiguration, logger: logger)
         do {
-            return try await start(plan, stores: stores, audit: audit, logger: logger)
+            return try await start(plan, stores: stores, audit: audit, logger: logger, log: log)
         } catch {
             await audit.close()
             throw error
         }
     }
 
-    private static func start(_ plan: ServerPlan, stores: Stores, audit: AuditLog, logger: Logger) async throws -> ServerProcess {
+    private static func start(
+        _ plan: ServerPlan, stores: Stores, audit: AuditLog, logger: Logger, log: LogOutput
+    ) async throws -> ServerProcess {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, plan.threads))
         let pool = NIOThreadPool(numberOfThreads: max(2, plan.threads))
         pool.start()
@@ -166,6 +173,7 @@ package final class ServerProcess: Sendable {
         let metrics = GatewayMetrics(deployments: plan.deployments.map(\.id), region: plan.gateway.region, version: ServerPlan.version) {
             exposition in
             Observability.audit(audit, into: &exposition)
+            Observability.log(log, into: &exposition)
             if let counters = identityFigures.withLockedValue({ $0 }) { Observability.identity(counters.figures, into: &exposition) }
             Observability.upstreams(egress, upstreams.withLockedValue { $0 }, into: &exposition)
             traces?.write(to: &exposition)
@@ -205,6 +213,7 @@ package final class ServerProcess: Sendable {
         for source in issuers { source.keys.keepFresh(on: group.next()) }
         identityFigures.withLockedValue { $0 = parts.identity.counters }
         let runtime = GatewayRuntime(parts, snapshot: snapshot)
+        try takeUp(runtime.background, from: stores.responses, at: now)
         try warm(blocklists, policies)
         var start = AuditRecord(.systemStart, id: UUID().uuidString.lowercased())
         start.details = [
@@ -359,21 +368,19 @@ package final class ServerProcess: Sendable {
         if isDue { process_give_back_memory() }
     }
 
-    /// Several times a second: what other processes changed, what waits to be written.
+    /// Several times a second, on ``housekeeping``: what other processes changed, what waits to be written.
     package func tick() async {
         tellOfIdentities()
         // One that fails does not keep the others from their work.
         await chore("vault") { [vault] in
-            let isDue = try await pool.runIfActive(eventLoop: group.next()) { try vault.refresh(at: Self.wallTime().seconds) }.get()
+            let isDue = try vault.refresh(at: Self.wallTime().seconds)
             // Not waited for: a key service may take its time, and other chores must not.
-            if isDue { _ = pool.runIfActive(eventLoop: group.next()) { vault.confirm() } }
+            if isDue { housekeeping.submit { vault.confirm() } }
         }
         await chore("secrets") { [secrets] in
             let plan = state.withLockedValue { $0.plan }
             if plan.keyRotations.contains(where: { $0.every != nil }) {
-                _ = pool.runIfActive(eventLoop: group.next()) {
-                    secrets.rotate(plan.keyRotations, keys: plan.upstreamKeys, at: Self.wallTime().seconds)
-                }
+                housekeeping.submit { secrets.rotate(plan.keyRotations, keys: plan.upstreamKeys, at: Self.wallTime().seconds) }
             }
         }
         await chore("keys") {
@@ -409,16 +416,28 @@ package final class ServerProcess: Sendable {
         }
         await chore("materials") { try materials.refresh(tenants: [.default]) }
         await chore("documents") { [documents] in
-            _ = try await pool.runIfActive(eventLoop: group.next()) { try documents.search.refresh() }.get()
+            _ = try documents.search.refresh()
             let told = try await noteDoubtful(documents, told: state.withLockedValue { $0.doubtful })
             state.withLockedValue { $0.doubtful = told }
         }
         await chore("usage") { try limits.flush(to: stores.usage) }
+        await chore("background responses") { try Self.keep(runtime.background, in: stores.responses, at: Self.wallTime().seconds) }
         await console?.tick(at: Self.wallTime().seconds)
-        await chore("outbox") { _ = try await outbox.drain(into: audit) }
+        await chore("outbox") { try await drainOutbox() }
         await governanceChores()
         await chore("refusals") { for record in refusals.flush() { _ = try await audit.append(record.encoded()) } }
         giveBackMemory()
+    }
+
+    /// One at a time: two would put an act on record twice.
+    private func drainOutbox() async throws {
+        let isFree = state.withLockedValue { state in
+            defer { state.isDrainingOutbox = true }
+            return !state.isDrainingOutbox
+        }
+        guard isFree else { return }
+        defer { state.withLockedValue { $0.isDrainingOutbox = false } }
+        _ = try await outbox.drain(into: audit)
     }
 
     /// Says once that the identities of another gateway cannot be read, and once that they can again.
@@ -448,8 +467,11 @@ package final class ServerProcess: Sendable {
         }
     }
 
-    /// Changes when the configuration should be read again although its file is the same: secrets that it refers to have changed.
-    package var secretStamp: String { secrets.stamp(of: state.withLockedValue { $0.plan }) }
+    /// Another one than before when the configuration should be read again although its file is the same: secrets that it refers to have
+    /// changed.
+    package func secretStamps(since before: SecretStamps) -> SecretStamps {
+        secrets.stamps(of: state.withLockedValue { $0.plan }, since: before)
+    }
 
     /// Once a minute at most: last uses are told to the minute.
     private func noteKeyUses(now: Bool = false) throws {
@@ -521,21 +543,68 @@ package final class ServerProcess: Sendable {
         logger.notice("configuration reloaded", metadata: ["config.generation": "\(generation)"])
     }
 
-    /// Ends: nothing new, what is under way to its end, then the log is closed with a last checkpoint.
-    package func stop() async {
+    /// How the process ended.
+    package enum Ending: Sendable {
+        case clean
+        /// Everything is on record, but something that hangs was not waited for.
+        case hanging
+        /// The audit log could not be closed: what nobody was told is on record may be missing from it.
+        case unrecorded
+    }
+
+    /// Beyond the time for draining.
+    package static let closingTime = Duration.seconds(10)
+    private static let lastChores = Duration.seconds(3)
+
+    /// Ends: nothing new, what is under way to its end, then the log is closed with a last checkpoint. Takes no longer than the time for
+    /// draining and ``closingTime``, whatever hangs.
+    /// - Parameter chores: ends when those who call ``tick()`` and ``takeBack()`` no longer do.
+    package func stop(after chores: @escaping @Sendable () async -> Void) async -> Ending {
         let limit = state.withLockedValue { $0.plan.gateway.drainTimeout }
-        await console?.stop()
+        let end = ContinuousClock.now + limit + Self.closingTime
+        let consoleEnd = Task { [console] in await Bounded.run(until: end) { await console?.stop() } }
         let left = await server.drain(within: limit)
         if left > 0 { logger.warning("requests were cut off at the end of the drain", metadata: ["requests.count": "\(left)"]) }
-        await metricsServer?.stop()
-        await tick()
-        do { try noteKeyUses(now: true) } catch { logger.warning("last uses of keys could not be kept") }
-        for record in refusals.flush(everything: true) { _ = try? await audit.append(record.encoded()) }
-        _ = try? await audit.append(AuditRecord(.systemStop, id: UUID().uuidString.lowercased()).encoded())
-        await traces?.close()
-        try? await egress.shutDown(grace: .seconds(1), on: group.next()).get()
-        await audit.close()
-        try? await group.shutdownGracefully()
-        try? await pool.shutdownGracefully()
+        var isClean = await consoleEnd.value
+        isClean = await Bounded.run(until: end) { [metricsServer] in await metricsServer?.stop() } && isClean
+        isClean = await settle(after: chores, until: min(end, .now + Self.lastChores)) && isClean
+        isClean =
+            await Bounded.run(until: end) { [self] in
+                for record in refusals.flush(everything: true) { _ = try? await audit.append(record.encoded()) }
+                _ = try? await audit.append(AuditRecord(.systemStop, id: UUID().uuidString.lowercased()).encoded())
+            } && isClean
+        isClean = await Bounded.run(until: min(end, .now + Self.lastChores)) { [traces] in await traces?.close() } && isClean
+        isClean =
+            await Bounded.run(until: end) { [egress, group] in
+                try? await egress.shutDown(grace: .seconds(1), on: group.next()).get()
+            } && isClean
+        let isRecorded = await Bounded.run(until: end) { [audit] in await audit.close() }
+        isClean = await Bounded.run(until: end) { [group] in try? await group.shutdownGracefully() } && isClean
+        isClean = await Bounded.run(until: end) { [pool] in try? await pool.shutdownGracefully() } && isClean
+        housekeeping.close()
+        return isRecorded ? isClean ? .clean : .hanging : .unrecorded
+    }
+
+    /// What must not be lost is written; each by itself, so that one that hangs keeps no other from its work.
+    /// - Returns: whether everything ended in time.
+    private func settle(after chores: @escaping @Sendable () async -> Void, until deadline: ContinuousClock.Instant) async -> Bool {
+        // Chores are quick where nothing hangs; what they do is not done twice at once then.
+        let isIdle = await Bounded.run(until: min(deadline, .now + .seconds(1)), chores)
+        if !isIdle { logger.warning("housekeeping did not end in time, and is not waited for") }
+        let last: [(name: String, work: @Sendable () async throws -> Void)] = [
+            ("vault", { [self] in _ = try vault.refresh(at: Self.wallTime().seconds) }),
+            ("usage", { [self] in try limits.flush(to: stores.usage) }),
+            ("background responses", { [self] in try Self.keep(runtime.background, in: stores.responses, at: Self.wallTime().seconds) }),
+            ("key uses", { [self] in try noteKeyUses(now: true) }),
+            ("outbox", { [self] in try await drainOutbox() }),
+        ]
+        return await withTaskGroup(of: Bool.self) { group in
+            for (name, work) in last {
+                group.addTask { [self] in
+                    await Bounded.run(until: deadline, on: housekeeping) { [self] in await chore(name, work) }
+                }
+            }
+            return await group.reduce(isIdle) { $0 && $1 }
+        }
     }
 }

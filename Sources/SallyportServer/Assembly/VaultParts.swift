@@ -47,11 +47,16 @@ package enum VaultParts {
         return SQLSecretStore(keys, sealer: vault)
     }
 
-    /// Those of these names that there are; none where there is no vault yet.
-    static func secrets(_ names: Set<String>, _ settings: VaultSettings, dataDirectory: String) throws -> [String: String] {
-        guard FileManager.default.fileExists(atPath: dataDirectory + "/vault.sqlite") else { return [:] }
+    /// Those of these names that there are, none where there is no vault yet, and the revision that they are of at least.
+    static func secrets(
+        _ names: Set<String>, _ settings: VaultSettings, dataDirectory: String
+    ) throws -> (secrets: [String: String], revision: Int64) {
+        guard FileManager.default.fileExists(atPath: dataDirectory + "/vault.sqlite") else { return ([:], 0) }
         let store = try secretStore(settings, dataDirectory: dataDirectory)
-        return try names.reduce(into: [:]) { found, name in found[name] = try store.secret(name, of: .default)?.value.reveal() }
+        // Before the secrets: what changes meanwhile is found by the first look at the revision.
+        let revision = try store.revision()
+        let secrets = try names.reduce(into: [:]) { found, name in found[name] = try store.secret(name, of: .default)?.value.reveal() }
+        return (secrets, revision)
     }
 
     /// Every provider that is configured: what another one than today's has wrapped is unwrapped there. Files can always be read.

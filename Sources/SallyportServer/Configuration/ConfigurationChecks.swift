@@ -1,3 +1,5 @@
+import Foundation
+
 /// What no single value shows: keys that contradict each other or have no effect where they stand.
 extension ConfigurationTree {
     /// - Returns: warnings: what works, but hardly as it was meant.
@@ -116,6 +118,29 @@ extension ConfigurationTree {
         let host = authority.hasPrefix("[") ? authority.dropFirst().prefix { $0 != "]" } : authority.prefix { $0 != ":" }
         guard !Self.isLoopback(String(host)) else { return nil }
         return "the upstream '\(name)' is sent its credentials and all texts in the clear: its endpoint is not https"
+    }
+
+    /// Files of certificates and keys: the listener does not open without its own; an upstream is down until its are there.
+    /// - Returns: warnings about those of upstreams.
+    mutating func checkCertificates() -> [String] {
+        let authorities = (names["network.tls.clientAuthorities"] ?? []).map { "network.tls.clientAuthorities.\($0.name)." }
+        for path in ["network.tls.certificate", "network.tls.key"] + authorities.flatMap({ [$0 + "caFile", $0 + "crlFile"] }) {
+            if let problem = missingFile(path) { report(problem, at: path) }
+        }
+        return (names["upstreams"] ?? []).flatMap { entry in
+            ["caFile", "clientCertificate", "clientKey"].compactMap { name in
+                let path = "upstreams.\(entry.name).tls.\(name)"
+                return missingFile(path).map { "the upstream '\(entry.name)' is down: '\(path)' names \($0)" }
+            }
+        }
+    }
+
+    private func missingFile(_ path: String) -> String? {
+        guard let value = values[path], value.unset == nil else { return nil }
+        var isFolder: ObjCBool = false
+        let isThere = FileManager.default.fileExists(atPath: value.text, isDirectory: &isFolder)
+        if isThere, !isFolder.boolValue, FileManager.default.isReadableFile(atPath: value.text) { return nil }
+        return "\(value.text): \(UnreadableFile.reason(value.text))"
     }
 
     private static func isLoopback(_ host: String) -> Bool {

@@ -103,7 +103,10 @@ extension ConfigurationKey {
             .init("server.headerTimeout", .duration, "10s", "From a new connection to the end of its first request's head."),
             .init("server.bodyTimeout", .duration, "60s", "From a request's head to the end of its body; then 408."),
             .init("server.idleTimeout", .duration, "2m", "How long a connection without a request is kept."),
-            .init("server.drainTimeout", .duration, "30s", "How long requests under way may go on after SIGTERM."),
+            .init(
+                "server.drainTimeout", .duration, "30s",
+                "How long requests under way may go on after SIGTERM; then they are cut off. Ten seconds later the process has ended, whatever hangs."
+            ),
             .init("server.maximumBodyBytes", .size(held), "32MiB", "The largest JSON body; above it 413."),
             .init("server.maximumUploadBytes", .size(held), "64MiB", "The largest multipart body; above it 413."),
             .init("server.maximumAnswerBytes", .size(held), "64MiB", "The largest answer of an upstream that is held for inspection."),

@@ -102,7 +102,7 @@ extension ConfigurationMapping {
     private mutating func content(of file: String, at path: String) -> SecretText? {
         guard let data = FileManager.default.contents(atPath: file), data.count <= 4096, let text = String(bytes: data, encoding: .utf8)
         else {
-            report("the file cannot be read", at: path)
+            report(UnreadableFile.reason(file), at: path)
             return nil
         }
         let line = text.trimmingCharacters(in: .newlines)

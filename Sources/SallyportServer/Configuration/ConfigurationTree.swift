@@ -33,14 +33,22 @@ struct ConfigurationTree {
     private(set) var mistakes: [ConfigurationMistake] = []
     /// Secrets that are to come from elsewhere, by the path of their key.
     private(set) var references: [String: SecretReference] = [:]
+    /// How those were when they were read.
+    private(set) var stamps = SecretStamps()
     /// Paths of secrets that stand in the file itself.
     private(set) var literalSecrets: [String] = []
     private let file: String
     private let environment: [String: String]
     private let secrets: (String) -> String?
 
-    /// - Parameter secrets: the vault's secrets by name; nil where there is none of that name.
-    init(_ yaml: String, file: String, environment: [String: String], secrets: @escaping (String) -> String? = { _ in nil }) {
+    /// - Parameters:
+    ///   - stamps: what is known of the vault's secrets, and of files that were read before.
+    ///   - secrets: the vault's secrets by name; nil where there is none of that name.
+    init(
+        _ yaml: String, file: String, environment: [String: String], stamps: SecretStamps = SecretStamps(),
+        secrets: @escaping (String) -> String? = { _ in nil }
+    ) {
+        self.stamps = stamps
         self.file = file
         self.environment = environment
         self.secrets = secrets
@@ -198,6 +206,7 @@ struct ConfigurationTree {
         let found: String
         switch reference {
         case .file(let name):
+            stamps.noteFile(name)
             guard let content = SecretReference.content(of: name) else {
                 report("'\(path)' names the file \(name), which cannot be read", mark)
                 return nil
@@ -312,10 +321,25 @@ struct ConfigurationTree {
         }
     }
 
+    /// The parser's words, and what they leave out: where that began which has no end, and what is wrong with a tab.
+    private static func explain(_ problem: String, _ mark: Mark, _ context: YamlError.Context?, of yaml: String) -> String {
+        let lines = yaml.split(separator: "\n", maxSplits: mark.line, omittingEmptySubsequences: false)
+        let line = mark.line >= 1 && mark.line <= lines.count ? lines[mark.line - 1] : ""
+        if line.prefix(while: { $0 == " " || $0 == "\t" }).contains("\t") {
+            return "a tab stands at the line's beginning; YAML is indented with blanks"
+        }
+        if problem.hasPrefix("Maximum nesting level") { return "it is nested too deeply" }
+        guard let context, context.mark.line < mark.line else { return problem }
+        return "\(problem), \(context.text) that begins in line \(context.mark.line)"
+    }
+
     private static func mistake(_ error: YamlError, file: String, yaml: String) -> ConfigurationMistake {
         switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
-            ConfigurationMistake(file: file, line: mark.line, column: mark.column, message: "is not valid YAML: \(problem)")
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            ConfigurationMistake(
+                file: file, line: mark.line, column: mark.column,
+                message: "is not valid YAML: " + explain(problem, mark, context, of: yaml))
         case .reader(let problem, let offset, _, _):
             ConfigurationMistake(
                 file: file, line: 1 + yaml.prefix(offset ?? 0).filter(\.isNewline).count, column: 1,

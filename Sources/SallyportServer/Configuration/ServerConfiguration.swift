@@ -17,7 +17,7 @@ package struct ServerConfiguration: Sendable {
     /// - Throws: ``ConfigurationMistakes`` with every mistake and its line.
     package static func load(path: String, environment: [String: String]) throws -> ServerConfiguration {
         guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file cannot be read")])
+            throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: UnreadableFile.reason(path))])
         }
         guard bytes.count <= maximumBytes else {
             throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file is larger than 1 MiB")])
@@ -25,16 +25,21 @@ package struct ServerConfiguration: Sendable {
         guard let yaml = String(bytes: bytes, encoding: .utf8) else {
             throw ConfigurationMistakes(mistakes: [.init(file: path, line: 1, column: 1, message: "the file is not UTF-8")])
         }
-        return try load(yaml: yaml, file: path, environment: environment)
+        return try load(yaml: yaml, file: path, environment: environment, looksForFiles: true)
     }
 
-    package static func load(yaml: String, file: String, environment: [String: String]) throws -> ServerConfiguration {
+    /// - Parameter looksForFiles: the certificates that are named must be there.
+    package static func load(
+        yaml: String, file: String, environment: [String: String], looksForFiles: Bool = false
+    ) throws -> ServerConfiguration {
         var tree = try tree(yaml, file: file, environment: environment)
-        let warnings = tree.checkWhole()
+        var warnings = tree.checkWhole()
+        if looksForFiles { warnings += tree.checkCertificates() }
         var mapping = ConfigurationMapping(tree)
         var plan = mapping.plan()
         plan.warnings += warnings
         plan.secrets = mapping.tree.references
+        plan.secretStamps = mapping.tree.stamps
         plan.literalSecrets = mapping.tree.literalSecrets
         guard mapping.tree.mistakes.isEmpty else {
             throw ConfigurationMistakes(
@@ -51,7 +56,7 @@ package struct ServerConfiguration: Sendable {
         guard !names.isEmpty else { return tree }
         var mapping = ConfigurationMapping(tree)
         let settings = mapping.vault()
-        let known: [String: String]
+        let known: (secrets: [String: String], revision: Int64)
         do {
             known = try VaultParts.secrets(names, settings, dataDirectory: mapping.text("data.directory") ?? "./var")
         } catch let fault as Fault {
@@ -59,6 +64,9 @@ package struct ServerConfiguration: Sendable {
                 .init(file: file, line: 1, column: 1, message: "\(fault.message) \(VaultParts.reason(of: fault))")
             ])
         }
-        return ConfigurationTree(yaml, file: file, environment: environment) { known[$0] }
+        // What the first reading saw of files: they are read twice, and may have changed between.
+        var stamps = tree.stamps
+        stamps.noteVault(known.revision)
+        return ConfigurationTree(yaml, file: file, environment: environment, stamps: stamps) { known.secrets[$0] }
     }
 }

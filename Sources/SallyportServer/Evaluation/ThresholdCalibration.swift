@@ -81,7 +81,7 @@ package struct ThresholdCalibration: Sendable, Codable {
             thresholds.sort { $0.rate < $1.rate }
             var calibrated = EncoderDescription.Head(
                 kind: head.kind, columns: head.columns, calibrations: head.calibrations, thresholds: thresholds,
-                windowPenalties: head.windowPenalties)
+                windowPenalties: head.windowPenalties, shortPenalties: head.shortPenalties)
             calibrated.lexical = head.lexical
             heads[name] = calibrated
         }

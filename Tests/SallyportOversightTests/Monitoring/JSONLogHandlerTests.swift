@@ -10,12 +10,14 @@ import Testing
         try Data().write(to: URL(fileURLWithPath: path))
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = try #require(FileHandle(forWritingAtPath: path))
+        let output = JSONLogHandler.output(descriptor: file.fileDescriptor, format: format)
         var logger = Logger(label: "sallyport.test") {
             JSONLogHandler(
-                label: $0, format: format, output: LogOutput(descriptor: file.fileDescriptor),
+                label: $0, format: format, output: output,
                 clock: { AuditTime(millisecondsSince1970: 1_795_000_000_123) })
         }
         body(&logger)
+        #expect(output.flush(within: .seconds(60)))
         try file.close()
         let text = String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
         #expect(text.isEmpty || text.hasSuffix("\n"))

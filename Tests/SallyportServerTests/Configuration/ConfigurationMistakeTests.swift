@@ -187,3 +187,51 @@ import Testing
         #expect(!found(yaml).joined().contains("s3cr3t"))
     }
 }
+
+/// What a file says that its parser and the file system only hint at.
+struct ConfigurationFileTests {
+    private func mistakes(_ yaml: String, file: String = "f.yaml", looksForFiles: Bool = false) -> [String] {
+        do {
+            let configuration = try ServerConfiguration.load(yaml: yaml, file: file, environment: [:], looksForFiles: looksForFiles)
+            return configuration.warnings
+        } catch { return (error as? ConfigurationMistakes)?.mistakes.map(\.description) ?? ["\(error)"] }
+    }
+
+    @Test func namesATab() {
+        #expect(
+            mistakes("server:\n\tlisten: 127.0.0.1:1") == [
+                "f.yaml:2:1: is not valid YAML: a tab stands at the line's beginning; YAML is indented with blanks"
+            ])
+    }
+
+    @Test func saysWhereBeganWhatHasNoEnd() {
+        let found = mistakes("server:\n  listen: \"127.0.0.1:1\ndata:\n  directory: x\n")
+        #expect(
+            found.count == 1 && found[0].hasSuffix("found unexpected end of stream, while scanning a quoted scalar that begins in line 2"))
+    }
+
+    @Test func saysThatNestingIsTooDeep() {
+        let found = mistakes("server: " + String(repeating: "[", count: 20_000) + String(repeating: "]", count: 20_000))
+        #expect(found.count == 1 && found[0].hasSuffix("is not valid YAML: it is nested too deeply"))
+    }
+
+    @Test(arguments: [("/nowhere/at/all.yaml", "there is no such file"), ("/", "is a folder, not a file")])
+    func saysWhyAFileIsNotRead(path: String, why: String) {
+        #expect(throws: ConfigurationMistakes.self) { try ServerConfiguration.load(path: path, environment: [:]) }
+        do { _ = try ServerConfiguration.load(path: path, environment: [:]) } catch { #expect("\(error)" == "\(path):1:1: \(why)") }
+    }
+
+    @Test func namesCertificatesThatAreNotThere() {
+        let listener = "network:\n  tls:\n    certificate: /nowhere/c.pem\n    key: /\n"
+        #expect(
+            mistakes(listener, looksForFiles: true) == [
+                "f.yaml:3:18: network.tls.certificate: /nowhere/c.pem: there is no such file",
+                "f.yaml:4:10: network.tls.key: /: is a folder, not a file",
+            ])
+        let upstream = "upstreams:\n  a:\n    kind: openai\n    endpoint: https://a.example\n    tls: {caFile: /nowhere/ca.pem}\n"
+        #expect(
+            mistakes(upstream, looksForFiles: true) == [
+                "the upstream 'a' is down: 'upstreams.a.tls.caFile' names /nowhere/ca.pem: there is no such file"
+            ])
+    }
+}

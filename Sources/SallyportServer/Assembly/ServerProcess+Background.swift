@@ -1,0 +1,28 @@
+import SallyportCore
+import SallyportGateway
+import SallyportStorage
+
+/// Responses that are made in the background are counted when they are first seen done: before or after a restart.
+extension ServerProcess {
+    /// As long as providers keep responses.
+    private static let longestWait: Int64 = 30 * 86_400
+
+    static func takeUp(_ responses: BackgroundResponses, from store: SQLBackgroundResponseStore, at now: Int64) throws {
+        try store.remove(before: now - longestWait)
+        responses.restore(
+            try store.all().map { .init(key: .init(tenant: $0.tenant, id: $0.id), prompt: $0.prompt, completion: $0.completion) })
+    }
+
+    static func keep(_ responses: BackgroundResponses, in store: SQLBackgroundResponseStore, at now: Int64) throws {
+        let changes = responses.takeChanges()
+        guard !changes.isEmpty else { return }
+        do {
+            try store.update(
+                noted: changes.noted.map { .init(tenant: $0.key.tenant, id: $0.key.id, prompt: $0.prompt, completion: $0.completion) },
+                taken: changes.taken.map { ($0.tenant, $0.id) }, at: now)
+        } catch {
+            responses.giveBack(changes)
+            throw error
+        }
+    }
+}
