@@ -192,7 +192,7 @@ def main():
     else:
         penalty = window_penalty(scorer, [r["text"] for r in documents], single, rng)  # joined prompts would be what they are not: a document full of instructions
     benign, benign_count = scorer.texts(texts)
-    for column, rows in (("prompt_attack", prompts), ("document_attack", [] if a.branch else documents)):
+    for column, rows in [("prompt_attack", prompts)] + [("document_attack", documents)] * (not a.branch):
         for value, r in sorted(zip(scorer.texts([r["text"] for r in rows])[0][:, COLUMN[column]], rows), key=lambda x: -x[0])[:8]:
             print(f"highest benign {column} {value:.2f} {r['source']} {r['kind']} {r['text'][:150]!r}")
     is_prompt = np.arange(len(texts)) < len(prompts)
