@@ -2,7 +2,7 @@
 
     calibrate.py --models MODELS --data FOLDER --out FIELDS.json --version 2026.11.1 [--kept FOLDER]
 
-With --kept a run that was stopped goes on where it was.
+With --kept a run that was stopped goes on where it was. With --branch only what the branch answers (prompts and harm) is fitted: the other heads, and the correction for many windows, stay as that manifest has them.
 
 Order: (1) the correction for many windows and (2) the thresholds come from benign traffic alone (benign.dev plus held-out authored hard negatives);
 (3) attacks and harms are read only for the slope of the probabilities, which moves no row across a threshold.
@@ -177,26 +177,70 @@ def main():
     p.add_argument("--version", required=True)
     p.add_argument("--hold-out", type=int, default=data.SHIPPED_HOLD_OUT_SHARE, help="per cent of the authored groups")
     p.add_argument("--kept", type=pathlib.Path, help="folder in which what the model read is kept for the next run")
+    p.add_argument("--branch", type=pathlib.Path, metavar="MANIFEST", help="fit the branch's heads alone; the others are taken from this manifest")
     a = p.parse_args()
     data.HOLD_OUT_SHARE = a.hold_out
     scorer = Scorer(Model(a.models / "guard", kept=a.kept), tokens.Encoder(str(a.models / "vocab.txt")))
     rng = random.Random(5)
     prompts, documents = benign_rows(a.data)
     single = ["prompt_attack", "document_attack", *SUBKINDS, *(f"{h}_{s}" for h in HARMS for s in SEVERITIES)]
-    texts = [r["text"] for r in prompts + documents]
-    penalty = window_penalty(scorer, [r["text"] for r in documents], single, rng)  # joined prompts would be what they are not: a document full of instructions
+    texts = [r["text"] for r in (prompts if a.branch else prompts + documents)]
+    if a.branch:
+        kept_heads = json.loads(a.branch.read_text())["heads"]
+        penalty = {head["column"]: head["window_penalty"] for head in kept_heads.values() if head["kind"] == "sigmoid" and "window_penalty" in head}
+        penalty |= {column: value for harm in HARMS for column, value in zip(kept_heads[harm]["columns"], kept_heads[harm]["window_penalty"])}
+    else:
+        penalty = window_penalty(scorer, [r["text"] for r in documents], single, rng)  # joined prompts would be what they are not: a document full of instructions
     benign, benign_count = scorer.texts(texts)
-    for column, rows in (("prompt_attack", prompts), ("document_attack", documents)):
+    for column, rows in [("prompt_attack", prompts)] + [("document_attack", documents)] * (not a.branch):
         for value, r in sorted(zip(scorer.texts([r["text"] for r in rows])[0][:, COLUMN[column]], rows), key=lambda x: -x[0])[:8]:
             print(f"highest benign {column} {value:.2f} {r['source']} {r['kind']} {r['text'][:150]!r}")
     is_prompt = np.arange(len(texts)) < len(prompts)
-    calm = np.array([r["source"] not in ("hh_rlhf_first_turn", "harmfulqa") for r in prompts + documents])
+    calm = np.array([r["source"] not in ("hh_rlhf_first_turn", "harmfulqa") for r in prompts + documents][: len(texts)])
     heads = {}
 
     def rates(column, pick, calibration):
         own = corrected(benign[pick, COLUMN[column]], benign_count[pick], penalty[column])
         own = probability(own, calibration)
         return {f"fpr_{r}": round(threshold(own, r), 6) for r in RATES}, int(pick.sum())
+
+    def documents_and_payloads():
+        rows = data.read_rows(a.data, "document_attack", "dev") + data.authored_rows("document_attack", "dev")
+        best, count = scorer.texts([r["text"] for r in rows])
+        own = corrected(best[:, COLUMN["document_attack"]], count, penalty["document_attack"])
+        calibration = platt(own, [r["label"] for r in rows])
+        ordinary = np.array([r["source"] != "authored" for r in prompts + documents])  # authored benign documents are twins of attacks: the table shows them, traffic hardly has them
+        thresholds, used = rates("document_attack", ~is_prompt & ordinary, calibration)
+        heads["document_attack"] = {"column": "document_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["document_attack"], "benign_rows": used}
+        heads["payload"] = {"column": "payload", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
+
+    def answered_pairs():
+        rows = data.read_rows(a.data, "groundedness", "dev") + [{**data.authored_groundedness(r), "source": "authored"} for r in data.authored_rows("groundedness", "dev")]
+        rows = [r for r in rows if r["source"] not in data.FLAGGED]  # sources that never train stay unseen here too
+        labels = np.array([r["label"] for r in rows])
+        claims = scorer.claims(rows)
+        weights = fit_lexical(claims, rows, labels)
+        scores = highest(claims, len(rows), weights)
+        natural = np.array([r["source"] != "authored" for r in rows])
+        shift = middle(scores[natural], labels[natural], np.array([r["source"] for r in rows])[natural])
+        weights[0], scores = round(weights[0] - shift, 4), scores - shift
+        calibration = {"a": 1.0, "b": 0.0}  # the fit gives log-odds
+        supported = probability(scores[labels == 0], calibration)
+        heads["ungrounded"] = {
+            "column": "ungrounded", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(supported, r), 6) for r in RATES}},
+            "lexical": {"intercept": weights[0], **lexical.ENCODER, **dict(zip(lexical.FEATURES, weights[1:])), "stop_words": lexical.STOP_WORDS}, "benign_rows": len(supported),
+        }
+        heads["unsupported"] = {"column": "unsupported", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
+        rows = data.authored_rows("task_adherence", "dev")
+        logits = scorer.pairs([(r["request"], r["tool_call"]) for r in rows])[:, COLUMN["off_task"]]
+        labels = np.array([r["label"] for r in rows])
+        calibration = platt(logits, labels)
+        serving = probability(logits[labels == 0], calibration)
+        heads["off_task"] = {
+            "column": "off_task", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(serving, r), 6) for r in RATES}},
+            "benign_rows": len(serving),
+        }
+        heads["names"] = {"columns": BIO, "kind": "bio"}
 
     # Prompt attack
     rows = [r for r in data.read_rows(a.data, "prompt_attack", "dev")] + data.authored_rows("prompt_attack", "dev")
@@ -213,15 +257,8 @@ def main():
         own_calibration = platt(own_logits, own_labels)
         own_thresholds, used = rates(kind, is_prompt, own_calibration)
         heads[kind] = {"column": kind, "kind": "sigmoid", "calibration": own_calibration, "thresholds": own_thresholds, "window_penalty": penalty[kind], "benign_rows": used}
-    # Document attack
-    rows = data.read_rows(a.data, "document_attack", "dev") + data.authored_rows("document_attack", "dev")
-    best, count = scorer.texts([r["text"] for r in rows])
-    own = corrected(best[:, COLUMN["document_attack"]], count, penalty["document_attack"])
-    calibration = platt(own, [r["label"] for r in rows])
-    ordinary = np.array([r["source"] != "authored" for r in prompts + documents])  # authored benign documents are twins of attacks: the table shows them, traffic hardly has them
-    thresholds, used = rates("document_attack", ~is_prompt & ordinary, calibration)
-    heads["document_attack"] = {"column": "document_attack", "kind": "sigmoid", "calibration": calibration, "thresholds": thresholds, "window_penalty": penalty["document_attack"], "benign_rows": used}
-    heads["payload"] = {"column": "payload", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
+    if not a.branch:
+        documents_and_payloads()
     # Harm
     rows = data.read_rows(a.data, "harm", "dev")
     data.HOLD_OUT_SHARE = 12  # grades of violence and self-harm come from authored rows alone: the smaller hold-out has too few
@@ -257,33 +294,10 @@ def main():
             "window_penalty": [penalty[f"{harm}_{s}"] for s in SEVERITIES], "benign_rows": used, "harmless_rows": len(harmless), "level_rates": {str(k): v for k, v in LEVEL_RATES.items()},
         }
     short_penalty(scorer, [r["text"] for r in data.read_rows(a.data, "benign", "dev")], heads, random.Random(4))
-    # Pairs
-    rows = data.read_rows(a.data, "groundedness", "dev") + [{**data.authored_groundedness(r), "source": "authored"} for r in data.authored_rows("groundedness", "dev")]
-    rows = [r for r in rows if r["source"] not in data.FLAGGED]  # sources that never train stay unseen here too
-    labels = np.array([r["label"] for r in rows])
-    claims = scorer.claims(rows)
-    weights = fit_lexical(claims, rows, labels)
-    scores = highest(claims, len(rows), weights)
-    natural = np.array([r["source"] != "authored" for r in rows])
-    shift = middle(scores[natural], labels[natural], np.array([r["source"] for r in rows])[natural])
-    weights[0], scores = round(weights[0] - shift, 4), scores - shift
-    calibration = {"a": 1.0, "b": 0.0}  # the fit gives log-odds
-    supported = probability(scores[labels == 0], calibration)
-    heads["ungrounded"] = {
-        "column": "ungrounded", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(supported, r), 6) for r in RATES}},
-        "lexical": {"intercept": weights[0], **lexical.ENCODER, **dict(zip(lexical.FEATURES, weights[1:])), "stop_words": lexical.STOP_WORDS}, "benign_rows": len(supported),
-    }
-    heads["unsupported"] = {"column": "unsupported", "kind": "token-sigmoid", "calibration": {"a": 1.0, "b": 0.0}, "thresholds": {"default": 0.5}}
-    rows = data.authored_rows("task_adherence", "dev")
-    logits = scorer.pairs([(r["request"], r["tool_call"]) for r in rows])[:, COLUMN["off_task"]]
-    labels = np.array([r["label"] for r in rows])
-    calibration = platt(logits, labels)
-    serving = probability(logits[labels == 0], calibration)
-    heads["off_task"] = {
-        "column": "off_task", "kind": "sigmoid", "calibration": calibration, "thresholds": {"default": 0.5, **{f"fpr_{r}": round(threshold(serving, r), 6) for r in RATES}},
-        "benign_rows": len(serving),
-    }
-    heads["names"] = {"columns": BIO, "kind": "bio"}
+    if a.branch:
+        heads = {name: heads.get(name, head) for name, head in kept_heads.items()}
+    else:
+        answered_pairs()
     a.out.write_text(json.dumps({"name": a.name, "version": a.version, "heads": heads}, indent=1))
     for name, head in heads.items():
         print(name, json.dumps({k: v for k, v in head.items() if k in ("calibration", "thresholds", "window_penalty", "benign_rows")}))

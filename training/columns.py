@@ -13,6 +13,7 @@ SEQUENCE_GROUPS = [
     ("off_task", ["off_task"]),
 ]
 ORDINAL_HEADS = set(HARMS)
+BRANCH_GROUPS = [(name, columns) for name, columns in SEQUENCE_GROUPS if name in ("prompt_attack", "attack_kind", *HARMS)]  # what the branch answers, where a model has one
 SEQUENCE_COLUMNS = [c for _, columns in SEQUENCE_GROUPS for c in columns]
 COLUMN = {name: i for i, name in enumerate(SEQUENCE_COLUMNS)}
 

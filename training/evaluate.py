@@ -183,6 +183,7 @@ class Evaluation:
                 cells += [len(mask), show(wilson(int(hits), len(mask)))]
             found.append(cells)
         self.table(["language", "attacks", "found", "benign", "let through"], found)
+        self.blind_prompts(limit)
         self.by_source(rows, p, limit)
         self.say("Sub-kinds (authored held-out attacks; share of attacks of the kind whose kind scores above its 1 % threshold, and of attacks of other kinds that do not):\n")
         attacks = [r for r in rows if r["source"].startswith("authored:") and r["label"]]
@@ -193,6 +194,17 @@ class Evaluation:
             best = q >= self.heads[kind]["thresholds"]["fpr_0.01"]
             found.append([kind, int(own.sum()), show(wilson(int((best & own).sum()), int(own.sum()))), show(wilson(int((~best & ~own).sum()), int((~own).sum()))), show(bootstrap(auroc, own.astype(int), q), False)])
         self.table(["kind", "rows", "named", "rightly not named", "AUROC among attacks"], found)
+
+    def blind_prompts(self, limit):
+        self.say("Sets that are measured on and nothing else (right at 1 %):\n")
+        found = []
+        for name, what in (("prompt_english", "English"), ("prompt", "ten other languages")):
+            rows = data.blind_rows(name)
+            p = self.texts("prompt_attack", [r["text"] for r in rows])
+            for side, label in (("attacks", 1), ("look-alikes", 0)):
+                right = [(p[i] >= limit) == bool(label) for i, r in enumerate(rows) if r["label"] == label]
+                found.append([f"{what}, {side}", len(right), show(wilson(int(sum(right)), len(right)))])
+        self.table(["set", "rows", "right"], found)
 
     def by_source(self, rows, p, limit):
         self.say("By source (right at 1 %):\n")

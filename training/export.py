@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 import export_ir
 import tokens
-from columns import MAX_TOKENS, ORDINAL_HEADS, SEQUENCE_COLUMNS, SEQUENCE_GROUPS, STRIDE, TOKEN_COLUMNS, WINDOW
+from columns import BRANCH_GROUPS, MAX_TOKENS, ORDINAL_HEADS, SEQUENCE_COLUMNS, SEQUENCE_GROUPS, STRIDE, TOKEN_COLUMNS, WINDOW
 from export_ir import constant, scalars
 
 HEADS, EPSILON = 12, 1e-12
@@ -34,8 +34,7 @@ def bert_names(state: dict) -> dict:
         "embeddings.token_type_embeddings.weight": state["trunk.types.weight"], "embeddings.LayerNorm.weight": state["trunk.norm.weight"],
         "embeddings.LayerNorm.bias": state["trunk.norm.bias"], "case_embeddings.weight": state["trunk.case.weight"],
     }
-    for i in range(6):
-        own, p = f"trunk.layers.{i}.", f"encoder.layer.{i}."
+    for own, p in [(f"trunk.layers.{i}.", f"encoder.layer.{i}.") for i in range(6)] + [("branch.layer.", "branch.layer.")] * ("branch.layer.qkv.weight" in state):
         for kind in ("weight", "bias"):
             for name, part in zip(("query", "key", "value"), np.split(state[f"{own}qkv.{kind}"], 3)):
                 w[f"{p}attention.self.{name}.{kind}"] = part
@@ -44,30 +43,44 @@ def bert_names(state: dict) -> dict:
     return w
 
 
-def guard(state: dict, body: str) -> ov.Model:
-    encoder = export_ir.Encoder(bert_names(state), HEADS, body, EPSILON, MAX_TOKENS)
-    inputs = [export_ir.parameter(n) for n in ("input_ids", "attention_mask", "token_type_ids", "case_ids")]
-    states, mask = encoder.states(*inputs)
-    h = {k.removeprefix("heads."): v.astype(np.float32) for k, v in state.items() if k.startswith("heads.")}
-    low = ops.multiply(ops.subtract(mask, ops.constant(np.float32(1))), ops.constant(np.float32(10000)))
-    scores = ops.add(ops.matmul(states, constant(h["query.weight"], "heads.query"), False, True), ops.unsqueeze(low, scalars(2)))
+def sequence_heads(states, low, h: dict, groups: list, wanted: set, prefix: str) -> dict:
+    """The columns of the `wanted` ones of `groups`, by group; `h` holds the heads' tensors."""
+    scores = ops.add(ops.matmul(states, constant(h["query.weight"], prefix + ".query"), False, True), low)
     weights = ops.softmax(ops.transpose(scores, scalars(0, 2, 1)), 2)  # [B,G,T]
     pooled = ops.transpose(ops.matmul(weights, states, False, False), scalars(1, 0, 2))  # [G,B,W]
-    hidden = ops.gelu(ops.add(ops.matmul(pooled, constant(h["hidden"], "heads.hidden"), False, False), constant(h["hidden_bias"], "heads.hidden_bias")), "erf")
-    columns = []
-    for index, (name, _) in enumerate(SEQUENCE_GROUPS):
+    hidden = ops.gelu(ops.add(ops.matmul(pooled, constant(h["hidden"], prefix + ".hidden"), False, False), constant(h["hidden_bias"], prefix + ".hidden_bias")), "erf")
+    columns = {}
+    for index, (name, _) in enumerate(groups):
+        if name not in wanted:
+            continue
         row = ops.gather(hidden, scalars(index), scalars(0))
         row = ops.squeeze(row, scalars(0))
-        raw = ops.add(ops.matmul(row, constant(h[f"out.{index}.weight"], f"heads.{name}"), False, True), constant(h[f"out.{index}.bias"], f"heads.{name}.bias"))
+        raw = ops.add(ops.matmul(row, constant(h[f"out.{index}.weight"], f"{prefix}.{name}"), False, True), constant(h[f"out.{index}.bias"], f"{prefix}.{name}.bias"))
         if name in ORDINAL_HEADS:
             first = ops.slice(raw, scalars(0), scalars(1), scalars(1), scalars(1))
             second = ops.subtract(first, ops.softplus(ops.slice(raw, scalars(1), scalars(2), scalars(1), scalars(1))))
             third = ops.subtract(second, ops.softplus(ops.slice(raw, scalars(2), scalars(3), scalars(1), scalars(1))))
             raw = ops.concat([first, second, third], 1)
-        columns.append(raw)
+        columns[name] = raw
+    return columns
+
+
+def guard(state: dict, body: str) -> ov.Model:
+    """With a branch in the checkpoint its groups are answered by it, the others by the trunk's last layer as before."""
+    encoder = export_ir.Encoder(bert_names(state), HEADS, body, EPSILON, MAX_TOKENS)
+    inputs = [export_ir.parameter(n) for n in ("input_ids", "attention_mask", "token_type_ids", "case_ids")]
+    (*_, below, states), mask = encoder.states(*inputs)
+    part = lambda prefix: {k.removeprefix(prefix): v.astype(np.float32) for k, v in state.items() if k.startswith(prefix)}
+    h, branch = part("heads."), part("branch.heads.")
+    low = ops.unsqueeze(ops.multiply(ops.subtract(mask, ops.constant(np.float32(1))), ops.constant(np.float32(10000))), scalars(2))
+    names = [name for name, _ in SEQUENCE_GROUPS]
+    moved = {name for name, _ in BRANCH_GROUPS} if branch else set()
+    columns = sequence_heads(states, low, h, SEQUENCE_GROUPS, set(names) - moved, "heads")
+    if branch:
+        columns |= sequence_heads(encoder.layer(below, encoder.bias, "branch.layer"), low, branch, BRANCH_GROUPS, moved, "branch")
     own = ops.add(ops.matmul(states, constant(h["token.weight"], "heads.token"), False, True), constant(h["token.bias"], "heads.token.bias"))
     own = ops.add(own, ops.gather(constant(h["token_case.weight"], "heads.token_case"), inputs[3], scalars(0)))
-    return ov.Model([export_ir.result(ops.concat(columns, 1), "sequence"), export_ir.result(own, "tokens")], inputs, "guard")
+    return ov.Model([export_ir.result(ops.concat([columns[n] for n in names], 1), "sequence"), export_ir.result(own, "tokens")], inputs, "guard")
 
 
 def vocabulary(models: pathlib.Path) -> pathlib.Path:

@@ -79,7 +79,7 @@ class Encoder:
         return ops.add(ops.multiply(normal, constant(self.w[name + ".weight"], name + ".weight")), constant(self.w[name + ".bias"], name + ".bias"))
 
     def states(self, ids, mask, types=None, cases=None):
-        """Hidden states [B,T,H] and the mask as floats [B,T]."""
+        """Hidden states [B,T,H] after each layer, and the mask as floats [B,T]."""
         length = ops.gather(ops.shape_of(ids, "i32"), scalars(1), scalars(0))
         x = self.table(ids, "embeddings.word_embeddings.weight")
         positions = self.w["embeddings.position_embeddings.weight"][: self.max_tokens]
@@ -97,9 +97,11 @@ class Encoder:
         # [B,1,1,T]: zero where there is text, far below every score where there is none.
         bias = ops.unsqueeze(
             ops.multiply(ops.subtract(mask, ops.constant(np.float32(1))), ops.constant(np.float32(10000))), scalars(1, 2))
+        self.bias, found = bias, []
         for number in range(self.layers):
             x = self.layer(x, bias, f"encoder.layer.{number}")
-        return x, mask
+            found.append(x)
+        return found, mask
 
     def layer(self, x, bias, name):
         own = name + ".attention.self."
@@ -160,7 +162,7 @@ def guard_model(weights, heads, body="f16", eps=1e-12, max_tokens=128, pooling=(
     """The guard: `sequence` [B,S] and `tokens` [B,T,K], raw logits."""
     encoder = Encoder(weights, heads, body, eps, max_tokens)
     inputs = [parameter(n) for n in ("input_ids", "attention_mask", "token_type_ids", "case_ids")]
-    states, mask = encoder.states(*inputs)
+    (*_, states), mask = encoder.states(*inputs)
     sequence = encoder.head(encoder.pooled(states, mask, pooling), "sequence")
     return ov.Model([result(sequence, "sequence"), result(encoder.head(states, "tokens"), "tokens")], inputs, "guard")
 
@@ -169,7 +171,7 @@ def embedding_model(weights, heads, body="f16", eps=1e-12, max_tokens=256):
     """Mean pooling and length one: `embedding` [B,H]."""
     encoder = Encoder(weights, heads, body, eps, max_tokens)
     inputs = [parameter(n) for n in ("input_ids", "attention_mask")]
-    states, mask = encoder.states(*inputs)
+    (*_, states), mask = encoder.states(*inputs)
     vector = ops.normalize_l2(encoder.mean(states, mask), scalars(1), 1e-12, "max")
     return ov.Model([result(vector, "embedding")], inputs, "embedding")
 

@@ -1,6 +1,6 @@
 """The language scorer, for texts that are not English: a hashed linear model over pieces of words and over what words mean.
 
-    languages.py --data FOLDER --models MODELS [--refit | --measure] [--kept FOLDER]
+    languages.py --data FOLDER --models MODELS [--refit | --measure] [--tasks TASK,…] [--kept FOLDER]
 
 The encoder's vocabulary is English, so it reads other languages in splinters. Beside it stands a linear model, of the cascade's form (`cascade.py`), with two kinds of features of one window:
   runs      of one, two and three token ids, as the cascade has them; an unknown token's id is 32768 + its bytes' FNV-1a modulo 32768 (most Chinese characters are unknown)
@@ -449,11 +449,13 @@ def benign_foreign(folder, half=None):
     return found
 
 
-def fit_domains(scorer, guard, encoder, folder, half=None):
+def fit_domains(scorer, guard, encoder, folder, half=None, tasks=TASKS):
     """slope and offset for each task and domain: benign texts' 1 and 5 % where the head has them."""
     heads = guard.manifest["heads"]
     result, counts = {}, {}
     for task, texts in benign_foreign(folder, half).items():
+        if task not in tasks:
+            continue
         entries = raw(scorer, guard, encoder, texts)
         head = heads[task]
         want = {r: (np.log(p / (1 - p)) - head["calibration"]["b"]) / head["calibration"]["a"] for r, p in ((0.01, head["thresholds"]["fpr_0.01"]), (0.05, head["thresholds"]["fpr_0.05"]))}
@@ -599,6 +601,7 @@ def main():
     p.add_argument("--data", required=True, type=pathlib.Path)
     p.add_argument("--models", required=True, type=pathlib.Path)
     p.add_argument("--refit", action="store_true", help="keep the weights, fit the domains anew")
+    p.add_argument("--tasks", default=",".join(TASKS), help="what is trained and fitted; of the other tasks MODELS keeps weights and domains")
     p.add_argument("--measure", action="store_true", help="only print what the model in MODELS finds")
     p.add_argument("--kept", type=pathlib.Path, help="folder in which what the encoder said is kept for the next run")
     a = p.parse_args()
@@ -609,8 +612,17 @@ def main():
         return measure(guard, encoder, a.data, LanguageScorer.load(a.models / "languages"))
     made = [] if a.refit else examples(a.data)
     scorer = LanguageScorer.load(a.models / "languages") if a.refit else train(encoder, lexicon, made)
-    scorer.domains, counts = fit_domains(scorer, guard, encoder, a.data, 0)
-    trained = json.loads((a.models / "languages" / "manifest.json").read_text())["trained_on"] if a.refit else len(made)
+    wanted = a.tasks.split(",")
+    scorer.domains, counts = fit_domains(scorer, guard, encoder, a.data, 0, wanted)
+    trained, before = len(made), a.models / "languages" / "manifest.json"
+    if a.refit or set(wanted) != set(TASKS):  # what is not trained or fitted anew stays as it was
+        manifest, old = json.loads(before.read_text()), LanguageScorer.load(a.models / "languages")
+        if old.lexicon.entries != scorer.lexicon.entries:
+            raise SystemExit("the lexicon has changed since MODELS was trained: train all tasks")
+        for j in (j for j, task in enumerate(TASKS) if task not in wanted):
+            scorer.weights[:, j], scorer.scale[j], scorer.bias[j] = old.weights[:, j], old.scale[j], old.bias[j]
+        scorer.domains, counts = manifest["domains"] | scorer.domains, manifest["benign_rows"] | counts
+        trained = manifest["trained_on"] if a.refit else trained
     save(scorer, a.models / "languages", encoder, names, {"trained_on": trained, "benign_rows": counts})
     print(json.dumps(scorer.domains, indent=1), counts)
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from columns import CASE_CLASSES, ORDINAL_HEADS, SEQUENCE_GROUPS, TOKEN_COLUMNS
+from columns import BRANCH_GROUPS, CASE_CLASSES, COLUMN, ORDINAL_HEADS, SEQUENCE_GROUPS, TOKEN_COLUMNS
 
 WIDTH = 384
 LAYERS = 6
@@ -72,36 +72,63 @@ class Trunk(nn.Module):
         return x
 
 
-class Heads(nn.Module):
-    """Attention pooling and a two-layer head per group of sequence columns; one linear layer for all token columns."""
+class SequenceHeads(nn.Module):
+    """Attention pooling and a two-layer head per group of sequence columns."""
 
-    def __init__(self):
+    def __init__(self, named=SEQUENCE_GROUPS):
         super().__init__()
-        groups = len(SEQUENCE_GROUPS)
+        self.names = [name for name, _ in named]
+        groups = len(named)
         self.query = nn.Linear(WIDTH, groups, bias=False)
         self.hidden = nn.Parameter(torch.empty(groups, WIDTH, HEAD_HIDDEN))
         self.hidden_bias = nn.Parameter(torch.zeros(groups, 1, HEAD_HIDDEN))
-        self.out = nn.ModuleList(nn.Linear(HEAD_HIDDEN, len(columns)) for _, columns in SEQUENCE_GROUPS)
-        self.token = nn.Linear(WIDTH, len(TOKEN_COLUMNS))
-        self.token_case = nn.Embedding(CASE_CLASSES, len(TOKEN_COLUMNS))
+        self.out = nn.ModuleList(nn.Linear(HEAD_HIDDEN, len(columns)) for _, columns in named)
         nn.init.zeros_(self.query.weight)
         nn.init.normal_(self.hidden, std=0.05)
-        nn.init.zeros_(self.token_case.weight)
 
-    def forward(self, x, mask, case):
+    def sequence(self, x, mask, dropout=0.0):
         scores = self.query(x) + (mask.to(x.dtype)[:, :, None] - 1.0) * 1e4
         weights = torch.softmax(scores.transpose(1, 2), -1)  # B,G,T
         pooled = torch.matmul(weights, x).transpose(0, 1)  # G,B,W
-        hidden = F.gelu(torch.matmul(pooled, self.hidden) + self.hidden_bias)
+        hidden = F.gelu(torch.matmul(F.dropout(pooled, dropout, self.training), self.hidden) + self.hidden_bias)
         columns = []
-        for index, (name, _) in enumerate(SEQUENCE_GROUPS):
+        for index, name in enumerate(self.names):
             raw = self.out[index](hidden[index])
             if name in ORDINAL_HEADS:  # P(>= 2) >= P(>= 4) >= P(>= 6) by construction
                 steps = F.softplus(raw[:, 1:])
                 first = raw[:, 0:1]
                 raw = torch.cat([first, first - steps[:, 0:1], first - steps[:, 0:1] - steps[:, 1:2]], 1)
             columns.append(raw)
-        return torch.cat(columns, 1), self.token(x) + self.token_case(case)
+        return torch.cat(columns, 1)
+
+
+class Heads(SequenceHeads):
+    """The heads of the trunk's last layer: all sequence columns, and one linear layer for all token columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Linear(WIDTH, len(TOKEN_COLUMNS))
+        self.token_case = nn.Embedding(CASE_CLASSES, len(TOKEN_COLUMNS))
+        nn.init.zeros_(self.token_case.weight)
+
+    def forward(self, x, mask, case):
+        return self.sequence(x, mask), self.token(x) + self.token_case(case)
+
+
+class Branch(nn.Module):
+    """A second last layer with sequence heads of its own, for BRANCH_GROUPS alone: it reads what the trunk says below its last layer and leaves the trunk as it is (`branch.py`)."""
+
+    columns = [COLUMN[c] for _, own in BRANCH_GROUPS for c in own]
+
+    def __init__(self):
+        super().__init__()
+        self.layer = Layer()
+        self.heads = SequenceHeads(BRANCH_GROUPS)
+
+    def forward(self, x, mask, dropout=0.0):
+        """`x`: the trunk's states below its last layer. Columns in the order of BRANCH_GROUPS (`Branch.columns` says which they are)."""
+        bias = (mask.to(x.dtype)[:, None, None, :] - 1.0) * 1e4
+        return self.heads.sequence(self.layer(F.dropout(x, dropout, self.training), bias), mask, dropout)
 
 
 class Guard(nn.Module):

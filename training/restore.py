@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 from safetensors.numpy import save_file
 
-from columns import SEQUENCE_GROUPS
+from columns import BRANCH_GROUPS, SEQUENCE_GROUPS
 from export import HEADS
 
 LAYERS = 6
@@ -37,16 +37,21 @@ def checkpoint(w: dict) -> dict:
         "heads.token.weight": w["heads.token"], "heads.token.bias": w["heads.token.bias"], "heads.token_case.weight": w["heads.token_case"],
     }
     width = w["embeddings.LayerNorm.weight"].shape[0]
-    for i in range(LAYERS):
-        own, p = f"trunk.layers.{i}.", f"encoder.layer.{i}."
+    has_branch = "branch.query" in w
+    for own, p in [(f"trunk.layers.{i}.", f"encoder.layer.{i}.") for i in range(LAYERS)] + [("branch.layer.", "branch.layer.")] * has_branch:
         for kind in ("weight", "bias"):
             joined = w[f"{p}attention.self.qkv.{kind}"].copy()
             joined[:width] *= np.sqrt(width // HEADS)  # the scale of the scores had been folded into the queries
             state[f"{own}qkv.{kind}"] = joined
             for ours, theirs in (("out", "attention.output.dense"), ("norm1", "attention.output.LayerNorm"), ("up", "intermediate.dense"), ("down", "output.dense"), ("norm2", "output.LayerNorm")):
                 state[f"{own}{ours}.{kind}"] = w[f"{p}{theirs}.{kind}"]
+    if has_branch:
+        state |= {"branch.heads.query.weight": w["branch.query"], "branch.heads.hidden": w["branch.hidden"], "branch.heads.hidden_bias": w["branch.hidden_bias"]}
+        for index, (name, _) in enumerate(BRANCH_GROUPS):
+            state[f"branch.heads.out.{index}.weight"], state[f"branch.heads.out.{index}.bias"] = w[f"branch.{name}"], w[f"branch.{name}.bias"]
     for index, (name, _) in enumerate(SEQUENCE_GROUPS):
-        state[f"heads.out.{index}.weight"], state[f"heads.out.{index}.bias"] = w[f"heads.{name}"], w[f"heads.{name}.bias"]
+        whose = "heads" if f"heads.{name}" in w else "branch"  # what the branch answers has no layer of its own at the trunk any more
+        state[f"heads.out.{index}.weight"], state[f"heads.out.{index}.bias"] = w[f"{whose}.{name}"], w[f"{whose}.{name}.bias"]
     return {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in state.items()}
 
 
