@@ -15,12 +15,16 @@ import Testing
     }
 
     /// Reads lines until what is asked for has come.
-    private static func read(_ pipe: Pipe, until isDone: ([Substring]) -> Bool) throws -> [Substring] {
+    private static func lines(_ pipe: Pipe, until isDone: ([Substring]) -> Bool) throws -> [Substring] {
         var text = ""
+        var bytes = [UInt8](repeating: 0, count: 65_536)
         while true {
             let lines = text.split(separator: "\n")
             if text.hasSuffix("\n"), isDone(lines) { return lines }
-            text += String(decoding: try #require(try pipe.fileHandleForReading.read(upToCount: 65_536)), as: UTF8.self)
+            // What is there: the handle's own reading waits for as much as was asked for.
+            let count = read(pipe.fileHandleForReading.fileDescriptor, &bytes, bytes.count)
+            try #require(count > 0)
+            text += String(decoding: bytes[..<count], as: UTF8.self)
         }
     }
 
@@ -35,13 +39,13 @@ import Testing
 
         // Told of once it flows, in one line or several.
         func missing(_ lines: [Substring]) -> [UInt64] { lines.compactMap { $0.hasPrefix("missing ") ? UInt64($0.dropFirst(8)) : nil } }
-        let lines = try Self.read(pipe) { missing($0).reduce(0, +) == dropped }
+        let lines = try Self.lines(pipe) { missing($0).reduce(0, +) == dropped }
         #expect(lines.count == 1000 - Int(dropped) + missing(lines).count)
         #expect(lines.allSatisfy { $0.utf8.count == 1023 || $0.hasPrefix("missing ") })
 
         // It flows again.
         output.write(Array("after\n".utf8))
-        #expect(try Self.read(pipe) { !$0.isEmpty } == ["after"])
+        #expect(try Self.lines(pipe) { !$0.isEmpty } == ["after"])
         #expect(output.flush(within: .seconds(60)))
         #expect(output.dropped == dropped)
     }
@@ -64,7 +68,7 @@ import Testing
         #expect(fcntl(descriptor, F_SETFL, O_NONBLOCK) == 0)
         let output = Self.output(pipe, maximumBytes: 1 << 20)
         for _ in 0..<500 { output.write(Self.line) }
-        #expect(try Self.read(pipe) { $0.count == 500 }.allSatisfy { $0.utf8.count == 1023 })
+        #expect(try Self.lines(pipe) { $0.count == 500 }.allSatisfy { $0.utf8.count == 1023 })
         #expect(output.flush(within: .seconds(60)))
         #expect(output.dropped == 0)
     }
