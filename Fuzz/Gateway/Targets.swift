@@ -52,7 +52,8 @@ let targets: [String: Target] = [
     let file = ByteBuffer(bytes: bytes)
     guard file.withUnsafeReadableBytes({ UTF8Text.isValid($0) }) else { return }
     var edits = JSONEdits()
-    for slot in FileReading.slots(of: file, at: 0, origin: .file) where slot.passage.count > 1 && slot.kind == .prose {
+    var opaque: Set<GuardPolicy.Uninspectable> = []
+    for slot in FileReading.slots(of: file, at: 0, origin: .file, opaque: &opaque) where slot.passage.count > 1 && slot.kind == .prose {
         slot.apply([TextEdit(range: 0..<1, replacement: Array("#".utf8))], to: &edits)
     }
     _ = edits.apply(to: file)
