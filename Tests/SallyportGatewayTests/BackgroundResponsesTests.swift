@@ -4,7 +4,7 @@ import Testing
 @testable import SallyportGateway
 
 struct BackgroundResponsesTests {
-    private func key(_ id: String) -> BackgroundResponses.Key { .init(tenant: .default, id: id) }
+    private func key(_ id: String) -> BackgroundResponse.Key { .init(tenant: .default, id: id) }
 
     @Test func tellsWhatHasChangedOnce() {
         let responses = BackgroundResponses()

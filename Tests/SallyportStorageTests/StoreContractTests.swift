@@ -42,14 +42,14 @@ import Testing
 
     @Test func backgroundResponsesAreKeptUntilTheyAreTaken() throws {
         let store = SQLBackgroundResponseStore(try SQLiteDatabase(.temporary))
-        func entry(_ id: String, _ prompt: Int = 0, of tenant: TenantID = .default) -> SQLBackgroundResponseStore.Entry {
-            .init(tenant: tenant, id: id, prompt: prompt, completion: prompt * 2)
+        func entry(_ id: String, _ prompt: Int = 0, of tenant: TenantID = .default) -> BackgroundResponse {
+            .init(key: .init(tenant: tenant, id: id), prompt: prompt, completion: prompt * 2)
         }
         try store.update(noted: [entry("b")], taken: [], at: 10)
         try store.update(noted: [entry("a", 3), entry("b", of: "other")], taken: [], at: 20)
         #expect(try store.all() == [entry("b"), entry("a", 3), entry("b", of: "other")])
         // Noted again: what is counted changes, its age does not.
-        try store.update(noted: [entry("b", 7)], taken: [(tenant: "other", id: "b"), (tenant: "other", id: "unknown")], at: 30)
+        try store.update(noted: [entry("b", 7)], taken: [.init(tenant: "other", id: "b"), .init(tenant: "other", id: "unknown")], at: 30)
         #expect(try store.all() == [entry("b", 7), entry("a", 3)])
         try store.remove(before: 20)
         #expect(try store.all() == [entry("a", 3)])

@@ -4,33 +4,14 @@ import SallyportCore
 /// Responses whose tokens nobody has counted in full, because they go on after their caller's request has ended. In memory, and written
 /// behind: a restart takes up what was written.
 package final class BackgroundResponses: Sendable {
-    package struct Key: Sendable, Hashable {
-        package let tenant: TenantID
-        package let id: String
-        package init(tenant: TenantID, id: String) {
-            self.tenant = tenant
-            self.id = id
-        }
-    }
-
-    /// One that waits, and what its caller has paid already.
-    package struct Entry: Sendable, Hashable {
-        package let key: Key
-        package let prompt: Int
-        package let completion: Int
-        package init(key: Key, prompt: Int, completion: Int) {
-            self.key = key
-            self.prompt = prompt
-            self.completion = completion
-        }
-    }
-
     /// What is to be written.
     package struct Changes: Sendable {
-        package let noted: [Entry]
-        package let taken: [Key]
+        package let noted: [BackgroundResponse]
+        package let taken: [BackgroundResponse.Key]
         package var isEmpty: Bool { noted.isEmpty && taken.isEmpty }
     }
+
+    private typealias Key = BackgroundResponse.Key
 
     private struct State {
         var counted: [Key: StreamGate.Usage] = [:]
@@ -73,9 +54,11 @@ package final class BackgroundResponses: Sendable {
     // MARK: Keeping
 
     /// What was written before a restart, oldest first.
-    package func restore(_ entries: [Entry]) {
+    package func restore(_ responses: [BackgroundResponse]) {
         state.withLockedValue { state in
-            for entry in entries { Self.note(entry.key, .init(prompt: entry.prompt, completion: entry.completion), &state) }
+            for response in responses {
+                Self.note(response.key, .init(prompt: response.prompt, completion: response.completion), &state)
+            }
         }
     }
 
@@ -83,11 +66,11 @@ package final class BackgroundResponses: Sendable {
     package func takeChanges() -> Changes {
         state.withLockedValue { state in
             defer { state.changed = [] }
-            var noted: [Entry] = []
+            var noted: [BackgroundResponse] = []
             var taken: [Key] = []
             for key in state.changed {
                 if let counted = state.counted[key] {
-                    noted.append(Entry(key: key, prompt: counted.prompt, completion: counted.completion))
+                    noted.append(BackgroundResponse(key: key, prompt: counted.prompt, completion: counted.completion))
                 } else {
                     taken.append(key)
                 }

@@ -9,17 +9,14 @@ extension ServerProcess {
 
     static func takeUp(_ responses: BackgroundResponses, from store: SQLBackgroundResponseStore, at now: Int64) throws {
         try store.remove(before: now - longestWait)
-        responses.restore(
-            try store.all().map { .init(key: .init(tenant: $0.tenant, id: $0.id), prompt: $0.prompt, completion: $0.completion) })
+        responses.restore(try store.all())
     }
 
     static func keep(_ responses: BackgroundResponses, in store: SQLBackgroundResponseStore, at now: Int64) throws {
         let changes = responses.takeChanges()
         guard !changes.isEmpty else { return }
         do {
-            try store.update(
-                noted: changes.noted.map { .init(tenant: $0.key.tenant, id: $0.key.id, prompt: $0.prompt, completion: $0.completion) },
-                taken: changes.taken.map { ($0.tenant, $0.id) }, at: now)
+            try store.update(noted: changes.noted, taken: changes.taken, at: now)
         } catch {
             responses.giveBack(changes)
             throw error
