@@ -281,18 +281,15 @@ struct BodyReading {
 
     private mutating func noteMention(_ node: Int) {
         let (start, end) = (document.nodes[node].start, document.nodes[node].end)
-        guard end - start >= 6, unnamed.direction == .prompt else { return }
-        let text: ByteBuffer
-        if document.nodes[node].hasEscapes {
-            // Who reads the body further on reads the same id, however it was written.
-            guard end - start <= 6 * BodyReading.longestID else { return }
-            text = document.text(node).bytes
-        } else {
+        // Who reads the body further on reads the same id, however it was written: each of its bytes may be an escape of six.
+        let hasEscapes = document.nodes[node].hasEscapes
+        guard unnamed.direction == .prompt, end - start >= 6, end - start <= BodyReading.longestID * (hasEscapes ? 6 : 1) else { return }
+        if !hasEscapes {
             guard let first = document.bytes.getInteger(at: document.bytes.readerIndex + start, as: UInt8.self),
                 BodyReading.firstOfIDs.contains(first)
             else { return }
-            text = document.text(node).bytes
         }
+        let text = document.text(node).bytes
         guard text.readableBytes >= 6, text.readableBytes <= BodyReading.longestID,
             let found = BodyReading.idPrefixes.first(where: { text.hasPrefix($0.0, at: 0) }), BodyReading.isSpelledLikeToken(text)
         else { return }
