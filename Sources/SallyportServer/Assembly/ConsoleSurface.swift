@@ -85,12 +85,11 @@ final class ConsoleSurface: Sendable {
         services.sessions = signIn.sessions
         services.conditional = parts.identity.conditional
         try await offerFirstAdministrator(plan, signIn, parts, pool: pool, now: services.clock())
-        let server: ConsoleServer
-        do {
-            server = try await ConsoleServer.start(
+        let server = try await ListenerProblem.naming("server.adminListen", console.listen) {
+            try await ConsoleServer.start(
                 host: console.listen.host, port: port, services: services, routes: routes(parts, current, signIn), group: parts.group,
                 tls: { parts.security.tls })
-        } catch { throw ListenerProblem("server.adminListen", console.listen, error) }
+        }
         parts.logger.notice("the administrative surface listens", metadata: ["admin.port": "\(server.port)"])
         return ConsoleSurface(
             plan: current, server: server, pool: pool, signIn: signIn, elevations: elevations(parts, current), audit: parts.audit)

@@ -237,16 +237,16 @@ package final class ServerProcess: Sendable {
         let server: DataPlaneServer
         var metricsServer: MetricsServer?
         do {
-            do {
-                server = try await DataPlaneServer.start(
+            server = try await ListenerProblem.naming("server.listen", plan.listen) {
+                try await DataPlaneServer.start(
                     host: plan.listen.host, port: plan.listen.port, runtime: runtime, group: group, security: keeper.security)
-            } catch { throw ListenerProblem("server.listen", plan.listen, error) }
+            }
             if let address = plan.metricsListen {
-                do {
-                    metricsServer = try await MetricsServer.start(
+                metricsServer = try await ListenerProblem.naming("server.metricsListen", address) {
+                    try await MetricsServer.start(
                         host: address.host, port: address.port, group: group, rules: plan.metricsRules
                     ) { metrics.exposition() }
-                } catch { throw ListenerProblem("server.metricsListen", address, error) }
+                }
             }
         } catch {
             await console?.stop()

@@ -1,5 +1,3 @@
-import Foundation
-
 /// What no single value shows: keys that contradict each other or have no effect where they stand.
 extension ConfigurationTree {
     /// - Returns: warnings: what works, but hardly as it was meant.
@@ -137,10 +135,7 @@ extension ConfigurationTree {
 
     private func missingFile(_ path: String) -> String? {
         guard let value = values[path], value.unset == nil else { return nil }
-        var isFolder: ObjCBool = false
-        let isThere = FileManager.default.fileExists(atPath: value.text, isDirectory: &isFolder)
-        if isThere, !isFolder.boolValue, FileManager.default.isReadableFile(atPath: value.text) { return nil }
-        return "\(value.text): \(UnreadableFile.reason(value.text))"
+        return UnreadableFile.problem(value.text).map { "\(value.text): \($0)" }
     }
 
     private static func isLoopback(_ host: String) -> Bool {
