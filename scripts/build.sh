@@ -15,7 +15,7 @@ else
 fi
 # The compiler keeps an object file whose code has not changed, whatever the profile says of it now.
 if [ "$(cat .build/profile.used 2>/dev/null)" != "$used" ]; then
-    find .build/ -path '*/release/*.build/*.swift.o' -delete 2>/dev/null || true
+    find .build/ -path '*/release/*.build/*.swift.o' -not -path '.build/instrumented/*' -delete 2>/dev/null || true
     mkdir -p .build
     printf '%s\n' "$used" >.build/profile.used
 fi

@@ -19,7 +19,7 @@ import data
 import lexical
 import tokens
 from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
-from scoring import Model, Scorer, corrected, highest, probability
+from scoring import Model, Scorer, corrected, highest, probability, stages
 
 RATES = (0.001, 0.01, 0.05)
 LEVEL_RATES = {2: 0.005, 4: 0.001, 6: 0.0005}  # share of harmless texts that a harm category may put at low, medium, high or above
@@ -102,9 +102,7 @@ def short_penalty(scorer, texts, heads, rng):
     words = scorer.words(found)
 
     def sums(harm, low, high):
-        head = heads[harm]
-        steps = zip(head["columns"], head["calibration"], head["window_penalty"], (low, high, high))
-        return np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w, words, s), k) for c, k, w, s in steps]), 0).sum(0)
+        return stages({**heads[harm], "short_penalty": (low, high, high)}, best, count, words).sum(0)
 
     for harm in HARMS:
         low = next((k for k in np.arange(0, 2.01, 0.2) if (sums(harm, k, 0) >= 0.5).mean() <= LOW_OF_WORDS), 2.0)

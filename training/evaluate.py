@@ -21,7 +21,7 @@ import tokens
 from columns import BIO, COLUMN, HARMS, NAMES, SUBKINDS
 from intervals import auprc, auroc, bootstrap, show, wilson
 from languages import LanguageScorer
-from scoring import Model, Scorer, corrected, decode_names, probability, severity
+from scoring import Model, Scorer, corrected, decode_names, probability, severity, stages
 from sources import ASKING, FLAGGED, NATURAL_JAILBREAKS
 
 TEMPLATES = {"authored_attack", "authored_hard_negative", "authored_harm", "authored_pii", "authored_pii_negative", "adaptive_attacks", "fuzzyai_suffix", "identity_templates", "surge_profanity"}
@@ -254,10 +254,7 @@ class Evaluation:
         words = self.scorer.words(texts)
         found = {}
         for harm in HARMS:
-            head = self.heads[harm]
-            short = head.get("short_penalty", [0.0] * len(head["columns"]))
-            steps = zip(head["columns"], head["calibration"], head["window_penalty"], short)
-            found[harm] = np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w, words, s), k) for c, k, w, s in steps]), 0)
+            found[harm] = stages(self.heads[harm], best, count, words)
         return found
 
     def harms(self):

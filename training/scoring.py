@@ -199,6 +199,13 @@ def probability(logit, calibration):
     return 1.0 / (1.0 + np.exp(-np.clip(calibration["a"] * logit + calibration["b"], -40, 40)))
 
 
+def stages(head, best, count, words):
+    """Calibrated P(>= 2), P(>= 4), P(>= 6) of an ordinal head [3,N], none above the one before. `best`, `count`: what `Scorer.texts` gives."""
+    short = head.get("short_penalty", [0.0] * len(head["columns"]))
+    steps = zip(head["columns"], head["calibration"], head["window_penalty"], short)
+    return np.minimum.accumulate(np.array([probability(corrected(best[:, COLUMN[c]], count, w, words, s), k) for c, k, w, s in steps]), 0)
+
+
 def severity(p):
     """0-7 from the calibrated, non-increasing P(>= 2), P(>= 4), P(>= 6): level k is reached where P(>= k) is one half, between levels the next probability says how far."""
     p2, p4, p6 = (np.asarray(x, float) for x in p)
