@@ -122,8 +122,8 @@ let package = Package(
         .executableTarget(
             name: "sallyport",
             dependencies: [
-                "SallyportCore", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity", "SallyportGuard",
-                "SallyportRetrieval", "SallyportSandbox", "SallyportVault", "CProcess",
+                "SallyportCore", "SallyportWire", "SallyportServer", "SallyportOversight", "SallyportStorage", "SallyportIdentity",
+                "SallyportGuard", "SallyportRetrieval", "SallyportSandbox", "SallyportVault", "CProcess",
                 arguments, log, nio,
             ], swiftSettings: strict, linkerSettings: standalone),
         // Fakes, contracts and fixtures; the product never imports it.

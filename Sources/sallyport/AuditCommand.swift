@@ -1,12 +1,14 @@
 import ArgumentParser
 import Foundation
+import NIOCore
 import SallyportCore
 import SallyportOversight
+import SallyportWire
 
 struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Verify, prove and read the audit log, offline.",
-        subcommands: [Verify.self, Prove.self, Show.self, Checkpoint.self])
+        subcommands: [Verify.self, Prove.self, Check.self, Show.self, Checkpoint.self])
 
     struct Place: ParsableArguments {
         @Option(help: "The configuration that names the data directory.") var config: String?
@@ -19,6 +21,14 @@ struct AuditCommand: AsyncParsableCommand {
         }
     }
 
+    static let keyHelp: ArgumentHelp = "The pinned public key (name+id+base64), or a file that holds it."
+
+    /// A key as the command line names it.
+    static func pinned(_ text: String) throws -> String {
+        try FileManager.default.fileExists(atPath: text)
+            ? String(contentsOfFile: text, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) : text
+    }
+
     struct Verify: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Recompute the whole tree and compare it with everything that was signed.",
@@ -26,15 +36,12 @@ struct AuditCommand: AsyncParsableCommand {
                 "Exit status 0: intact; 1: not. A key that lies beside the log proves nothing: pin one with --key, and compare with a checkpoint that you exported before."
         )
         @OptionGroup var place: Place
-        @Option(help: "The pinned public key (name+id+base64), or a file that holds it.") var key: String?
+        @Option(help: AuditCommand.keyHelp) var key: String?
         @Option(help: "A checkpoint that was exported earlier, as a file.") var checkpoint: String?
         @Flag(help: "Print JSON.") var json = false
 
         func run() async throws {
-            let trusted = try key.map { text in
-                try FileManager.default.fileExists(atPath: text)
-                    ? String(contentsOfFile: text, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines) : text
-            }
+            let trusted = try key.map(AuditCommand.pinned)
             let exported = try checkpoint.map { try SignedCheckpoint(parsing: String(contentsOfFile: $0, encoding: .utf8)) }
             let result = try AuditVerifier.verify(directory: try place.path(), trustedKey: trusted, against: exported)
             if json {
@@ -81,6 +88,59 @@ struct AuditCommand: AsyncParsableCommand {
             for proof in proofs {
                 let record = String(decoding: try reader.record(at: proof.index), as: UTF8.self)
                 print("{\"record\":\(record),\"proof\":\(String(decoding: try encoder.encode(proof), as: UTF8.self))}")
+            }
+        }
+    }
+
+    struct Check: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Check what 'prove' printed, without the log.",
+            discussion: """
+                Exit status 0: every record in the file was in a log that the key signed, unchanged; 1: not. With --checkpoint the proof must \
+                lead to that very checkpoint.
+                """)
+        @Argument(help: "What 'prove' printed: a record and its proof on each line. - reads standard input.") var file: String
+        @Option(help: AuditCommand.keyHelp) var key: String
+        @Option(help: "A checkpoint that was kept elsewhere, as a file.") var checkpoint: String?
+
+        func run() async throws {
+            let verifier = try NoteVerifier(vkey: try AuditCommand.pinned(key))
+            let kept = try checkpoint.map { try SignedCheckpoint(parsing: String(contentsOfFile: $0, encoding: .utf8)) }
+            let input = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
+            let lines = input.split(separator: UInt8(ascii: "\n"))
+            guard !lines.isEmpty else { throw ValidationError("\(file): there is no proof in it.") }
+            for (index, line) in lines.enumerated() {
+                do {
+                    let proof = try check(line, verifier, kept)
+                    print("proven: record \(proof.index) of the \(proof.size) that the checkpoint covers")
+                } catch {
+                    print("NOT PROVEN: line \(index + 1): \(Self.reason(error))")
+                    throw ExitCode(1)
+                }
+            }
+        }
+
+        private func check(_ line: Data, _ key: NoteVerifier, _ kept: SignedCheckpoint?) throws -> InclusionProof {
+            let document = try JSONDocument(parsing: ByteBuffer(bytes: line))
+            guard let record = document.member("record", of: 0), let member = document.member("proof", of: 0) else {
+                throw AuditError.malformed("it has no \"record\" and \"proof\"")
+            }
+            let proof = try JSONDecoder().decode(InclusionProof.self, from: Data(document.raw(member).readableBytesView))
+            try proof.verify(record: Array(document.raw(record).readableBytesView), key: key)
+            if let kept {
+                let own = try SignedCheckpoint(parsing: proof.checkpoint)
+                guard kept.isSigned(by: key) else { throw AuditError.unproven("the kept checkpoint is not signed by the key") }
+                guard own.checkpoint == kept.checkpoint else { throw AuditError.unproven("it leads to another checkpoint than the kept one") }
+            }
+            return proof
+        }
+
+        private static func reason(_ error: any Error) -> String {
+            switch error {
+            case let error as AuditError: error.description
+            case is DecodingError: "its proof cannot be read"
+            case is JSONFault: "it is not a line of JSON"
+            default: "\(error)"
             }
         }
     }

@@ -12,10 +12,8 @@ struct PoliciesCommand: AsyncParsableCommand {
         subcommands: [List.self, Show.self, Put.self, Delete.self, Check.self])
 
     static func missing(_ name: String) -> ValidationError {
-        GuardPolicy.builtIn(learned: true).contains { $0.id.rawValue == name }
-            ? ValidationError(
-                "'\(name)' is built in and has no document; what it does stands in docs/policies.md. A policy of yours adds to it with \"basePolicyName\": \"\(name)\"."
-            )
+        GuardPolicy.builtInDocument(named: name) != nil
+            ? ValidationError("'\(name)' is built in and stays. A document of that name in the database takes its place.")
             : ValidationError("There is no policy '\(name)' in the database.")
     }
 
@@ -30,15 +28,14 @@ struct PoliciesCommand: AsyncParsableCommand {
     }
 
     struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Print a policy document.")
+        static let configuration = CommandConfiguration(abstract: "Print a policy document, a built-in one too.")
         @Argument var name: String
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            guard let policy = try SQLPolicyStore(store.database()).policies(of: .default).first(where: { $0.name.rawValue == name }) else {
-                throw PoliciesCommand.missing(name)
-            }
-            print(String(decoding: policy.document, as: UTF8.self))
+            let stored = try SQLPolicyStore(store.database()).policies(of: .default).first { $0.name.rawValue == name }
+            guard let document = stored?.document ?? GuardPolicy.builtInDocument(named: name) else { throw PoliciesCommand.missing(name) }
+            print(String(decoding: document, as: UTF8.self))
         }
     }
 

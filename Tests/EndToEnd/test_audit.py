@@ -256,6 +256,34 @@ def test_a_record_can_be_proved(finished, copy):
     assert record["id"] in done.stdout
     assert finished.command("audit", "prove", "no-such-id", "--directory", copy).returncode != 0
 
+    # Whoever was given the proof checks it with the pinned key alone.
+    pinned, proof = vkey(copy), copy.parent / f"{copy.name}-proof.jsonl"
+    proof.write_text(done.stdout)
+    shutil.rmtree(copy)
+    check = lambda *more, key=pinned: finished.command("audit", "check", proof, "--key", key, *more)
+    checked = check()
+    assert checked.returncode == 0 and checked.stdout.count("proven: record") == len(done.stdout.splitlines()) == 2, checked.stderr
+    assert check("--checkpoint", finished.saved_checkpoint).returncode == 1, "the proof leads to a later checkpoint than the kept one"
+    own = proof.with_suffix(".checkpoint")
+    own.write_text(json.loads(done.stdout.splitlines()[0])["proof"]["checkpoint"])
+    assert check("--checkpoint", own).returncode == 0
+    name, _, secret = pinned.rpartition("+")
+    other = f"{name}+" + ("A" if secret[0] != "A" else "B") + secret[1:]
+    assert check(key=other).returncode != 0, "another key"
+    first, second = done.stdout.splitlines()
+    leaf = json.loads(first)["proof"]["leafHash"]
+    for changed in (
+        first.replace('"operation":"', '"operation":"X', 1),  # the record
+        first.replace(leaf, ("0" if leaf[0] != "0" else "1") + leaf[1:]),  # its leaf
+        re.sub('"index":(\\d+)', lambda m: f'"index":{int(m[1]) + 1}', first),  # its place
+        first[:-1], "[]", "{}", first + first,
+    ):
+        proof.write_text(f"{second}\n{changed}\n")
+        checked = check()
+        assert checked.returncode == 1 and "NOT PROVEN: line 2" in checked.stdout and checked.stdout.count("proven: record") == 1, changed
+    proof.write_text("")
+    assert check().returncode != 0, "nothing proves nothing"
+
 
 def test_verifying_tells_what_is_wrong(finished, copy):
     segment = sorted((copy / "segments").iterdir())[0]

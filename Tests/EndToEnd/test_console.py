@@ -233,6 +233,20 @@ def test_policies_are_listed_put_shown_and_deleted(console):
     assert code(admin_call(console, "GET", "/api/policies/Mine", key=console.admin)) == "ResourceNotFound"
 
 
+def test_the_built_in_policies_are_documents_to_begin_with(console):
+    for name in ("Default", "Strict"):
+        shown = admin_call(console, "GET", f"/api/policies/{name}", key=console.admin)
+        assert shown.status == 200 and shown.json()["name"] == name and shown.header("etag") is None
+        printed = console.command("policies", "show", name, "--config", console.config)
+        assert printed.returncode == 0 and json.loads(printed.stdout) == shown.json()
+        # Under another name it is a policy like any other, and says the same.
+        copy = {**shown.json(), "name": f"{name}-copy"}
+        checked = admin_call(console, "POST", f"/api/policies/{name}-copy/check", copy, key=console.admin)
+        assert checked.status == 200 and checked.json()["rules"] > 10 and not checked.json()["notes"], checked.body
+        assert code(admin_call(console, "DELETE", f"/api/policies/{name}", key=console.admin)) == "ResourceNotFound"
+    assert "built in and stays" in console.command("policies", "delete", "Default", "--config", console.config).stderr
+
+
 def test_policies_are_checked_versioned_and_not_overwritten_unseen(console):
     def document(base):
         return {"properties": {"mode": "Default", "basePolicyName": base, "contentFilters": []}}

@@ -285,6 +285,9 @@ def test_a_policy_is_written_checked_saved_compared_brought_back_and_deleted(des
     page = desk.page
     desk.link("Policies")
     assert "built in" in row(page, "Strict").inner_text() and "policy directory" in page.inner_text("table")
+    page.click("a:has-text('Strict')")
+    assert "It is built in" in page.inner_text("main") and '"pseudonymise"' in page.inner_text("pre") and not page.query_selector("textarea")
+    desk.link("Policies")
     page.fill("input[name=name]", "Mine")
     page.fill("textarea[name=document]", '{"properties": {"basePolicyName": "Nobody"}}')
     page.click("button:has-text('Save')")

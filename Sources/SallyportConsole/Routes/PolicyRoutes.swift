@@ -62,7 +62,15 @@ package struct PolicyRoutes: ConsoleRouteGroup {
     private static let nothing = Fault(.notFound, "There is no policy of this name in the database.")
 
     private func show(_ call: ConsoleCall) async throws -> ConsoleAnswer {
-        guard let stored = try await stored(call.parameter("name"), call) else { throw Self.nothing }
+        let name = try call.parameter("name")
+        guard let stored = try await stored(name, call) else {
+            // A file of that name is in force instead of what is built in.
+            let desk = desk()
+            guard let document = GuardPolicy.builtInDocument(named: name),
+                try await call.blocking({ !(try desk.files()).contains(PolicyID(name)) })
+            else { throw Self.nothing }
+            return .json(bytes: document)
+        }
         return ConsoleAnswer.json(bytes: stored.document).tagged(stored.version)
     }
 

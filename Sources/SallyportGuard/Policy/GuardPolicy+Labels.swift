@@ -102,14 +102,4 @@ extension GuardPolicy {
         ]
         return policy
     }
-
-    /// Names that usually stand for an effect on the outside, for policies that want to be careful without knowing their tools.
-    package static let usualOutwardTools: [OutwardTool] = usual.map { OutwardTool(name: $0.name, effect: $0.effect) }
-
-    private static let usual: [(name: String, effect: OutwardTool.Effect)] = [
-        ("send*", .send), ("*email*", .send), ("*e_mail*", .send), ("post_*", .send), ("publish*", .send), ("*notify*", .send),
-        ("*pay*", .pay), ("*transfer*", .pay), ("*purchase*", .pay), ("*order*", .pay), ("write*", .write), ("delete*", .write),
-        ("update*", .write), ("create*", .write), ("execute*", .write), ("run_*", .write), ("fetch*", .fetch), ("http*", .fetch),
-        ("*browse*", .fetch), ("open_url*", .fetch), ("download*", .fetch),
-    ]
 }

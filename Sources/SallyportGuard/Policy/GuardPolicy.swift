@@ -158,6 +158,13 @@ package struct GuardPolicy: Sendable, Hashable {
         unavailableFilters = missing.union(unavailable)
     }
 
+    /// Without all filters and their rules.
+    mutating func leaveOutFilters() {
+        rules = ownRules
+        filters = []
+        unavailableFilters = []
+    }
+
     /// Without what nobody here looks for: annotations must not say of it that nothing was found.
     /// - Parameters:
     ///   - missing: bare names of filters.

@@ -42,9 +42,12 @@ package struct PolicyPages: ConsoleRouteGroup {
         let all: [PolicyRoutes.Listed] = try await policies.list("Policies_List", call)
         let part = ListPage(try ListPage.asked(call), of: all.count)
         let stored = Set(all.filter { $0.source == "store" }.map(\.name))
+        let files = Set(all.filter { $0.source == "file" }.map(\.name))
         let rows: [[HTML]] = part.rows(of: all).map { policy in
+            let isShown =
+                policy.source == "store" || (policy.builtIn && !stored.contains(policy.name) && !files.contains(policy.name))
             let name: HTML =
-                policy.source == "store" ? "<a href=\"\(Page.path("policies", policy.name))\">\(policy.name)</a>" : "\(policy.name)"
+                isShown ? "<a href=\"\(Page.path("policies", policy.name))\">\(policy.name)</a>" : "\(policy.name)"
             let place: HTML =
                 switch policy.source {
                 case "store": "database"
@@ -150,6 +153,7 @@ package struct PolicyPages: ConsoleRouteGroup {
         let stored = try await policies.answer("Policies_Show", call)
         let text = Page.indented(String(buffer: stored.body))
         let version = stored.taggedVersion
+        guard version > 0 else { return builtIn(name, text, call) }
         var problem: String?
         var findings: PolicyFindings?
         do {
@@ -177,6 +181,15 @@ package struct PolicyPages: ConsoleRouteGroup {
             <p>Version \(version) is in force. <a href="\(Page.path("policies", name, "versions"))">All versions</a></p>
             \(document)
             \(delete)
+            """)
+    }
+
+    private func builtIn(_ name: String, _ text: String, _ call: ConsoleCall) -> ConsoleAnswer {
+        Administration.page(
+            name, call,
+            """
+            <p>It is built in. A policy of yours can be based on it; one of the same name takes its place.</p>
+            <pre>\(text)</pre>
             """)
     }
 
