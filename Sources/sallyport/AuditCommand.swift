@@ -130,7 +130,9 @@ struct AuditCommand: AsyncParsableCommand {
             if let kept {
                 let own = try SignedCheckpoint(parsing: proof.checkpoint)
                 guard kept.isSigned(by: key) else { throw AuditError.unproven("the kept checkpoint is not signed by the key") }
-                guard own.checkpoint == kept.checkpoint else { throw AuditError.unproven("it leads to another checkpoint than the kept one") }
+                guard own.checkpoint == kept.checkpoint else {
+                    throw AuditError.unproven("it leads to another checkpoint than the kept one")
+                }
             }
             return proof
         }
