@@ -33,8 +33,11 @@ struct PoliciesCommand: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            let stored = try SQLPolicyStore(store.database()).policies(of: .default).first { $0.name.rawValue == name }
-            guard let document = stored?.document ?? GuardPolicy.builtInDocument(named: name) else { throw PoliciesCommand.missing(name) }
+            let builtIn = GuardPolicy.builtInDocument(named: name)
+            // What is built in can be read before there is any data.
+            let isPlaced = store.config != nil || store.data != nil || builtIn == nil
+            let stored = isPlaced ? try SQLPolicyStore(store.database()).policies(of: .default).first { $0.name.rawValue == name } : nil
+            guard let document = stored?.document ?? builtIn else { throw PoliciesCommand.missing(name) }
             print(String(decoding: document, as: UTF8.self))
         }
     }

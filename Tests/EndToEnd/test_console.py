@@ -239,6 +239,7 @@ def test_the_built_in_policies_are_documents_to_begin_with(console):
         assert shown.status == 200 and shown.json()["name"] == name and shown.header("etag") is None
         printed = console.command("policies", "show", name, "--config", console.config)
         assert printed.returncode == 0 and json.loads(printed.stdout) == shown.json()
+        assert console.command("policies", "show", name).stdout == printed.stdout, "without any data"
         # Under another name it is a policy like any other, and says the same.
         copy = {**shown.json(), "name": f"{name}-copy"}
         checked = admin_call(console, "POST", f"/api/policies/{name}-copy/check", copy, key=console.admin)
