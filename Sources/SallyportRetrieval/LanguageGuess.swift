@@ -1,5 +1,19 @@
 /// Tells the language of a text by its script and its smallest words. Good enough for a filter, not for more.
-enum LanguageGuess {
+package enum LanguageGuess {
+    package struct Guess: Sendable, Hashable {
+        /// ISO 639-1, or `und`.
+        package let language: String
+        /// In English.
+        package let name: String
+        /// The share of its letters, or of the smallest words that were found, that speak for the language.
+        package let confidence: Double
+    }
+
+    private static let names = [
+        "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian", "nl": "Dutch", "pt": "Portuguese",
+        "pl": "Polish", "ru": "Russian", "el": "Greek", "he": "Hebrew", "ar": "Arabic", "ja": "Japanese", "zh": "Chinese", "ko": "Korean",
+    ]
+
     private static let words: [(String, Set<String>)] = [
         ("en", ["the", "and", "of", "to", "is", "in", "that", "for", "with", "are"]),
         ("de", ["der", "die", "und", "das", "ist", "nicht", "mit", "ein", "eine", "für", "den", "von"]),
@@ -12,7 +26,14 @@ enum LanguageGuess {
     ]
 
     /// - Returns: ISO 639-1, or `und`.
-    static func language(of text: String) -> String {
+    static func language(of text: String) -> String { guess(text).language }
+
+    package static func guess(_ text: String) -> Guess {
+        let (language, confidence) = best(text)
+        return Guess(language: language, name: names[language] ?? "(Unknown)", confidence: confidence)
+    }
+
+    private static func best(_ text: String) -> (language: String, confidence: Double) {
         var counts: [String: Int] = [:]
         var total = 0
         for scalar in text.unicodeScalars.prefix(20_000) where scalar.properties.isAlphabetic {
@@ -28,13 +49,17 @@ enum LanguageGuess {
             default: break
             }
         }
-        if let (language, count) = counts.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }), count * 2 > total { return language }
+        if let (language, count) = counts.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }), count * 2 > total {
+            return (language, min(1, Double(count) / Double(total)))
+        }
         var best = (language: "und", count: 2)
+        var all = 0
         let found = Words.folded(text, limit: 2000)
         for (language, small) in words {
             let count = found.count(where: small.contains)
+            all += count
             if count > best.count { best = (language, count) }
         }
-        return best.language
+        return best.language == "und" ? ("und", 0) : (best.language, Double(best.count) / Double(all))
     }
 }

@@ -96,42 +96,50 @@ struct AuditCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Check what 'prove' printed, without the log.",
             discussion: """
-                Exit status 0: every record in the file was in a log that the key signed, unchanged; 1: not. With --checkpoint the proof must \
-                lead to that very checkpoint.
+                Exit status 0: every record in the file was in a log that the key signed, unchanged; 1: one was not; 64: the file, the key \
+                or the checkpoint cannot be used. With --checkpoint the proofs must lead to that very checkpoint.
                 """)
         @Argument(help: "What 'prove' printed: a record and its proof on each line. - reads standard input.") var file: String
         @Option(help: AuditCommand.keyHelp) var key: String
         @Option(help: "A checkpoint that was kept elsewhere, as a file.") var checkpoint: String?
 
         func run() async throws {
-            let verifier = try NoteVerifier(vkey: try AuditCommand.pinned(key))
-            let kept = try checkpoint.map { try SignedCheckpoint(parsing: String(contentsOfFile: $0, encoding: .utf8)) }
-            let input = try file == "-" ? FileHandle.standardInput.readToEnd() ?? Data() : Data(contentsOf: URL(fileURLWithPath: file))
-            let lines = input.split(separator: UInt8(ascii: "\n"))
-            guard !lines.isEmpty else { throw ValidationError("\(file): there is no proof in it.") }
-            for (index, line) in lines.enumerated() {
+            let verifier: NoteVerifier
+            let kept: SignedCheckpoint?
+            do {
+                verifier = try NoteVerifier(vkey: try AuditCommand.pinned(key))
+                kept = try checkpoint.map { try SignedCheckpoint(parsing: String(decoding: LineFile.bytes(of: $0), as: UTF8.self)) }
+            } catch let error as AuditError { throw ValidationError("the key or the checkpoint \(error)") }
+            if let kept, !kept.isSigned(by: verifier) { throw ValidationError("The checkpoint is not signed by the key.") }
+            var count = 0
+            for (index, line) in try LineFile.lines(of: file).enumerated() where !line.isEmpty {
+                count += 1
                 do {
-                    let proof = try check(line, verifier, kept)
+                    let proof = try Self.check(line, verifier, kept)
                     print("proven: record \(proof.index) of the \(proof.size) that the checkpoint covers")
                 } catch {
                     print("NOT PROVEN: line \(index + 1): \(Self.reason(error))")
                     throw ExitCode(1)
                 }
             }
+            guard count > 0 else { throw ValidationError("\(file): there is no proof in it.") }
         }
 
-        private func check(_ line: Data, _ key: NoteVerifier, _ kept: SignedCheckpoint?) throws -> InclusionProof {
+        private static func check(_ line: Data, _ key: NoteVerifier, _ kept: SignedCheckpoint?) throws -> InclusionProof {
             let document = try JSONDocument(parsing: ByteBuffer(bytes: line))
-            guard let record = document.member("record", of: 0), let member = document.member("proof", of: 0) else {
-                throw AuditError.malformed("it has no \"record\" and \"proof\"")
+            var members = 0
+            document.forEachMember(of: 0) { _, _ in members += 1 }
+            // Another member could be taken for the record by whoever reads on.
+            guard members == 2, let record = document.member("record", of: 0), let member = document.member("proof", of: 0) else {
+                throw AuditError.unproven("it is not a record and its proof")
             }
             let proof = try JSONDecoder().decode(InclusionProof.self, from: Data(document.raw(member).readableBytesView))
             try proof.verify(record: Array(document.raw(record).readableBytesView), key: key)
             if let kept {
-                let own = try SignedCheckpoint(parsing: proof.checkpoint)
-                guard kept.isSigned(by: key) else { throw AuditError.unproven("the kept checkpoint is not signed by the key") }
-                guard own.checkpoint == kept.checkpoint else {
-                    throw AuditError.unproven("it leads to another checkpoint than the kept one")
+                let own = try SignedCheckpoint(parsing: proof.checkpoint).checkpoint
+                guard own == kept.checkpoint else {
+                    throw AuditError.unproven(
+                        "it leads to a signed checkpoint of \(own.size) records, not to the kept one of \(kept.checkpoint.size)")
                 }
             }
             return proof
@@ -139,6 +147,7 @@ struct AuditCommand: AsyncParsableCommand {
 
         private static func reason(_ error: any Error) -> String {
             switch error {
+            case AuditError.unproven(let what): what
             case let error as AuditError: error.description
             case is DecodingError: "its proof cannot be read"
             case is JSONFault: "it is not a line of JSON"

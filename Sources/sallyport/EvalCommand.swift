@@ -40,15 +40,14 @@ struct EvalCommand: AsyncParsableCommand {
 /// A file of lines, or standard input.
 enum LineFile {
     static func lines(of path: String) throws -> [Data] {
-        let bytes: Data
-        if path == "-" {
-            bytes = FileHandle.standardInput.readDataToEndOfFile()
-        } else {
-            guard let contents = FileManager.default.contents(atPath: path) else {
-                throw ValidationError("\(path): \(UnreadableFile.reason(path)).")
-            }
-            bytes = contents
-        }
+        let bytes = path == "-" ? FileHandle.standardInput.readDataToEndOfFile() : try bytes(of: path)
         return bytes.split(separator: 0x0A, omittingEmptySubsequences: false).map { Data($0) }
+    }
+
+    static func bytes(of path: String) throws -> Data {
+        guard let contents = FileManager.default.contents(atPath: path) else {
+            throw ValidationError("\(path): \(UnreadableFile.reason(path)).")
+        }
+        return contents
     }
 }

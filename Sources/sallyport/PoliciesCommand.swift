@@ -11,8 +11,16 @@ struct PoliciesCommand: AsyncParsableCommand {
         commandName: "policies", abstract: "Guard policies, in Azure's raiPolicies shape.",
         subcommands: [List.self, Show.self, Put.self, Delete.self, Check.self])
 
-    static func missing(_ name: String) -> ValidationError {
-        GuardPolicy.builtInDocument(named: name) != nil
+    /// The document of a built-in policy, unless a file of that name is in force instead.
+    static func builtIn(_ name: String, under administration: PolicyAdministration) throws -> [UInt8]? {
+        try administration.files().contains(PolicyID(name)) ? nil : GuardPolicy.builtInDocument(named: name)
+    }
+
+    static func missing(_ name: String, under administration: PolicyAdministration) throws -> ValidationError {
+        if try administration.files().contains(PolicyID(name)) {
+            return ValidationError("'\(name)' is a file of the policy directory, not in the database.")
+        }
+        return GuardPolicy.builtInDocument(named: name) != nil
             ? ValidationError("'\(name)' is built in and stays. A document of that name in the database takes its place.")
             : ValidationError("There is no policy '\(name)' in the database.")
     }
@@ -33,11 +41,16 @@ struct PoliciesCommand: AsyncParsableCommand {
         @OptionGroup var store: StoreOptions
 
         func run() async throws {
-            let builtIn = GuardPolicy.builtInDocument(named: name)
             // What is built in can be read before there is any data.
-            let isPlaced = store.config != nil || store.data != nil || builtIn == nil
-            let stored = isPlaced ? try SQLPolicyStore(store.database()).policies(of: .default).first { $0.name.rawValue == name } : nil
-            guard let document = stored?.document ?? builtIn else { throw PoliciesCommand.missing(name) }
+            if store.config == nil, store.data == nil, let document = GuardPolicy.builtInDocument(named: name) {
+                print(String(decoding: document, as: UTF8.self))
+                return
+            }
+            let (policies, administration) = try store.policies()
+            let stored = try policies.policies(of: .default).first { $0.name.rawValue == name }
+            guard let document = try stored?.document ?? PoliciesCommand.builtIn(name, under: administration) else {
+                throw try PoliciesCommand.missing(name, under: administration)
+            }
             print(String(decoding: document, as: UTF8.self))
         }
     }
@@ -73,7 +86,7 @@ struct PoliciesCommand: AsyncParsableCommand {
             let (policies, administration) = try store.policies()
             do { try administration.checkRemoval(name) } catch let fault as Fault { throw ValidationError(fault.message) }
             let existed = try store.recorded("policies.delete", target: name) { try policies.delete(PolicyID(name), of: .default) }
-            guard existed else { throw PoliciesCommand.missing(name) }
+            guard existed else { throw try PoliciesCommand.missing(name, under: administration) }
             print("Removed \(name).")
         }
     }

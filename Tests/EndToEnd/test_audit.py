@@ -249,7 +249,7 @@ def test_a_log_signed_anew_does_not_pass_the_pinned_key(finished, copy, make_gat
     assert verify(other, forged, "--key", vkey(forged), "--checkpoint", finished.saved_checkpoint).returncode != 0
 
 
-def test_a_record_can_be_proved(finished, copy):
+def test_a_record_can_be_proved(finished, copy, make_gateway):
     record = finished.records(lambda r: r["type"] == "exchange.outcome")[10]
     done = finished.command("audit", "prove", record["id"], "--directory", copy)
     assert done.returncode == 0, done.stderr
@@ -263,13 +263,17 @@ def test_a_record_can_be_proved(finished, copy):
     check = lambda *more, key=pinned: finished.command("audit", "check", proof, "--key", key, *more)
     checked = check()
     assert checked.returncode == 0 and checked.stdout.count("proven: record") == len(done.stdout.splitlines()) == 2, checked.stderr
-    assert check("--checkpoint", finished.saved_checkpoint).returncode == 1, "the proof leads to a later checkpoint than the kept one"
+    checked = check("--checkpoint", finished.saved_checkpoint)
+    assert checked.returncode == 1 and "not to the kept one" in checked.stdout, "the proof leads to a later checkpoint than the kept one"
     own = proof.with_suffix(".checkpoint")
     own.write_text(json.loads(done.stdout.splitlines()[0])["proof"]["checkpoint"])
     assert check("--checkpoint", own).returncode == 0
-    name, _, secret = pinned.rpartition("+")
-    other = f"{name}+" + ("A" if secret[0] != "A" else "B") + secret[1:]
-    assert check(key=other).returncode != 0, "another key"
+    stranger = make_gateway()
+    stranger.stop()
+    checked = check(key=vkey(directory_of(stranger)))
+    assert checked.returncode == 1 and "not signed by the key" in checked.stdout and "proven: record" not in checked.stdout
+    assert check(key="sallyport/audit+00000000+AAAA").returncode == 64
+    assert check("--checkpoint", directory_of(stranger) / "checkpoint").returncode == 64
     first, second = done.stdout.splitlines()
     leaf = json.loads(first)["proof"]["leafHash"]
     for changed in (
@@ -277,12 +281,13 @@ def test_a_record_can_be_proved(finished, copy):
         first.replace(leaf, ("0" if leaf[0] != "0" else "1") + leaf[1:]),  # its leaf
         re.sub('"index":(\\d+)', lambda m: f'"index":{int(m[1]) + 1}', first),  # its place
         first[:-1], "[]", "{}", first + first,
+        first.replace('{"record":', '{"Record":{},"record":', 1),  # a second one to be taken for it
     ):
         proof.write_text(f"{second}\n{changed}\n")
         checked = check()
         assert checked.returncode == 1 and "NOT PROVEN: line 2" in checked.stdout and checked.stdout.count("proven: record") == 1, changed
     proof.write_text("")
-    assert check().returncode != 0, "nothing proves nothing"
+    assert check().returncode == 64, "nothing proves nothing"
 
 
 def test_verifying_tells_what_is_wrong(finished, copy):

@@ -133,6 +133,15 @@ def test_either_part_may_be_left_out(learned):
     assert good(post(learned, "text:shieldPrompt", {"documents": ["hello"]})) == {"documentsAnalysis": [{"attackDetected": False}]}
 
 
+def test_nothing_of_an_excluded_address_is_found(learned):
+    text = "Mail john.smith@example.com today."
+    for parameters in ({"excludePiiCategories": ["Email"]}, {"valueExclusionPolicy": {"caseSensitive": False, "excludedValues": ["JOHN.SMITH@example.com"]}}):
+        body = {"kind": "PiiEntityRecognition", "parameters": parameters, "analysisInput": {"documents": [{"id": "1", "text": text}]}}
+        answer = learned.call("POST", "/language/:analyze-text?api-version=2024-11-01", body, key=learned.operator)
+        (found,) = answer.json()["results"]["documents"]
+        assert found["redactedText"] == text and found["entities"] == []
+
+
 @pytest.mark.parametrize("body", [
     {}, {"userPrompt": "x" * 10_001}, {"userPrompt": "a", "documents": ["a"] * 6}, {"documents": ["x" * 6_000, "x" * 6_000]},
     {"userPrompt": "a", "documents": "b"}, {"userPrompt": ["a"]},

@@ -171,6 +171,18 @@ def test_managing_needs_its_role(gateway, keys):
             list(client.list_text_blocklists())
 
 
+def test_bad_names_and_unknown_paths_have_codes_of_their_own(gateway, keys):
+    for target in ("text/blocklists/a%20b", f"text/blocklists/{'x' * 65}", "text/categories/cat_3"):
+        method = "PATCH" if "blocklists" in target else "PUT"
+        body = {"description": "d"} if method == "PATCH" else {"categoryName": "cat_3", "definition": "d", "sampleBlobUrl": "https://x.example/y"}
+        answer = gateway.call(method, f"/contentsafety/{target}?api-version=2024-09-15-preview", body, key=keys.operator)
+        assert answer.status == 400 and answer.error["code"] == "InvalidResourceName", (target, answer.body)
+    for key in (keys.operator, keys.user):
+        for target in ("imageWithText:analyze", "text:nothing", "text", "text/nothing"):
+            answer = gateway.call("POST", f"/contentsafety/{target}?api-version=2024-09-01", {"text": "a"}, key=key)
+            assert answer.status == 404, (target, answer.body)
+
+
 def test_over_long_text_is_refused(analysis):
     with pytest.raises(HttpResponseError) as caught:
         analysis.analyze_text(AnalyzeTextOptions(text="x" * 10_001, categories=[]))

@@ -94,6 +94,73 @@ def test_bad_requests_name_their_reason(gateway, keys, body, inner):
     assert answer.error["innererror"]["code"] == inner
 
 
+def analyse(gateway, keys, text, parameters=None, version="2025-05-15-preview", **document):
+    body = {"kind": "PiiEntityRecognition", "analysisInput": {"documents": [{"id": "1", "text": text, **document}]}}
+    if parameters is not None:
+        body["parameters"] = parameters
+    return gateway.call("POST", TARGET.format(version), body, key=keys.operator)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"redactionPolicies": [{"policyKind": "noMask", "entityTypes": "Email"}]}, {"redactionPolicies": [{"policyKind": "noMask", "entityTypes": [7]}]},
+        {"redactionPolicies": {"policyKind": "noMask"}}, {"redactionPolicies": ["noMask"]}, {"redactionPolicy": "noMask"}, {"redactionPolicy": {"policyKind": 5}},
+        {"redactionPolicy": {"policyKind": "characterMask", "unmaskLength": -1}}, {"redactionPolicy": {"policyKind": "characterMask", "unmaskLength": "4"}},
+        {"redactionPolicy": {"policyKind": "characterMask", "unmaskFromEnd": "no"}}, {"redactionCharacter": 5}, {"redactionCharacter": "ab"},
+        {"piiCategories": "Email"}, {"piiCategories": [5]}, {"excludePiiCategories": "Email"}, {"domain": 5}, {"stringIndexType": 5}, {"modelVersion": 5},
+        {"valueExclusionPolicy": 5}, {"valueExclusionPolicy": {"excludedValues": ["a"]}}, {"valueExclusionPolicy": {"caseSensitive": True}},
+        {"confidenceScoreThreshold": 0.99}, {"confidenceScoreThreshold": {}}, {"confidenceScoreThreshold": {"default": "0.99"}},
+        {"confidenceScoreThreshold": {"default": 0.5, "overrides": [{"entity": "Email"}]}}, {"entitySynonyms": [{"entityType": "Email"}]},
+        {"entitySynonyms": ["Email"]}, {"disableEntityValidation": "true"}, "x",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_parameters_of_a_wrong_kind_are_refused(gateway, keys, parameters):
+    """Read past, they would leave in the text what was to be masked."""
+    answer = analyse(gateway, keys, "Mail ann@harbour.example from 10.1.2.3", parameters)
+    assert answer.status == 400 and answer.error["innererror"]["code"] in ("InvalidParameterValue", "InvalidRequestBodyFormat"), answer.body
+    assert not answer.body.count(b"ann@harbour.example")
+
+
+def test_null_parameters_are_absent_ones(gateway, keys):
+    parameters = {name: None for name in ("domain", "piiCategories", "redactionPolicy", "redactionPolicies", "valueExclusionPolicy", "confidenceScoreThreshold", "redactionCharacter")}
+    answer = analyse(gateway, keys, "Mail ann@harbour.example", parameters)
+    assert answer.json()["results"]["documents"][0]["redactedText"] == "Mail *******************"
+
+
+def test_check_digits_may_go_unchecked(gateway, keys):
+    found = lambda **parameters: [
+        e["category"] for e in analyse(gateway, keys, "Is 998.214.865-69 your Brazilian CPF number?", parameters).json()["results"]["documents"][0]["entities"]
+    ]
+    assert "BRCPFNumber" not in found() and "BRCPFNumber" in found(disableEntityValidation=True)
+
+
+def test_newer_versions_tag_entities(gateway, keys):
+    entity = lambda version: analyse(gateway, keys, "Mail ann@harbour.example", version=version).json()["results"]["documents"][0]["entities"][0]
+    new = entity("2025-05-15-preview")
+    assert new["type"] == "Email" and new["tags"] == [{"name": "Email", "confidenceScore": new["confidenceScore"]}]
+    assert "type" not in entity("2024-11-01") and "tags" not in entity("2024-11-01")
+
+
+def test_the_language_of_a_document_counts(gateway, keys):
+    text = "The message of the harbour office is for ann@harbour.example and the crew."
+    threshold = {"confidenceScoreThreshold": {"default": 0, "overrides": [{"entity": "Email", "value": 1, "language": "en"}]}}
+
+    def emails(**document):
+        (found,) = analyse(gateway, keys, text, threshold, **document).json()["results"]["documents"]
+        return [e for e in found["entities"] if e["category"] == "Email"], found.get("detectedLanguage")
+
+    assert emails() == ([], None) and emails(language="en") == ([], None), "English unless said otherwise"
+    assert emails(language="de")[0] and emails(language="zh-Hans")[0]
+    found, detected = emails(language="auto")
+    assert found == [] and detected["iso6391Name"] == "en" and detected["name"] == "English" and 0.5 < detected["confidenceScore"] <= 1
+    for wrong in ("xx", "klingon"):
+        (error,) = analyse(gateway, keys, text, language=wrong).json()["results"]["errors"]
+        assert error["error"]["innererror"]["code"] == "UnsupportedLanguageCode"
+    assert analyse(gateway, keys, text, language=5).status == 400
+
+
 def test_official_example_round_trips(gateway, keys):
     document = fixture("examples/language/2023-04-01/SuccessfulPiiEntityRecognitionRequest")
     answer = gateway.call("POST", TARGET.format("2023-04-01"), document["parameters"]["body"], key=keys.operator)

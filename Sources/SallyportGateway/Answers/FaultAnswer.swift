@@ -17,7 +17,8 @@ struct FaultAnswer {
     init(_ fault: Fault, in dialect: ErrorDialect, annotations: ByteBuffer? = nil) {
         let (status, code, type) = FaultAnswer.words(for: fault.code, in: dialect)
         self.status = status
-        self.code = code ?? type ?? fault.code.rawValue
+        let own = dialect == .contentSafety && fault.code == .invalidRequest ? fault.inner : nil
+        self.code = own ?? code ?? type ?? fault.code.rawValue
         retryAfter = fault.retryAfter.map { max(1, Int(($0 + .milliseconds(999)).components.seconds)) }
         var json = JSONWriter(capacity: 512)
         json.beginObject()

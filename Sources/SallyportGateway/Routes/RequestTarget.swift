@@ -44,7 +44,9 @@ enum RequestTarget {
             if segments.count > 1, segments[1] == "v1" { return try v1(method, segments.dropFirst(2), path) }
             return try classic(method, segments.dropFirst(), path)
         case "v1": return try v1(method, segments.dropFirst(), path)
-        case "contentsafety": return .contentSafety(path: Array(segments.dropFirst()))
+        case "contentsafety":
+            let rest = Array(segments.dropFirst())
+            return SafetyCall(rest) != nil || SafetyResource(rest) != nil ? .contentSafety(path: rest) : .unknown(isMethod: false)
         case "language" where segments.count == 2 && segments[1] == ":analyze-text" && method == "POST": return .language
         default: break
         }

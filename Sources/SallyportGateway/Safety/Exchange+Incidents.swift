@@ -48,7 +48,7 @@ extension Exchange {
         case ("POST", "addIncidentSamples"): try addSamples(to: name, operations, tenant: tenant)
         case ("POST", "removeIncidentSamples"):
             let body = try SafetyBody(try parse(body))
-            let ids = try body.texts("incidentSampleIds") ?? body.texts("IncidentSampleIds") ?? []
+            let ids = try body.texts("incidentSampleIds", ignoringCase: true) ?? []
             let removed = ids.map(\.string)
             manage(.incidents) {
                 try operations.remove(removed, from: name, of: tenant)
@@ -79,18 +79,14 @@ extension Exchange {
 
     private func addSamples(to name: String, _ operations: IncidentOperations, tenant: TenantID) throws {
         let body = try SafetyBody(try parse(body))
-        guard let elements = try body.elements("incidentSamples") ?? body.elements("IncidentSamples") else {
-            throw Fault(.invalidRequest, "The field 'incidentSamples' is required.", param: "incidentSamples")
-        }
+        let elements = try body.required(try body.elements("incidentSamples", ignoringCase: true), "incidentSamples")
         let texts = try elements.enumerated().map { number, element in
             let place = "incidentSamples[\(number)]."
-            guard body.document.nodes[element].kind == .object else {
-                throw Fault(.invalidRequest, "The field 'incidentSamples[\(number)]' must be an object.", param: "incidentSamples")
-            }
+            try body.requireObject(element, "incidentSamples[\(number)]")
             guard body.node("image", of: element) == nil else {
                 throw Fault(.invalidRequest, "The field '\(place)image' is not served here: samples are texts.", param: "\(place)image")
             }
-            return try body.text("text", of: element, at: place).string
+            return try body.text("text", of: element, at: place, ignoringCase: true).string
         }
         manage(.incidents) {
             let added = try operations.add(texts, to: name, of: tenant)

@@ -3,6 +3,7 @@ import NIOPosix
 import SallyportCore
 import SallyportGuard
 import SallyportOversight
+import SallyportRetrieval
 import SallyportWire
 
 /// Azure AI Language's PII request, answered by the detectors that guard the data plane.
@@ -15,7 +16,8 @@ extension Exchange {
     struct LanguageDocument: Sendable {
         let id: String
         let text: String
-        let language: String?
+        /// ISO 639-1, perhaps with a script or region behind it, or `auto`.
+        let language: String
     }
 
     func answerLanguage() throws {
@@ -54,7 +56,8 @@ extension Exchange {
         let answer = { [self] (readings: [ReadingRequest: TextReading]) in
             analyse {
                 try Exchange.results(
-                    documents, requests.map { $0.flatMap { readings[$0] } }, analysis, parameters, showsStatistics: showsStatistics)
+                    documents, requests.map { $0.flatMap { readings[$0] } }, analysis, parameters,
+                    Form(version: version, showsStatistics: showsStatistics))
             } then: { [self] results in
                 notes = [(name: "documents", value: "\(documents.count)"), (name: "entities", value: "\(results.entities)")]
                 answerStatus = 200
@@ -93,7 +96,14 @@ extension Exchange {
             guard let text = body.member("text", of: value), body.nodes[text].kind == .string, let string = body.string(text) else {
                 throw refusal("InvalidDocument", "A document's 'text' is missing.", target: target)
             }
-            documents.append(LanguageDocument(id: id, text: string, language: body.member("language", of: value).flatMap(body.string)))
+            var language = "en"
+            if let given = body.member("language", of: value), body.nodes[given].kind != .null {
+                guard let code = body.string(given) else {
+                    throw refusal("InvalidDocument", "A document's 'language' must be a string.", target: target)
+                }
+                language = code.lowercased()
+            }
+            documents.append(LanguageDocument(id: id, text: string, language: language))
         }
         guard documents.count <= maximumDocuments else {
             throw refusal("InvalidDocumentBatch", "Batch request contains too many records. Max \(maximumDocuments) records are permitted.")
@@ -101,84 +111,108 @@ extension Exchange {
         return documents
     }
 
-    static func parameters(in body: JSONDocument) throws -> PersonalDataParameters {
+    static func parameters(in document: JSONDocument) throws -> PersonalDataParameters {
+        let body = try SafetyBody(document)
         var parameters = PersonalDataParameters()
-        guard let node = body.member("parameters", of: 0), body.nodes[node].kind == .object else { return parameters }
-        func text(_ name: StaticString, of object: Int) -> String? { body.member(name, of: object).flatMap(body.string) }
-        func texts(_ name: StaticString, of object: Int) -> [String] {
-            var found: [String] = []
-            if let list = body.member(name, of: object) {
-                body.forEachElement(of: list) { _, value in if let text = body.string(value) { found.append(text) } }
-            }
-            return found
-        }
-        if let model = text("modelVersion", of: node), model != "latest", model != personalDataModel {
+        guard let node = try body.object("parameters") else { return parameters }
+        func text(_ name: StaticString) throws -> String? { try body.optionalText(name, of: node)?.string }
+        func texts(_ name: StaticString, of object: Int) throws -> [String]? { try body.texts(name, of: object)?.map(\.string) }
+        if let model = try text("modelVersion"), model != "latest", model != personalDataModel {
             throw refusal("ModelVersionIncorrect", "Only the model version 'latest' is served here.", target: "parameters.modelVersion")
         }
-        parameters.domain = text("domain", of: node) ?? parameters.domain
-        parameters.stringIndexType = text("stringIndexType", of: node) ?? parameters.stringIndexType
-        parameters.piiCategories = texts("piiCategories", of: node)
-        parameters.excludePiiCategories = texts("excludePiiCategories", of: node)
-        parameters.redactionCharacter = text("redactionCharacter", of: node)
-        func policy(_ value: Int) -> PersonalDataParameters.RedactionPolicy {
-            PersonalDataParameters.RedactionPolicy(
-                policyKind: text("policyKind", of: value) ?? "characterMask", redactionCharacter: text("redactionCharacter", of: value),
-                unmaskLength: max(0, min(10_000, body.member("unmaskLength", of: value).flatMap(body.integer) ?? 0)),
-                unmaskFromEnd: body.member("unmaskFromEnd", of: value).flatMap(body.bool) ?? true,
-                entityTypes: texts("entityTypes", of: value),
-                isDefault: body.member("isDefault", of: value).flatMap(body.bool) ?? false)
+        parameters.domain = try text("domain") ?? parameters.domain
+        parameters.stringIndexType = try text("stringIndexType") ?? parameters.stringIndexType
+        parameters.piiCategories = try texts("piiCategories", of: node) ?? []
+        parameters.excludePiiCategories = try texts("excludePiiCategories", of: node) ?? []
+        parameters.redactionCharacter = try text("redactionCharacter")
+        parameters.disableEntityValidation = try body.optionalFlag("disableEntityValidation", of: node) ?? false
+        if let value = try body.object("redactionPolicy", of: node) {
+            parameters.redactionPolicies.append(try redactionPolicy(value, of: body, at: "redactionPolicy."))
         }
-        if let value = body.member("redactionPolicy", of: node), body.nodes[value].kind == .object {
-            parameters.redactionPolicies.append(policy(value))
+        for (number, value) in (try body.elements("redactionPolicies", of: node) ?? []).enumerated() {
+            let place = "redactionPolicies[\(number)]"
+            try body.requireObject(value, place)
+            parameters.redactionPolicies.append(try redactionPolicy(value, of: body, at: place + "."))
         }
-        if let list = body.member("redactionPolicies", of: node) {
-            body.forEachElement(of: list) { _, value in parameters.redactionPolicies.append(policy(value)) }
-        }
-        if let value = body.member("valueExclusionPolicy", of: node) {
+        if let value = try body.object("valueExclusionPolicy", of: node) {
+            let place = "valueExclusionPolicy."
             parameters.valueExclusionPolicy = .init(
-                caseSensitive: body.member("caseSensitive", of: value).flatMap(body.bool) ?? true,
-                excludedValues: texts("excludedValues", of: value))
+                caseSensitive: try body.required(
+                    try body.optionalFlag("caseSensitive", of: value, at: place), place + "caseSensitive"),
+                excludedValues: try body.required(try texts("excludedValues", of: value), place + "excludedValues"))
         }
-        if let value = body.member("confidenceScoreThreshold", of: node) {
-            var threshold = PersonalDataParameters.ConfidenceScoreThreshold(
-                default: body.member("default", of: value).flatMap(body.double) ?? 0)
-            if let list = body.member("overrides", of: value) {
-                body.forEachElement(of: list) { _, entry in
-                    guard let entity = text("entity", of: entry), let score = body.member("value", of: entry).flatMap(body.double) else {
-                        return
-                    }
-                    threshold.overrides.append(.init(entity: entity, value: score, language: text("language", of: entry)))
-                }
-            }
-            parameters.confidenceScoreThreshold = threshold
+        if let value = try body.object("confidenceScoreThreshold", of: node) {
+            parameters.confidenceScoreThreshold = try confidenceThreshold(value, of: body)
         }
-        if let list = body.member("entitySynonyms", of: node) {
-            body.forEachElement(of: list) { _, entry in
-                guard let type = text("entityType", of: entry) else { return }
-                var words: [String] = []
-                if let synonyms = body.member("synonyms", of: entry) {
-                    body.forEachElement(of: synonyms) { _, value in
-                        if let word = body.string(value) ?? text("synonym", of: value) { words.append(word) }
-                    }
-                }
-                parameters.entitySynonyms.append(.init(entityType: type, synonyms: words))
-            }
+        for (number, entry) in (try body.elements("entitySynonyms", of: node) ?? []).enumerated() {
+            let place = "entitySynonyms[\(number)]"
+            try body.requireObject(entry, place)
+            let words = try body.required(try body.elements("synonyms", of: entry, at: place + "."), place + ".synonyms")
+            parameters.entitySynonyms.append(
+                .init(
+                    entityType: try body.text("entityType", of: entry, at: place + ".").string,
+                    synonyms: try words.map { word in
+                        document.nodes[word].kind == .object
+                            ? try body.text("synonym", of: word, at: place + ".synonyms.").string
+                            : try body.text(at: word, place + ".synonyms").string
+                    }))
         }
         return parameters
+    }
+
+    private static func redactionPolicy(
+        _ value: Int, of body: SafetyBody, at place: String
+    ) throws -> PersonalDataParameters.RedactionPolicy {
+        PersonalDataParameters.RedactionPolicy(
+            policyKind: try body.optionalText("policyKind", of: value, at: place)?.string ?? "characterMask",
+            redactionCharacter: try body.optionalText("redactionCharacter", of: value, at: place)?.string,
+            unmaskLength: min(10_000, try body.optionalInteger("unmaskLength", of: value, at: place) ?? 0),
+            unmaskFromEnd: try body.optionalFlag("unmaskFromEnd", of: value, at: place) ?? true,
+            entityTypes: try body.texts("entityTypes", of: value)?.map(\.string) ?? [],
+            isDefault: try body.optionalFlag("isDefault", of: value, at: place) ?? false)
+    }
+
+    private static func confidenceThreshold(
+        _ value: Int, of body: SafetyBody
+    ) throws -> PersonalDataParameters.ConfidenceScoreThreshold {
+        let place = "confidenceScoreThreshold."
+        var threshold = PersonalDataParameters.ConfidenceScoreThreshold(
+            default: try body.required(try body.optionalNumber("default", of: value, at: place), place + "default"))
+        for (number, entry) in (try body.elements("overrides", of: value, at: place) ?? []).enumerated() {
+            let place = "\(place)overrides[\(number)]"
+            try body.requireObject(entry, place)
+            threshold.overrides.append(
+                .init(
+                    entity: try body.text("entity", of: entry, at: place + ".").string,
+                    value: try body.required(try body.optionalNumber("value", of: entry, at: place + "."), place + ".value"),
+                    language: try body.optionalText("language", of: entry, at: place + ".")?.string))
+        }
+        return threshold
     }
 
     // MARK: Writing
 
     private static let personalDataModel = "2026-11-01"
 
+    /// What an answer says besides what was found.
+    private struct Form: Sendable {
+        let showsStatistics: Bool
+        /// Entities have a `type` and `tags`.
+        let hasTags: Bool
+
+        init(version: String, showsStatistics: Bool) {
+            self.showsStatistics = showsStatistics
+            hasTags = version >= "2025-05-15" && !version.hasPrefix("v")
+        }
+    }
+
     private static func results(
         _ documents: [LanguageDocument], _ readings: [TextReading?], _ analysis: PersonalDataAnalysis,
-        _ parameters: CheckedPersonalDataParameters,
-        showsStatistics: Bool
+        _ parameters: CheckedPersonalDataParameters, _ form: Form
     ) throws -> (body: ByteBuffer, entities: Int) {
         var json = JSONWriter(capacity: 2048)
         var entities = 0
-        var refused: [(id: String, message: String)] = []
+        var refused: [(id: String, code: String, message: String)] = []
         var transactions = 0
         json.beginObject()
         json.key("kind")
@@ -189,15 +223,16 @@ extension Exchange {
         json.beginArray()
         for (document, reading) in zip(documents, readings) {
             let elements = document.text.count
-            if document.text.isEmpty { refused.append((document.id, "Document text is empty.")) }
-            if elements > maximumElements {
-                refused.append((document.id, "A document within the request exceeds the limit of \(maximumElements) text elements."))
+            if let (code, message) = fault(of: document, elements: elements) {
+                refused.append((document.id, code, message))
+                continue
             }
-            guard elements > 0, elements <= maximumElements else { continue }
-            let result = try analysis.analyse(document.text, language: document.language, with: parameters, reading: reading)
+            let detected = document.language == "auto" ? LanguageGuess.guess(document.text) : nil
+            let result = try analysis.analyse(
+                document.text, language: detected?.language ?? document.language, with: parameters, reading: reading)
             transactions += (elements + 999) / 1000
             entities += result.entities.count
-            write(result, of: document, elements: elements, showsStatistics: showsStatistics, &json)
+            write(result, of: document, elements: elements, detected: detected, form, &json)
         }
         json.endArray()
         json.key("errors")
@@ -209,12 +244,12 @@ extension Exchange {
             json.key("error")
             json.beginObject()
             FaultAnswer.writeAnalysisError(
-                "InvalidArgument", "Invalid document in request.", inner: (code: "InvalidDocument", message: entry.message), &json)
+                "InvalidArgument", "Invalid document in request.", inner: (code: entry.code, message: entry.message), &json)
             json.endObject()
             json.endObject()
         }
         json.endArray()
-        if showsStatistics {
+        if form.showsStatistics {
             json.key("statistics")
             json.beginObject()
             json.key("documentsCount")
@@ -234,8 +269,21 @@ extension Exchange {
         return (json.buffer, entities)
     }
 
+    /// Why a document is not analysed; nil: it is.
+    private static func fault(of document: LanguageDocument, elements: Int) -> (code: String, message: String)? {
+        if elements == 0 { return ("InvalidDocument", "Document text is empty.") }
+        if elements > maximumElements {
+            return ("InvalidDocument", "A document within the request exceeds the limit of \(maximumElements) text elements.")
+        }
+        guard document.language == "auto" || LanguageCodes.isKnown(document.language) else {
+            return ("UnsupportedLanguageCode", "The document's 'language' is neither an ISO 639-1 code nor 'auto'.")
+        }
+        return nil
+    }
+
     private static func write(
-        _ result: PersonalDataResult, of document: LanguageDocument, elements: Int, showsStatistics: Bool, _ json: inout JSONWriter
+        _ result: PersonalDataResult, of document: LanguageDocument, elements: Int, detected: LanguageGuess.Guess?, _ form: Form,
+        _ json: inout JSONWriter
     ) {
         json.beginObject()
         json.key("id")
@@ -252,6 +300,19 @@ extension Exchange {
             json.string(entity.text)
             json.key("category")
             json.string(entity.category)
+            if form.hasTags {
+                json.key("type")
+                json.string(entity.category)
+                json.key("tags")
+                json.beginArray()
+                json.beginObject()
+                json.key("name")
+                json.string(entity.category)
+                json.key("confidenceScore")
+                json.double(entity.confidenceScore)
+                json.endObject()
+                json.endArray()
+            }
             json.key("offset")
             json.int(entity.offset)
             json.key("length")
@@ -275,7 +336,18 @@ extension Exchange {
         json.endArray()
         json.key("warnings")
         json.raw("[]")
-        if showsStatistics {
+        if let detected {
+            json.key("detectedLanguage")
+            json.beginObject()
+            json.key("name")
+            json.string(detected.name)
+            json.key("iso6391Name")
+            json.string(detected.language)
+            json.key("confidenceScore")
+            json.double(detected.confidence)
+            json.endObject()
+        }
+        if form.showsStatistics {
             json.key("statistics")
             json.beginObject()
             json.key("charactersCount")

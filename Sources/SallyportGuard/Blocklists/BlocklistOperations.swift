@@ -247,7 +247,7 @@ package struct BlocklistOperations: Sendable {
         guard isAllowed, !name.isEmpty, name.utf8.count <= Limit.nameLength else {
             throw Fault(
                 .invalidRequest, "A blocklist name has 1 to \(Limit.nameLength) of the characters 0-9, A-Z, a-z, '.', '_', '~' and '-'.",
-                param: "blocklistName")
+                param: "blocklistName", inner: "InvalidResourceName")
         }
     }
 

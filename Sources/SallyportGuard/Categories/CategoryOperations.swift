@@ -38,7 +38,7 @@ package struct CategoryOperations: Sendable {
             throw Fault(
                 .invalidRequest,
                 "The field '\(field)' has 1 to \(Limit.nameLength) letters, digits and '-', with a letter or digit at both ends.",
-                param: field)
+                param: field, inner: "InvalidResourceName")
         }
     }
 

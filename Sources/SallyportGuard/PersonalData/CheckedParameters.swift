@@ -27,6 +27,7 @@ package struct CheckedPersonalDataParameters: Sendable {
     let overrides: [PersonalDataParameters.ConfidenceScoreThreshold.Override]
     /// Words for the subjects of the catalogue.
     let synonyms: [(ContextTopic, [String])]
+    let validates: Bool
 
     private static let maskCharacters: Set<String> = ["!", "#", "$", "%", "&", "*", "+", "-", "=", "?", "@", "^", "_", "~"]
     private static let maximumEntries = 256
@@ -55,6 +56,7 @@ package struct CheckedPersonalDataParameters: Sendable {
         excludedValues = Set(isExclusionCaseSensitive ? excluded : excluded.map { $0.lowercased() })
         (threshold, overrides) = try Self.threshold(parameters.confidenceScoreThreshold, minimum: minimumConfidence)
         synonyms = try Self.synonyms(parameters.entitySynonyms)
+        validates = !parameters.disableEntityValidation
     }
 
     private static func names(_ names: [String], allowing special: Set<String>, param: String) throws -> Set<String> {

@@ -72,7 +72,9 @@ package struct PersonalDataAnalysis: Sendable {
             }
         }
         let identifiers =
-            parameters.synonyms.isEmpty ? sensitive : SensitiveDataDetector(synonyms: parameters.synonyms, includesEverything: true)
+            parameters.synonyms.isEmpty && parameters.validates
+            ? sensitive
+            : SensitiveDataDetector(synonyms: parameters.synonyms, includesEverything: true, validates: parameters.validates)
         let patterns = try identifiers.findings(in: passage, hits: identifierHits) + secrets.findings(in: passage, hits: secretHits)
         let findings = patterns + named(in: passage, reading)
         let borders = findings.isEmpty || parameters.unit != .textElements ? [] : Self.borders(of: text)
@@ -82,7 +84,16 @@ package struct PersonalDataAnalysis: Sendable {
                 category: PersonalDataCategories.name(of: finding.category), confidence: finding.confidence,
                 isSecret: finding.category.group == .secret)
         }
-        spans.removeAll { !isWanted($0, in: text, language: language, parameters) }
+        // What lies within something excluded and is weaker is a part of it: the name in an excluded address is no find of its own.
+        let excluded = spans.filter { isExcluded($0, in: text, parameters) }
+        spans.removeAll { span in
+            !isWanted(span, language: language, parameters)
+                || excluded.contains {
+                    $0.range == span.range && $0.category == span.category
+                        || $0.range.lowerBound <= span.range.lowerBound && span.range.upperBound <= $0.range.upperBound
+                            && PersonalDataSpan.rank($0) > PersonalDataSpan.rank(span)
+                }
+        }
         return PersonalDataSpan.settled(spans)
     }
 
@@ -93,17 +104,17 @@ package struct PersonalDataAnalysis: Sendable {
         return read + PlaceNames.findings(in: passage, beside: read, detector: names.id)
     }
 
-    private func isWanted(_ span: PersonalDataSpan, in text: String, language: String?, _ parameters: CheckedPersonalDataParameters) -> Bool
-    {
+    private func isWanted(_ span: PersonalDataSpan, language: String?, _ parameters: CheckedPersonalDataParameters) -> Bool {
         if let wanted = parameters.wanted, !wanted.contains(span.category) { return false }
-        if parameters.unwanted.contains(span.category) { return false }
         if parameters.isHealthOnly, !PersonalDataCategories.isHealthRelated(span.category) { return false }
-        if span.confidence < parameters.threshold(for: span.category, language: language) { return false }
-        if !parameters.excludedValues.isEmpty {
-            let value = span.text(in: text)
-            if parameters.excludedValues.contains(parameters.isExclusionCaseSensitive ? value : value.lowercased()) { return false }
-        }
-        return true
+        return span.confidence >= parameters.threshold(for: span.category, language: language)
+    }
+
+    private func isExcluded(_ span: PersonalDataSpan, in text: String, _ parameters: CheckedPersonalDataParameters) -> Bool {
+        if parameters.unwanted.contains(span.category) { return true }
+        guard !parameters.excludedValues.isEmpty else { return false }
+        let value = span.text(in: text)
+        return parameters.excludedValues.contains(parameters.isExclusionCaseSensitive ? value : value.lowercased())
     }
 
     /// Where each character that a reader sees begins, in bytes, and the text's end.
@@ -144,15 +155,17 @@ struct PersonalDataSpan: Sendable, Hashable {
 
     func text(in text: String) -> String { String(decoding: text.utf8.dropFirst(range.lowerBound).prefix(range.count), as: UTF8.self) }
 
-    /// One for each stretch of text: the specific before the general, names last of all, then the longer, then the more confident.
+    /// The specific before the general, names last of all, then the longer, then the more confident.
+    static func rank(_ span: PersonalDataSpan) -> (Int, Int, Double) {
+        let kind =
+            span.isSecret
+            ? 3
+            : PersonalDataCategories.names.contains(span.category) ? 0 : PersonalDataCategories.general.contains(span.category) ? 1 : 2
+        return (kind, span.range.count, span.confidence)
+    }
+
+    /// One for each stretch of text, of several the one that ranks highest.
     static func settled(_ spans: [PersonalDataSpan]) -> [PersonalDataSpan] {
-        func rank(_ span: PersonalDataSpan) -> (Int, Int, Double) {
-            let kind =
-                span.isSecret
-                ? 3
-                : PersonalDataCategories.names.contains(span.category) ? 0 : PersonalDataCategories.general.contains(span.category) ? 1 : 2
-            return (kind, span.range.count, span.confidence)
-        }
         var kept: [PersonalDataSpan] = []
         for span in spans.sorted(by: { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }) {
             guard let last = kept.last, last.range.upperBound > span.range.lowerBound else {

@@ -80,6 +80,8 @@ package struct PersonalDataParameters: Sendable, Hashable {
     package var valueExclusionPolicy: ValueExclusionPolicy?
     package var confidenceScoreThreshold: ConfidenceScoreThreshold?
     package var entitySynonyms: [EntitySynonyms] = []
+    /// A number counts, with a word for it close by, although its check digit is wrong.
+    package var disableEntityValidation = false
 
     package init() {}
 }

@@ -65,8 +65,21 @@ package struct PolicyAdministration: PolicyDesk {
         }
         return PolicyFindings(
             name: name, rules: policy.rules.count, blocklists: policy.blocklists.count, basedOn: policy.lineage,
-            notes: PolicyVocabulary.mistakes(in: policy, blocklists: lists) + absent
+            notes: PolicyVocabulary.mistakes(in: policy, blocklists: lists) + absent + switchedOff(policy)
                 + family.mistakes.map { "nothing new is taken into use while this cannot be read: \($0)" })
+    }
+
+    /// What the policy wants of the learned detectors of an installation that has none. The built-in policies do without there, copies
+    /// of them do not.
+    private func switchedOff(_ policy: GuardPolicy) -> [String] {
+        guard plan?.learned.isEnabled == false else { return [] }
+        let rules = policy.rules.filter { [.harm, .attack].contains($0.group) && $0.action > .allow }
+        let wanted = Set(rules.flatMap { $0.names ?? [$0.group.rawValue] })
+        guard !wanted.isEmpty else { return [] }
+        return [
+            "the learned detectors are switched off (guards.learned): \(wanted.sorted().joined(separator: ", ")) must run at the upstream "
+                + "(azure-openai) or at a remote guard, or requests are refused"
+        ]
     }
 
     package func checkRemoval(_ name: String) throws {

@@ -76,6 +76,17 @@ import Testing
         #expect(try analyse(Self.text) { $0.piiCategories = ["All"] }.entities.count == 2)
     }
 
+    /// A part of what was excluded that only ranks below it goes with it; what ranks above it stays.
+    @Test func excludesWhatLiesWithinTheExcluded() throws {
+        let address = "See https://ann:hunter2!x@host.example/a now"
+        let listed = try analyse(address) { $0.excludePiiCategories = ["URL"] }
+        #expect(listed.entities.contains { $0.category != "URL" }, "the credentials in an excluded address")
+        #expect(listed.redactedText?.contains("hunter2!x") == false)
+        let inner = PersonalDataSpan(range: 5..<15, category: "Person", confidence: 0.9, isSecret: false)
+        let outer = PersonalDataSpan(range: 5..<30, category: "Email", confidence: 0.8, isSecret: false)
+        #expect(PersonalDataSpan.rank(outer) > PersonalDataSpan.rank(inner))
+    }
+
     @Test func keepsCredentialsOutOfTheHealthDomain() throws {
         let text = "Mail ann@harbour.example, password: hunter2!x"
         #expect(try analyse(text).entities.map(\.category) == ["Email", "Password"])

@@ -44,18 +44,21 @@ package struct PolicyPages: ConsoleRouteGroup {
         let stored = Set(all.filter { $0.source == "store" }.map(\.name))
         let files = Set(all.filter { $0.source == "file" }.map(\.name))
         let rows: [[HTML]] = part.rows(of: all).map { policy in
-            let isShown =
-                policy.source == "store" || (policy.builtIn && !stored.contains(policy.name) && !files.contains(policy.name))
+            let cover =
+                policy.source == "store"
+                ? nil
+                : stored.contains(policy.name)
+                    ? "the database has one" : policy.builtIn && files.contains(policy.name) ? "there is a file" : nil
             let name: HTML =
-                isShown ? "<a href=\"\(Page.path("policies", policy.name))\">\(policy.name)</a>" : "\(policy.name)"
+                policy.source == "store" || (policy.builtIn && cover == nil)
+                ? "<a href=\"\(Page.path("policies", policy.name))\">\(policy.name)</a>" : "\(policy.name)"
             let place: HTML =
                 switch policy.source {
                 case "store": "database"
                 case "file": "a file of the policy directory"
                 default: "built in"
                 }
-            let covered: HTML? =
-                policy.source != "store" && stored.contains(policy.name) ? "; not in force: the database has one of this name" : nil
+            let covered: HTML? = cover.map { "; not in force: \($0) of this name" }
             return [name, "\(place)\(covered)", "\(policy.version.map { "\($0)" } ?? "")", "\(policy.createdAt ?? "")"]
         }
         return Administration.page(
