@@ -30,6 +30,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let hummingbird = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let httpParts = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -48,6 +49,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1"),
         .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", exact: "1.35.2"),
     ],
     targets: [
         // The words everyone shares.
@@ -108,7 +110,7 @@ let package = Package(
             name: "SallyportConsole",
             dependencies: [
                 "SallyportCore", "SallyportWire", "SallyportGuard", "SallyportIdentity", "SallyportOversight", "SallyportRetrieval",
-                hummingbird, httpTypes, nio, posix, tls, concurrency, log, crypto,
+                hummingbird, httpTypes, httpParts, http1, nio, posix, tls, concurrency, log, crypto,
             ], swiftSettings: testable),
         // The one place where parts are put together, and the command line.
         .target(

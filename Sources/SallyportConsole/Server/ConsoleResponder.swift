@@ -31,8 +31,12 @@ struct ConsoleResponder: Sendable {
     private static let longBody = 2 << 20
     private static let mostLongBodies = 4
 
+    /// Bodies that are waited for before anything is proved.
+    private let strangers: StrangersBodies
+
     init(_ services: ConsoleServices, routes: [BoundRoute]) {
         self.services = services
+        strangers = StrangersBodies(atMost: services.settings.maximumRequests / 2)
         router = ConsoleRouter(routes)
         door = ConsoleDoor(services: services)
     }
@@ -150,7 +154,7 @@ struct ConsoleResponder: Sendable {
         }
         defer { if isLong { longBodies.withLockedValue { $0 -= 1 } } }
         // Only now is anything read that a stranger sent.
-        let body = route.row.isWrite ? try await incoming.body(route.row.maximumBody) : []
+        let body = route.row.isWrite ? try await read(incoming, route, isOpen: caller == nil, from: address) : []
         let call = ConsoleCall(
             id: id, row: route.row, path: path.segments, parameters: parameters, query: path.query, headers: incoming.headers, body: body,
             principal: caller?.principal, session: caller?.session, address: address, isSecured: incoming.isSecured, rights: caller?.rights,
@@ -167,6 +171,17 @@ struct ConsoleResponder: Sendable {
             throw Fault(.internal, "The act could not be put on record.")
         }
         return answer
+    }
+
+    private func read(_ incoming: Incoming, _ route: BoundRoute, isOpen: Bool, from address: IPAddress?) async throws -> [UInt8] {
+        guard isOpen else { return try await incoming.body(route.row.maximumBody) }
+        guard let place = strangers.enter(address) else {
+            throw ConsoleRefusal(
+                503, "ServiceUnavailable", "Too many requests of people who are not signed in, from this network or from all.",
+                headers: [("retry-after", "5")])
+        }
+        defer { strangers.leave(place) }
+        return try await incoming.body(route.row.maximumBody)
     }
 
     /// Sessions that conditional access allows for a while only, on every page: what is over is ended, and on record.

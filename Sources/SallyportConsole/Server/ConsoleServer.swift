@@ -3,6 +3,7 @@ import HummingbirdCore
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
+import NIOHTTP1
 import NIOSSL
 import SallyportCore
 
@@ -17,6 +18,9 @@ package final class ConsoleServer: Sendable {
         self.server = server
         self.task = task
     }
+
+    /// Connections at one time; further ones wait until one ends.
+    private static let mostConnections = 2048
 
     /// Binds and serves. Port 0 takes a free one.
     /// - Parameter tls: asked for each connection, so that a new certificate is used at once; nil: plain HTTP.
@@ -33,7 +37,7 @@ package final class ConsoleServer: Sendable {
                 try await writer.write(response: head(of: answer), body: ResponseBody(byteBuffer: answer.body))
             },
             configuration: .init(
-                idleTimeout: limit,
+                additionalChannelHandlers: [ConnectionEnd(limit: limit)], idleTimeout: limit,
                 httpDecoderConfiguration: .init(
                     maxHeaderFieldSize: settings.maximumHeaderBytes, maxHeaderListSize: settings.maximumHeaderBytes,
                     maxHeaderFieldCount: 100)))
@@ -41,7 +45,9 @@ package final class ConsoleServer: Sendable {
         let (running, signal) = AsyncStream.makeStream(of: Void.self)
         let server = Server(
             childChannelSetup: SecuredChannel(base: channel, tls: tls),
-            configuration: ServerConfiguration(address: .hostname(host, port: port), serverName: nil, backlog: 256),
+            configuration: ServerConfiguration(
+                address: .hostname(host, port: port), serverName: nil, backlog: 256,
+                availableConnectionsDelegate: MaximumAvailableConnections(mostConnections)),
             onServerRunning: { channel in
                 bound.withLockedValue { $0 = .success(channel.localAddress?.port ?? 0) }
                 signal.finish()
@@ -82,7 +88,11 @@ package final class ConsoleServer: Sendable {
         return ConsoleResponder.Incoming(
             method: request.method.rawValue, target: request.head.path ?? "", host: request.head.authority, headers: headers,
             peer: channel.remoteAddress?.ipAddress.flatMap { IPAddress($0) }?.unmapped, isSecured: tls == true, certificate: certificate,
-            body: { maximum in try await read(request.body, maximum, within: settings.requestTimeout) })
+            body: { maximum in
+                do { return try await read(request.body, maximum, within: settings.requestTimeout) } catch is HTTPParserError {
+                    throw Fault(.invalidRequest, "The body is not valid HTTP/1.1, or ended early.")
+                } catch is ChannelError { throw Fault(.invalidRequest, "The body ended early.") }
+            })
     }
 
     /// A body that is too long, or too slow, is not waited for.

@@ -157,7 +157,9 @@ final class DataPlaneHandler: ChannelInboundHandler {
     }
 
     private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
-        keepsAlive = head.isKeepAlive && !runtime.isDraining && head.version.minor >= 1
+        // Behind CONNECT, and behind an offer to upgrade, which nobody takes up, the decoder stops reading: the next request needs another
+        // connection.
+        keepsAlive = head.isKeepAlive && !runtime.isDraining && head.version.minor >= 1 && head.method != .CONNECT
         waitingSince = .now()
         hasServed = true
         let own = self.source ?? connectionSource(context)
@@ -183,7 +185,6 @@ final class DataPlaneHandler: ChannelInboundHandler {
             size += name.utf8.count + value.utf8.count + 4
             switch name.utf8.count {
             case 4 where HeaderFields.sameName(name, "host"): hosts += value.utf8.contains(UInt8(ascii: ",")) ? 2 : 1
-            // Nobody takes the offer up, but the decoder stops reading behind this request: the next one needs another connection.
             case 7 where HeaderFields.sameName(name, "upgrade"): keepsAlive = false
             case 6 where HeaderFields.sameName(name, "expect"): expects = expects || HeaderFields.sameName(value, "100-continue")
             default: break
@@ -210,6 +211,7 @@ final class DataPlaneHandler: ChannelInboundHandler {
     }
 
     private func answerHealth(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        if head.headers.contains(name: "upgrade") { keepsAlive = false }
         let isReady =
             head.uri == "/healthz"
             || (!runtime.isDraining && runtime.parts.audit.isHealthy

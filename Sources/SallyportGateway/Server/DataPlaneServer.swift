@@ -38,13 +38,18 @@ package final class DataPlaneServer: Sendable {
                         facts.isSecured = true
                         try pipeline.addHandler(NIOSSLServerHandler(context: tls))
                     }
-                    try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+                    try pipeline.addHandler(
+                        ByteToMessageHandler(
+                            HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes), maximumBufferSize: Self.mostUndecoded))
                     try pipeline.addHandler(DataPlaneHandler(runtime, facts: facts))
                 }
             }
             .bind(host: host, port: port).get()
         return DataPlaneServer(channel: channel, runtime: runtime)
     }
+
+    /// Bytes that the decoder leaves lying, behind a request that offers an upgrade: more end the connection.
+    static let mostUndecoded = 256 << 10
 
     package var port: Int { channel.localAddress?.port ?? 0 }
 
@@ -71,65 +76,4 @@ package final class DataPlaneServer: Sendable {
             try? await Task.sleep(for: .milliseconds(20))
         }
     }
-}
-
-/// A listener of its own for `/metrics`, meant for loopback or a private network.
-package final class MetricsServer: Sendable {
-    private let channel: any Channel
-    private init(channel: any Channel) { self.channel = channel }
-
-    package static func start(
-        host: String, port: Int, group: any EventLoopGroup, rules: NetworkRules = NetworkRules(),
-        exposition: @escaping @Sendable () -> ByteBuffer
-    ) async throws -> MetricsServer {
-        let channel = try await ServerBootstrap(group: group)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.configureHTTPServerPipeline()
-                    try channel.pipeline.syncOperations.addHandler(
-                        MetricsHandler(exposition, isRefused: rules.refusal(of: Source(channel.remoteAddress).ip) != nil))
-                }
-            }
-            .bind(host: host, port: port).get()
-        return MetricsServer(channel: channel)
-    }
-
-    package var port: Int { channel.localAddress?.port ?? 0 }
-    package func stop() async { try? await channel.close().get() }
-}
-
-private final class MetricsHandler: ChannelInboundHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
-    private let exposition: @Sendable () -> ByteBuffer
-    private let isRefused: Bool
-    private var isFound = false
-
-    init(_ exposition: @escaping @Sendable () -> ByteBuffer, isRefused: Bool) {
-        self.exposition = exposition
-        self.isRefused = isRefused
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head): isFound = head.method == .GET && head.uri.split(separator: "?").first == "/metrics"
-        case .body: break
-        case .end:
-            if isRefused { isFound = false }
-            let body = isFound ? exposition() : ByteBuffer(string: isRefused ? "access denied\n" : "not found\n")
-            var headers = HTTPHeaders()
-            headers.add(name: "content-type", value: isFound ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain")
-            headers.add(name: "content-length", value: "\(body.readableBytes)")
-            context.write(
-                wrapOutboundOut(
-                    .head(HTTPResponseHead(version: .http1_1, status: isFound ? .ok : isRefused ? .forbidden : .notFound, headers: headers))
-                ),
-                promise: nil)
-            context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-            context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 }
