@@ -172,10 +172,8 @@ def test_managing_needs_its_role(gateway, keys):
 
 
 def test_bad_names_and_unknown_paths_have_codes_of_their_own(gateway, keys):
-    for target in ("text/blocklists/a%20b", f"text/blocklists/{'x' * 65}", "text/categories/cat_3"):
-        method = "PATCH" if "blocklists" in target else "PUT"
-        body = {"description": "d"} if method == "PATCH" else {"categoryName": "cat_3", "definition": "d", "sampleBlobUrl": "https://x.example/y"}
-        answer = gateway.call(method, f"/contentsafety/{target}?api-version=2024-09-15-preview", body, key=keys.operator)
+    for target, body in (("blocklists/a%20b", {"description": "d"}), (f"blocklists/{'x' * 65}", {"description": "d"}), ("incidents/a_b", {"incidentDefinition": "d"})):
+        answer = gateway.call("PATCH", f"/contentsafety/text/{target}?api-version=2024-02-15-preview", body, key=keys.operator)
         assert answer.status == 400 and answer.error["code"] == "InvalidResourceName", (target, answer.body)
     for key in (keys.operator, keys.user):
         for target in ("imageWithText:analyze", "text:nothing", "text", "text/nothing"):
