@@ -22,6 +22,9 @@ from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
 from scoring import Model, Scorer, corrected, highest, probability, stages
 
 RATES = (0.001, 0.01, 0.05)
+# Share of the supported answers of dev sources that trained at which groundedness decides: that of 2026.12.1, whose point was the middle of where these sources are judged best. Their mean balanced accuracy has two
+# tops since, at 3 and at 27 %, so "best" says little.
+SUPPORTED_REPORTED = 0.256
 LEVEL_RATES = {2: 0.005, 4: 0.001, 6: 0.0005}  # share of harmless texts that a harm category may put at low, medium, high or above
 # Files whose look-alikes are harder than any traffic: they are measured, and fix no threshold.
 HARDER = {"prompt_varied", "prompt_tongues", "harm_contrast"}
@@ -115,7 +118,7 @@ def fit_lexical(claims, rows, labels):
 
     The encoder's share is fixed (`lexical.logit`): fitted freely it follows the sources that trained it, whose scores tell more than those of new ones. Authored rows stay out: near copies with one change, on purpose.
     """
-    kind = np.array(["docs" if r["source"].startswith("synthetic:docs") else r["source"] for r in rows])
+    kind = np.array([kind_of(r["source"]) for r in rows])
     weight = np.zeros(len(rows))
     for k in set(kind) - {"authored"}:
         for label in (0, 1):
@@ -140,12 +143,9 @@ def fit_lexical(claims, rows, labels):
     return [round(float(v), 4) for v in w]
 
 
-def middle(scores, labels, sources):
-    """The log-odds at which sources are judged best, each weighing the same: the middle of where their mean balanced accuracy is within 0.003 of its highest."""
-    kinds = [k for k in sorted(set(sources)) if 0 < labels[sources == k].sum() < (sources == k).sum()]
-    grid = np.arange(-2, 2.001, 0.05)
-    mean = [np.mean([0.5 * ((scores[(sources == k) & (labels == 1)] >= t).mean() + (scores[(sources == k) & (labels == 0)] < t).mean()) for k in kinds]) for t in grid]
-    return float(grid[np.array(mean) >= max(mean) - 0.003].mean())
+def kind_of(source):
+    """What weighs as one source: the documentation pages do, of which some have a row or two."""
+    return "docs" if source.startswith("synthetic:docs") else source
 
 
 def benign_rows(folder):
@@ -218,7 +218,7 @@ def main():
         weights = fit_lexical(claims, rows, labels)
         scores = highest(claims, len(rows), weights)
         natural = np.array([r["source"] != "authored" for r in rows])
-        shift = middle(scores[natural], labels[natural], np.array([r["source"] for r in rows])[natural])
+        shift = float(np.quantile(scores[natural & (labels == 0)], 1 - SUPPORTED_REPORTED))
         weights[0], scores = round(weights[0] - shift, 4), scores - shift
         calibration = {"a": 1.0, "b": 0.0}  # the fit gives log-odds
         supported = probability(scores[labels == 0], calibration)
