@@ -22,7 +22,12 @@ from columns import BIO, COLUMN, HARMS, SEVERITIES, SUBKINDS
 from scoring import Model, Scorer, corrected, highest, probability, stages
 
 RATES = (0.001, 0.01, 0.05)
+# Share of the supported answers of dev sources that trained at which groundedness decides: that of 2026.12.1, whose point was the middle of where these sources are judged best. Their mean balanced accuracy has two
+# tops since, at 3 and at 27 %, so "best" says little.
+SUPPORTED_REPORTED = 0.256
 LEVEL_RATES = {2: 0.005, 4: 0.001, 6: 0.0005}  # share of harmless texts that a harm category may put at low, medium, high or above
+# Files whose look-alikes are harder than any traffic: they are measured, and fix no threshold.
+HARDER = {"prompt_varied", "prompt_tongues", "harm_contrast"}
 QUOTING = {"security_article", "llm_docs", "agent_config"}  # documents about attacks that quote one: benign, but not ordinary traffic
 
 
@@ -79,10 +84,6 @@ def window_penalty(scorer, texts, columns, rng):
     return found
 
 
-# Words that stand alone in every exchange: values of the API and of tools' arguments.
-LONE_WORDS = """auto none required disabled enabled default mp3 wav json text low medium high Paris Berlin London Warsaw celsius fahrenheit whisper assistant user city string object
-number integer boolean array yes no ok en de fr en-US true false null get_weather search_documents Ann Piotr Bob Alice Friday Monday 1 42 2026-11-30 EUR USD a b x id name title url alloy
-verbose_json transcription b64_json 1024x1024 vivid natural hd standard concise detailed in_progress completed queued failed""".split()
 # For prompts by hand: of 389 dev prompts of fewer than eight words it lets 0.9 % of the harmless ones be blocked instead of 1.9 % and finds 35 % of 65 attacks instead of 37 %; "stop",
 # "show me" and "fix this code" pass.
 SHORT_PROMPTS = 1.5
@@ -92,7 +93,7 @@ LOW_OF_WORDS, MEDIUM_OF_WORDS = 0.15, 0.0025  # shares of single harmless words 
 def short_penalty(scorer, texts, heads, rng):
     """Per harm the penalties of its three columns for texts of few words, from single words of benign texts: the smallest for "at least low" (2 at the most) with which at most
     LOW_OF_WORDS of them reach low, then the smallest for the higher steps with which at most MEDIUM_OF_WORDS reach medium."""
-    found = set(LONE_WORDS)
+    found = set(data.LONE_WORDS)
     while len(found) < 900:
         pieces = rng.choice(texts).split()
         if pieces:
@@ -117,7 +118,7 @@ def fit_lexical(claims, rows, labels):
 
     The encoder's share is fixed (`lexical.logit`): fitted freely it follows the sources that trained it, whose scores tell more than those of new ones. Authored rows stay out: near copies with one change, on purpose.
     """
-    kind = np.array(["docs" if r["source"].startswith("synthetic:docs") else r["source"] for r in rows])
+    kind = np.array([kind_of(r["source"]) for r in rows])
     weight = np.zeros(len(rows))
     for k in set(kind) - {"authored"}:
         for label in (0, 1):
@@ -142,18 +143,15 @@ def fit_lexical(claims, rows, labels):
     return [round(float(v), 4) for v in w]
 
 
-def middle(scores, labels, sources):
-    """The log-odds at which sources are judged best, each weighing the same: the middle of where their mean balanced accuracy is within 0.003 of its highest."""
-    kinds = [k for k in sorted(set(sources)) if 0 < labels[sources == k].sum() < (sources == k).sum()]
-    grid = np.arange(-2, 2.001, 0.05)
-    mean = [np.mean([0.5 * ((scores[(sources == k) & (labels == 1)] >= t).mean() + (scores[(sources == k) & (labels == 0)] < t).mean()) for k in kinds]) for t in grid]
-    return float(grid[np.array(mean) >= max(mean) - 0.003].mean())
+def kind_of(source):
+    """What weighs as one source: the documentation pages do, of which some have a row or two."""
+    return "docs" if source.startswith("synthetic:docs") else source
 
 
 def benign_rows(folder):
     """Benign traffic for thresholds: benign.dev and held-out authored hard negatives."""
     rows = data.read_rows(folder, "benign", "dev")
-    authored = [{"text": r["text"], "kind": "prompt/authored", "source": "authored"} for r in data.authored_rows("prompt_attack", "dev") if not r["label"]]
+    authored = [{"text": r["text"], "kind": "prompt/authored", "source": "authored"} for r in data.authored_rows("prompt_attack", "dev") if not r["label"] and r["file"] not in HARDER]
     documents = [{"text": r["text"], "kind": "document/authored", "source": "authored"} for r in data.authored_rows("document_attack", "dev") if not r["label"] and r["kind"] not in QUOTING]
     return [r for r in rows if r["kind"].startswith("prompt/")] + authored, [r for r in rows if r["kind"].startswith("document/")] + documents
 
@@ -161,8 +159,8 @@ def benign_rows(folder):
 def harmless_texts(folder, half):
     """Questions in many languages from sources that never train (by hash one half for the levels, the other for the table) and held-out authored texts without harm."""
     rows = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "prompt_attack", part) if r["source"] in ("xquad", "clapnq_questions") and not r["label"]]
-    rows += [r["text"] for r in data.authored_rows("prompt_attack", "dev") if not r["label"]]
-    rows += [r["text"] for r in data.authored_rows("harm", "dev") if not any(r[h] for h in HARMS)]
+    rows += [r["text"] for r in data.authored_rows("prompt_attack", "dev") if not r["label"] and r["file"] not in HARDER]
+    rows += [r["text"] for r in data.authored_rows("harm", "dev") if not any(r[h] for h in HARMS) and r["file"] not in HARDER]
     return sorted({t for t in rows if data.stable(t) % 2 == half})
 
 
@@ -220,7 +218,7 @@ def main():
         weights = fit_lexical(claims, rows, labels)
         scores = highest(claims, len(rows), weights)
         natural = np.array([r["source"] != "authored" for r in rows])
-        shift = middle(scores[natural], labels[natural], np.array([r["source"] for r in rows])[natural])
+        shift = float(np.quantile(scores[natural & (labels == 0)], 1 - SUPPORTED_REPORTED))
         weights[0], scores = round(weights[0] - shift, 4), scores - shift
         calibration = {"a": 1.0, "b": 0.0}  # the fit gives log-odds
         supported = probability(scores[labels == 0], calibration)

@@ -8,7 +8,7 @@ import json
 import pathlib
 import random
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import edits
@@ -26,6 +26,14 @@ HOLD_OUT_SHARE = 12  # per cent of the authored groups, while sources are left o
 SHIPPED_HOLD_OUT_SHARE = 7  # of these, what the shipped model has not trained on either
 MEASURED_ONLY = ("_blind", "_functional")  # authored files that are measured on and nothing else
 SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|\n+")
+
+WORD = re.compile(r"\w+")
+# Pieces of benign look-alikes that would be attacks if they stood alone.
+ATTACKING = re.compile(r"ignor|disregard|forget|overrid|bypass|jailbreak|pretend|reveal|system prompt|developer mode|unrestricted|instructions", re.IGNORECASE)
+# Words that stand alone in every exchange: values of the API and of tools' arguments.
+LONE_WORDS = """auto none required disabled enabled default mp3 wav json text low medium high Paris Berlin London Warsaw celsius fahrenheit whisper assistant user city string object
+number integer boolean array yes no ok en de fr en-US true false null get_weather search_documents Ann Piotr Bob Alice Friday Monday 1 42 2026-11-30 EUR USD a b x id name title url alloy
+verbose_json transcription b64_json 1024x1024 vivid natural hd standard concise detailed in_progress completed queued failed""".split()
 
 
 @dataclass
@@ -47,7 +55,7 @@ class Options:
     data: pathlib.Path
     include_flagged: bool = False
     leave_out: set = field(default_factory=set)
-    tasks: set = field(default_factory=lambda: {"prompt", "document", "harm", "names", "groundedness", "task"})
+    tasks: set = field(default_factory=lambda: {"prompt", "pieces", "document", "harm", "names", "groundedness", "task"})
     seed: int = 1
     small: float = 1.0  # share of every cap, for trial runs
 
@@ -231,6 +239,35 @@ class Builder:
                 self.add(part, {k: (v[0] * 0.9, v[1] * 0.4) for k, v in targets.items()}, source, "prompt", weight)
             else:
                 self.add(part, targets, source, "prompt", weight)
+
+    # Few words
+
+    def pieces(self):
+        """One to six words out of texts that nobody could call harmful, also words that stand alone in calls: values of tool arguments and of the API. Words that stand in harmful texts
+        far more often than in harmless ones are left out, and pieces that could be the core of an attack."""
+        harmful, harmless = Counter(), Counter()
+        for row in self.usable(read_rows(self.options.data, "harm", "train")) + authored_rows("harm", "train"):
+            harmed = any(row[h] for h in HARMS)
+            (harmful if harmed else harmless).update(set(WORD.findall(row["text"].lower())))
+        prompts = [r for r in self.usable(read_rows(self.options.data, "prompt_attack", "train")) if not r["label"] and r["source"] in HARMLESS]
+        prompts += [r for r in authored_rows("prompt_attack", "train") if not r["label"]]
+        for row in prompts:
+            harmless.update(set(WORD.findall(row["text"].lower())))
+        doubtful = {w for w, n in harmful.items() if n > 0.5 * harmless[w]}
+        texts = [r["text"] for r in prompts] + [r["text"] for r in self.usable(read_rows(self.options.data, "document_attack", "train")) if not r["label"]]
+        targets = {"prompt_attack": (0.0, 0.7), "document_attack": (0.0, 0.3), **harm_zero(0.8)}
+        for _ in range(int(1800 * self.options.small)):
+            if self.random.random() < 0.15:
+                piece = " ".join(self.random.sample(LONE_WORDS, self.random.choice((1, 1, 1, 2))))
+            else:
+                words = self.random.choice(texts).split()
+                count = self.random.choice((1, 1, 1, 2, 2, 3, 4, 5, 6))
+                start = self.random.randrange(max(1, len(words) - count + 1))
+                piece = " ".join(words[start : start + count])[:80]
+            if self.random.random() < 0.3:
+                piece = piece.strip(".,;:!?()\"'")
+            if piece and not doubtful & set(WORD.findall(piece.lower())) and not ATTACKING.search(piece):
+                self.add(self.encoder.encode(piece), targets, "pieces", "pieces", 0.8)
 
     # Documents
 
@@ -461,6 +498,8 @@ class Builder:
         wanted = self.options.tasks
         if "prompt" in wanted:
             self.prompts()
+        if "pieces" in wanted:
+            self.pieces()
         if "document" in wanted:
             self.documents()
         if "harm" in wanted:

@@ -44,7 +44,7 @@ DOCUMENT_CAP = {"asb_tools": 350, "docs:MicrosoftDocs/azure-security-docs": 380,
 
 
 # Share of its examples that a task keeps in an epoch: prompts and harm have the most left to learn.
-TASK_SHARE = {"document": 0.55, "groundedness": 0.5, "names": 0.6, "task": 0.6}
+TASK_SHARE = {"document": 0.6, "groundedness": 0.7, "names": 0.7, "task": 0.7}
 
 
 def allowed(source: str, include_flagged: bool) -> bool:

@@ -161,7 +161,7 @@ def worker(rank, args):
                 group["lr"] = group["base"] * rate(step, args.warm, decay)
             *tensors, labels = collate([examples[i] for i in own[at]])
             ids, mask, types, case, target, weight, row_weight = tensors
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
                 sequence, token = model(ids, mask, types, case)
             parts = losses(sequence.float(), token.float(), target, weight, row_weight, labels)
             sum(parts.values()).backward()
@@ -216,9 +216,10 @@ def main():
     p.add_argument("--decay", type=float, default=0.3, help="share of the steps over which the rate falls to zero; 0: DIR/control.json {\"decay\": [first step, steps]} or {\"stop\": step} says so later")
     p.add_argument("--average", type=int, default=16)
     p.add_argument("--rate", type=float, default=TRUNK_RATE)
+    p.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=torch.ops.mkldnn._is_mkldnn_bf16_supported(), help="multiply in bf16 (default: where the processor can)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--small", type=float, default=1.0)
-    p.add_argument("--tasks", default="prompt,document,harm,names,groundedness,task")
+    p.add_argument("--tasks", default="prompt,pieces,document,harm,names,groundedness,task")
     p.add_argument("--leave-out", default="")
     p.add_argument("--include-flagged", action="store_true")
     p.add_argument("--start", default="")
