@@ -118,7 +118,7 @@ def fit_lexical(claims, rows, labels):
 
     The encoder's share is fixed (`lexical.logit`): fitted freely it follows the sources that trained it, whose scores tell more than those of new ones. Authored rows stay out: near copies with one change, on purpose.
     """
-    kind = np.array([kind_of(r["source"]) for r in rows])
+    kind = np.array(["docs" if r["source"].startswith("synthetic:docs") else r["source"] for r in rows])
     weight = np.zeros(len(rows))
     for k in set(kind) - {"authored"}:
         for label in (0, 1):
@@ -143,15 +143,15 @@ def fit_lexical(claims, rows, labels):
     return [round(float(v), 4) for v in w]
 
 
-def kind_of(source):
-    """What weighs as one source: the documentation pages do, of which some have a row or two."""
-    return "docs" if source.startswith("synthetic:docs") else source
+def traffic_like(task, is_benign):
+    """Held-out authored rows that stand for traffic."""
+    return [r for r in data.authored_rows(task, "dev") if is_benign(r) and r["file"] not in HARDER]
 
 
 def benign_rows(folder):
     """Benign traffic for thresholds: benign.dev and held-out authored hard negatives."""
     rows = data.read_rows(folder, "benign", "dev")
-    authored = [{"text": r["text"], "kind": "prompt/authored", "source": "authored"} for r in data.authored_rows("prompt_attack", "dev") if not r["label"] and r["file"] not in HARDER]
+    authored = [{"text": r["text"], "kind": "prompt/authored", "source": "authored"} for r in traffic_like("prompt_attack", lambda r: not r["label"])]
     documents = [{"text": r["text"], "kind": "document/authored", "source": "authored"} for r in data.authored_rows("document_attack", "dev") if not r["label"] and r["kind"] not in QUOTING]
     return [r for r in rows if r["kind"].startswith("prompt/")] + authored, [r for r in rows if r["kind"].startswith("document/")] + documents
 
@@ -159,8 +159,8 @@ def benign_rows(folder):
 def harmless_texts(folder, half):
     """Questions in many languages from sources that never train (by hash one half for the levels, the other for the table) and held-out authored texts without harm."""
     rows = [r["text"] for part in ("train", "dev") for r in data.read_rows(folder, "prompt_attack", part) if r["source"] in ("xquad", "clapnq_questions") and not r["label"]]
-    rows += [r["text"] for r in data.authored_rows("prompt_attack", "dev") if not r["label"] and r["file"] not in HARDER]
-    rows += [r["text"] for r in data.authored_rows("harm", "dev") if not any(r[h] for h in HARMS) and r["file"] not in HARDER]
+    rows += [r["text"] for r in traffic_like("prompt_attack", lambda r: not r["label"])]
+    rows += [r["text"] for r in traffic_like("harm", lambda r: not any(r[h] for h in HARMS))]
     return sorted({t for t in rows if data.stable(t) % 2 == half})
 
 
